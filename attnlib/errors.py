@@ -1,0 +1,25 @@
+"""Errors whose message is written for the person on screen: what was wrong, and what to do."""
+
+
+class AttnlibError(Exception):
+    """Base of every error that attnlib raises on purpose."""
+
+
+class ImageError(AttnlibError):
+    """A file cannot be used as an image."""
+
+
+class LabelError(AttnlibError):
+    """A label table or a list of class names cannot be used."""
+
+
+class ModelError(AttnlibError):
+    """A model cannot be loaded or does not have the structure that was asked for."""
+
+
+class CaptureError(AttnlibError):
+    """Attention cannot be captured from a forward pass."""
+
+
+class OutOfMemory(AttnlibError):
+    """A computation needs more memory than the device has."""

@@ -1,0 +1,19 @@
+"""Attribution methods, one per file, and their registry.
+
+To add one: write ``compute(subject, target, **options) -> (N,)`` in a file of its own, describe
+it as a :class:`Method`, and put it in ``METHODS``; the library, the pages and the tests pick it
+up from there.
+"""
+
+from __future__ import annotations
+
+from attnlib.methods.base import Heat, Method, Option, Subject, registry
+from attnlib.methods.baselines import RANDOM, UNIFORM
+from attnlib.methods.contrast import CONTRAST
+from attnlib.methods.raw import RAW
+from attnlib.methods.relevance import RELEVANCE
+from attnlib.methods.rollout import ROLLOUT
+
+METHODS = registry([RAW, ROLLOUT, RELEVANCE, CONTRAST, RANDOM, UNIFORM])
+
+__all__ = ["METHODS", "Heat", "Method", "Option", "Subject"]

@@ -1,0 +1,185 @@
+"""What every attribution method has in common: its description, its subject, its result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from numpy.typing import NDArray
+from torch import Tensor
+
+from attnlib.errors import AttnlibError
+from attnlib.tokens import TokenLayout
+from attnlib.trace import Trace
+
+if TYPE_CHECKING:
+    from attnlib.vit import Vit
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option of a method.
+
+    Attributes:
+        default: value when nothing is said; its type is the option's type.
+        description: one sentence for a tooltip.
+        choices: the allowed values, where they are few.
+        low, high: bounds of a number, inclusive.
+    """
+
+    default: Any
+    description: str
+    choices: tuple[Any, ...] = ()
+    low: float | None = None
+    high: float | None = None
+
+    def check(self, name: str, value: Any) -> Any:
+        """The value, if it is allowed.
+
+        Raises:
+            AttnlibError: it is not.
+        """
+        if self.choices and value not in self.choices:
+            allowed = ", ".join(map(str, self.choices))
+            raise AttnlibError(f"{name} must be one of {allowed}, not {value!r}.")
+        if self.low is not None and value is not None and not self.low <= value:
+            raise AttnlibError(f"{name} must be at least {self.low}, not {value!r}.")
+        if self.high is not None and value is not None and not value <= self.high:
+            raise AttnlibError(f"{name} must be at most {self.high}, not {value!r}.")
+        return value
+
+
+@dataclass(frozen=True)
+class Heat:
+    """One attribution map.
+
+    Attributes:
+        values: ``(rows, cols)`` float32, one number per patch, read-only.
+        unit: what a value means.
+        query: whose view it is ("CLS token", "patch (3, 4)", …).
+        method: registry name of the method.
+        target: class index that it explains, or None for a class-agnostic method.
+        signed: whether negative values mean evidence against.
+        share: whether values are shares of one whole, so that 1/N per patch is "uniform".
+        options: the options used, defaults included.
+    """
+
+    values: NDArray[np.float32]
+    unit: str
+    query: str
+    method: str
+    target: int | None = None
+    signed: bool = False
+    share: bool = False
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.values.setflags(write=False)
+
+
+class Subject:
+    """One image before one model: what a method may ask for, computed once and only if asked."""
+
+    def __init__(self, vit: Vit, pixels: Tensor) -> None:
+        self.vit = vit
+        self.pixels = pixels
+        self._gradients: dict[int, list[Tensor]] = {}
+
+    @property
+    def layout(self) -> TokenLayout:
+        return self.vit.layout
+
+    @cached_property
+    def trace(self) -> Trace:
+        """The attention of a plain forward pass."""
+        return self.vit.trace(self.pixels)
+
+    def gradients(self, target: int) -> tuple[Trace, list[Tensor]]:
+        """A trace that keeps the values, and d logit / d(A V) ``(1, H, T, dv)`` of each layer.
+
+        The gradient of the attention itself is d(A V) Vᵀ; whoever needs it forms it in blocks.
+        """
+        trace, compute = self._differentiable
+        if target not in self._gradients:
+            self._gradients[target] = compute(target)
+        return trace, self._gradients[target]
+
+    @cached_property
+    def _differentiable(self) -> tuple[Trace, Callable[[int], list[Tensor]]]:
+        return self.vit.differentiable_trace(self.pixels)
+
+
+# A method turns a subject and a target class into one value per patch, (N,).
+Compute = Callable[..., Tensor]
+
+
+@dataclass(frozen=True)
+class Method:
+    """An entry of the registry.
+
+    Attributes:
+        name: what code calls it.
+        title: what it is called on screen.
+        description: what the map means, in a sentence or two.
+        source: paper and equation.
+        unit: what a value means.
+        class_specific: whether it explains a chosen class.
+        signed, share: as in :class:`Heat`.
+        needs: kind of map that the model must support (see :class:`attnlib.support.Support`).
+        options: name -> option.
+    """
+
+    name: str
+    title: str
+    description: str
+    source: str
+    unit: str
+    compute: Compute
+    class_specific: bool = False
+    signed: bool = False
+    share: bool = False
+    needs: str = "rollout"
+    options: Mapping[str, Option] = field(default_factory=dict)
+
+    def checked(self, given: Mapping[str, Any], ignore_unknown: bool = False) -> dict[str, Any]:
+        """All options: those given, checked, and the defaults of the others.
+
+        Raises:
+            AttnlibError: an option is unknown or its value not allowed.
+        """
+        unknown = sorted(given.keys() - self.options.keys())
+        if unknown and not ignore_unknown:
+            known = ", ".join(self.options) or "none"
+            raise AttnlibError(
+                f"The method {self.name!r} has no option {unknown[0]!r}. Its options: {known}."
+            )
+        return {
+            name: option.check(name, given.get(name, option.default))
+            for name, option in self.options.items()
+        }
+
+
+FUSIONS = ("mean", "max", "min")
+HEAD_FUSION = Option("mean", "How the heads of a layer become one map.", FUSIONS)
+
+
+def fuse(parts: Tensor, head_fusion: str) -> Tensor:
+    """Fuse over the first dimension, the heads."""
+    if head_fusion == "mean":
+        return parts.mean(dim=0)
+    return parts.amax(dim=0) if head_fusion == "max" else parts.amin(dim=0)
+
+
+def patches_of(vector: Tensor, layout: TokenLayout) -> Tensor:
+    """The patch part ``(N,)`` of a vector over all tokens ``(T,)``."""
+    return vector[vector.shape[0] - layout.patches :]
+
+
+def registry(methods: Sequence[Method]) -> dict[str, Method]:
+    return {method.name: method for method in methods}
+
+

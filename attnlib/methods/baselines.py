@@ -1,0 +1,48 @@
+"""Maps that know nothing of the image, which every method has to beat."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from attnlib.methods.base import Method, Option, Subject
+
+
+def uniform(subject: Subject, target: int | None) -> Tensor:
+    """1 / N for every patch, ``(N,)``."""
+    count = subject.layout.patches
+    return torch.full((count,), 1.0 / count)
+
+
+def random(subject: Subject, target: int | None, *, seed: int = 0) -> Tensor:
+    """Shares drawn at random, ``(N,)``, that sum to 1: a draw from a flat Dirichlet."""
+    generator = torch.Generator().manual_seed(seed)
+    # Normalised exponentials are a flat Dirichlet; float64 keeps log away from 0.
+    draws = -torch.log1p(
+        -torch.rand(subject.layout.patches, generator=generator, dtype=torch.float64)
+    )
+    return draws / draws.sum()
+
+
+UNIFORM = Method(
+    name="uniform",
+    title="Uniform",
+    description="The same for every patch: what a map looks like that says nothing.",
+    source="baseline, as in SaCo (Wu et al., CVPR 2024)",
+    unit="share",
+    compute=uniform,
+    share=True,
+    needs="nothing",
+)
+
+RANDOM = Method(
+    name="random",
+    title="Random",
+    description="A random map: a method that does no better than this explains nothing.",
+    source="baseline, as in SaCo (Wu et al., CVPR 2024)",
+    unit="share",
+    compute=random,
+    share=True,
+    needs="nothing",
+    options={"seed": Option(0, "Seed of the random numbers.", low=0)},
+)

@@ -1,0 +1,58 @@
+"""Gradient-weighted relevance: attention that the chosen class's logit depends on."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from attnlib.errors import AttnlibError
+from attnlib.methods.base import Method, Option, Subject, patches_of
+from attnlib.trace import carry
+
+
+def relevance(subject: Subject, target: int | None, *, start_layer: int = 0) -> Tensor:
+    """The readout's row of relevance, ``(N,)``, not negative.
+
+    R ← R + E_h[(∇A ⊙ A)⁺] R from the first layer up, for the readout's row alone:
+    r ← r + rᵀ E_h[(∇A ⊙ A)⁺] from the last layer down.  ∇A of the target's logit is
+    d(A V) Vᵀ, formed in blocks, so neither A nor ∇A is ever held whole.
+    """
+    if target is None:
+        raise AttnlibError("This method explains a class: give a target.")
+    trace, gradients = subject.gradients(target)
+    readout = row = trace.readout()
+    for call, gradient in reversed(
+        list(zip(trace.layers[start_layer:], gradients[start_layer:], strict=True))
+    ):
+        assert call.value is not None
+        values = call.value[0].transpose(-2, -1)
+
+        def weigh(
+            heads: slice,
+            rows: slice,
+            block: Tensor,
+            gradient: Tensor = gradient,
+            values: Tensor = values,
+        ) -> Tensor:
+            slope = torch.matmul(gradient[0, heads, rows], values[heads]).to(block.dtype)
+            return slope.mul_(block).clamp_(min=0)
+
+        row = row + carry(call, row[None], weigh)[:, 0].mean(dim=0)
+    # R starts from the identity, which is no evidence; for a CLS readout it is not on a patch.
+    return patches_of(row - readout, subject.layout)
+
+
+RELEVANCE = Method(
+    name="relevance",
+    title="Gradient-weighted relevance",
+    description=(
+        "Attention counts where raising it would raise the chosen class's logit. It answers "
+        "why this class, and differs from class to class."
+    ),
+    source="Chefer, Gur & Wolf, ICCV 2021, eq. 5 and 6",
+    unit="relevance to the class's logit",
+    compute=relevance,
+    class_specific=True,
+    needs="relevance",
+    options={"start_layer": Option(0, "First layer that takes part, counted from 0.", low=0)},
+)

@@ -1,0 +1,80 @@
+"""What each token of a ViT stands for: prefix tokens, the patch grid, and the readout."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Readout = Literal["cls", "cls+dist", "average", "pool", "class attention", "none"]
+
+READOUT_LABEL: dict[Readout, str] = {
+    "cls": "CLS token",
+    "cls+dist": "mean of the CLS and distillation tokens",
+    "average": "average over patches",
+    "pool": "attention pooling",
+    "class attention": "CLS token of the class attention",
+    "none": "no readout",
+}
+
+
+@dataclass(frozen=True)
+class TokenLayout:
+    """The tokens of one model at one input size, in sequence order: prefix, then patches.
+
+    Attributes:
+        prefix: names of the tokens before the patches, e.g. ``("cls", "reg1", "reg2")``.
+        grid: ``(rows, cols)`` of the patch grid; patch ``(i, j)`` is token
+            ``len(prefix) + i * cols + j``.
+        patch_size: ``(height, width)`` of a patch in pixels of the model's input.
+        readout: which query stands for the prediction.  ``"average"`` where the model averages
+            its patch tokens, even if it has a CLS token: there the CLS row explains nothing.
+        pool_prefix: whether averaging includes the prefix tokens.
+    """
+
+    prefix: tuple[str, ...]
+    grid: tuple[int, int]
+    patch_size: tuple[int, int]
+    readout: Readout
+    pool_prefix: bool = False
+
+    @property
+    def patches(self) -> int:
+        """N, the number of patch tokens."""
+        return self.grid[0] * self.grid[1]
+
+    @property
+    def tokens(self) -> int:
+        """T, the number of all tokens."""
+        return len(self.prefix) + self.patches
+
+    @property
+    def query(self) -> str:
+        """The readout in words, for labels on screen."""
+        return READOUT_LABEL[self.readout]
+
+    def readout_weights(self) -> NDArray[np.float32] | None:
+        """The readout as a distribution over queries ``(T,)``; None where attention pools.
+
+        An attention-pooling model learns this distribution per image: its own pooling row.
+        """
+        weights = np.zeros(self.tokens, dtype=np.float32)
+        if self.readout == "cls":
+            weights[0] = 1.0
+        elif self.readout == "cls+dist":
+            weights[:2] = 0.5
+        elif self.readout == "average":
+            start = 0 if self.pool_prefix else len(self.prefix)
+            weights[start:] = 1.0 / (self.tokens - start)
+        else:
+            return None
+        return weights
+
+    def token_name(self, index: int) -> str:
+        """``"cls"`` or ``"patch (row, col)"``, counted from 0."""
+        if index < len(self.prefix):
+            return self.prefix[index]
+        row, col = divmod(index - len(self.prefix), self.grid[1])
+        return f"patch ({row}, {col})"
