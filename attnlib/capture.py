@@ -39,6 +39,15 @@ _MATMUL = {torch.matmul, Tensor.matmul, Tensor.__matmul__, torch.bmm, Tensor.bmm
 # and its rows do not sum to 1; the attention is what the softmax gave.
 MIXES_HEADS = {"TalkingHeadAttn"}
 
+# Modules that compute one head after the other: a leading dimension there counts windows only.
+_LOOPS_HEADS = {"CascadedGroupAttention"}
+
+# Pooling modules that compute every query's row but hand on the first alone.
+_POOLS_BY_FIRST = {"AttentionPool2d", "RotAttentionPool2d"}
+
+# Modules whose leading dimension is images times heads, before that of the windows.
+_HEADS_FIRST = {"HaloAttn"}
+
 # Rows of one head's matrix that are formed at a time when the matrix itself is not wanted:
 # large enough for an efficient product, small enough to stay in the processor's cache.
 _BLOCK_ELEMENTS = 1 << 19
@@ -80,6 +89,14 @@ class AttentionCall:
     applied: Tensor | None = None
     node: Tensor | None = None
     pull: Callable[[Tensor], Tensor] | None = None
+
+    @property
+    def spelling(self) -> str:
+        """Which of the three spellings was seen."""
+        if self.weights is not None:
+            return "softmax"
+        whole = self.finish is not None
+        return "multi_head_attention_forward" if whole else "scaled_dot_product_attention"
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -127,6 +144,15 @@ class AttentionCall:
             output=None,
             applied=None,
         )
+
+    def first_query(self) -> AttentionCall:
+        """The same call as if only its first query had been asked."""
+        query, output, weights = (
+            None if tensor is None else tensor[:, :, :1]
+            for tensor in (self.query, self.output, self.weights)
+        )
+        bias = None if self.bias is None else _bias_rows(self.bias, slice(0, 1))
+        return replace(self, query=query, output=output, weights=weights, bias=bias)
 
     def detached(self) -> AttentionCall:
         """The same call outside any autograd graph, without the model's output."""
@@ -235,7 +261,7 @@ class Capture(TorchFunctionMode):
         self._names = {id(child): name for name, child in module.named_modules()}
         self._observe = observe
         self._classifier = classifier
-        self._after_softmax: Tensor | None = None
+        self._after_softmax: tuple[Tensor, nn.Module | None] | None = None
         self.embedding: Tensor | None = None
 
     def __torch_function__(
@@ -252,34 +278,46 @@ class Capture(TorchFunctionMode):
         elif func is F.multi_head_attention_forward:
             self._seen(_from_multi_head(result[0], *args, **kwargs))
         elif func in _SOFTMAX:
-            self._after_softmax = result
+            # Over another dimension than the last it does not weigh keys (CoaT's factors).
+            last = _softmax_dim(*args, **kwargs) in (-1, result.ndim - 1)
+            self._after_softmax = (result, self._caller()) if last else None
         elif func in _MATMUL:
             self._product(result, *args, **kwargs)
-        elif func is F.linear and self._classifier is not None and len(args) > 1:
-            if args[1] is self._classifier:
-                self.embedding = args[0].detach()
+        elif func is F.linear and self._is_classifier(args):
+            self.embedding = args[0].detach()
         return result
 
+    def _is_classifier(self, args: tuple[Any, ...]) -> bool:
+        return self._classifier is not None and len(args) > 1 and args[1] is self._classifier
+
     def _product(self, result: Tensor, left: Tensor, right: Tensor) -> None:
-        """A matrix product: attention applied to values if its left operand fits the softmax."""
-        soft = self._after_softmax
-        if soft is None or left.ndim < 3 or left.shape[-2:] != soft.shape[-2:]:
+        """A matrix product: attention applied to values if one operand fits the softmax."""
+        if self._after_softmax is None or min(left.ndim, right.ndim) < 3:
             return
-        if left.ndim != right.ndim or left.shape[0] != soft.shape[0]:
+        soft, module = self._after_softmax
+        node, turned = result, False
+        if right.shape[-2:] == soft.shape[:-3:-1] and _same_storage(right, soft):
+            # V'A' is (A V)': the transposed spelling of the same product.
+            left, right, result, turned = right.mT, left.mT, result.mT, True
+        if left.shape[-2:] != soft.shape[-2:] or left.ndim != right.ndim:
+            return
+        if left.shape[0] != soft.shape[0] or self._caller() is not module:
             return
         self._after_softmax = None
-        module = self._caller()
         weights, value, output = (_with_heads(tensor, module) for tensor in (left, right, result))
         call = AttentionCall("", "", None, None, value, output, weights=weights)
         if type(module).__name__ in MIXES_HEADS:
             call.weights, call.applied = soft, weights
-        call.node, call.pull = result, lambda gradient: _with_heads(gradient, module)
+        call.node = node
+        call.pull = lambda gradient: _with_heads(gradient.mT if turned else gradient, module)
         self._seen(call, module)
 
     def _seen(self, call: AttentionCall, module: nn.Module | None = None) -> None:
         module = module or self._caller()
         if module is not None:
             call.module, call.kind = self._names[id(module)], type(module).__name__
+        if call.kind in _POOLS_BY_FIRST:
+            call = call.first_query()
         self._observe(call)
 
     def _caller(self) -> nn.Module | None:
@@ -311,6 +349,7 @@ def _from_sdpa(
     """The arguments of ``scaled_dot_product_attention``, as the fused kernel reads them."""
     query, key, value = (_as_autocast(tensor) for tensor in (query, key, value))
     scale = 1.0 / math.sqrt(query.shape[-1]) if scale is None else scale
+    leading = query.shape[:-2]
     bias = _additive(attn_mask, _wide_dtype(query.dtype))
     if is_causal:
         allowed = torch.ones(query.shape[-2], key.shape[-2], dtype=torch.bool, device=key.device)
@@ -325,7 +364,7 @@ def _from_sdpa(
         _four_dimensional(key),
         _four_dimensional(value),
         _four_dimensional(output),
-        bias,
+        _bias_of_four(bias, leading),
         scale,
     )
     call.node, call.pull = output, _four_dimensional
@@ -379,7 +418,8 @@ def _from_multi_head(
         return x.reshape(tokens, batch, num_heads, dim // num_heads).permute(1, 2, 0, 3)
 
     q, k, v = (
-        heads(F.linear(x, w, b)) for x, w, b in zip((query, key, value), weights, biases, strict=True)
+        heads(F.linear(x, w, b))
+        for x, w, b in zip((query, key, value), weights, biases, strict=True)
     )
     bias = _additive(attn_mask, _wide_dtype(q.dtype))
     if bias is not None and bias.ndim == 3:
@@ -452,15 +492,39 @@ def _head_of(bias: Tensor, head: int) -> Tensor:
 
 
 def _four_dimensional(tensor: Tensor) -> Tensor:
-    """``(..., H, T, d)`` as ``(B, H, T, d)``; a missing head dimension becomes one head."""
-    if tensor.ndim == 3:
-        return tensor.unsqueeze(1)
-    return tensor.flatten(0, -4) if tensor.ndim > 4 else tensor
+    """``(B, H, T, d)`` of fewer or more dimensions.
+
+    A missing head dimension becomes one head. In ``(B, H, W, T, d)``, as Hiera and VOLO have it,
+    windows join the batch: ``(B * W, H, T, d)``.
+    """
+    while tensor.ndim < 4:
+        tensor = tensor.unsqueeze(-3)
+    if tensor.ndim > 4:
+        tensor = tensor.transpose(1, -3).flatten(0, -4)
+    return tensor
+
+
+def _bias_of_four(bias: Tensor | None, leading: torch.Size) -> Tensor | None:
+    """A bias that fits queries ``(*leading, Tq, d)`` as one that fits them in four dimensions."""
+    if bias is None or bias.ndim <= 2 or len(leading) == 2:
+        return bias
+    return _four_dimensional(bias.expand(*leading, *bias.shape[-2:]))
 
 
 def _with_heads(tensor: Tensor, module: nn.Module | None) -> Tensor:
     """``(B * H, T, d)`` of a batched product as ``(B, H, T, d)``, by the module's own count."""
-    heads = getattr(module, "num_heads", None)
-    if tensor.ndim == 3 and isinstance(heads, int) and tensor.shape[0] % heads == 0:
-        return tensor.reshape(-1, heads, *tensor.shape[1:])
+    heads, kind = getattr(module, "num_heads", None), type(module).__name__
+    if not isinstance(heads, int) or kind in _LOOPS_HEADS or tensor.shape[0] % heads:
+        return _four_dimensional(tensor)
+    if tensor.ndim == 3 or (tensor.ndim == 4 and kind in _HEADS_FIRST):
+        tensor = tensor.unflatten(0, (-1, heads))
     return _four_dimensional(tensor)
+
+
+def _softmax_dim(tensor: Tensor, dim: int | None = None, *rest: Any, **options: Any) -> int | None:
+    return dim
+
+
+def _same_storage(a: Tensor, b: Tensor) -> bool:
+    # By identity of the storage: also true of meta tensors, whose addresses are all 0.
+    return bool(a.untyped_storage()._cdata == b.untyped_storage()._cdata)

@@ -94,7 +94,9 @@ def load_into(module: nn.Module, state: StateDict, architecture: str) -> None:
     if shapes:
         problems.append(f"{len(shapes)} have another shape ({_some(shapes)})")
     if problems:
-        hint = " A different pos_embed means another img_size." if "pos_embed" in str(shapes) else ""
+        hint = (
+            " A different pos_embed means another img_size." if "pos_embed" in str(shapes) else ""
+        )
         raise ModelError(
             f"The checkpoint does not belong to {architecture}: {'; '.join(problems)}. "
             f"Choose the architecture that it was trained with.{hint}"

@@ -7,9 +7,11 @@ Everything lies inside the package, so the demo needs no network.  How it was ma
 from __future__ import annotations
 
 import csv
+import json
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from safetensors.torch import load_file
 from timm.models.vision_transformer import VisionTransformer
@@ -31,7 +33,7 @@ CLASS_NAMES = (
 )
 MEAN = (0.4914, 0.4822, 0.4465)
 STD = (0.2470, 0.2435, 0.2616)
-ARCHITECTURE = {
+ARCHITECTURE: dict[str, Any] = {
     "img_size": 32,
     "patch_size": 4,
     "embed_dim": 128,
@@ -39,7 +41,7 @@ ARCHITECTURE = {
     "num_heads": 4,
     "num_classes": len(CLASS_NAMES),
 }
-DATA_CONFIG = {
+DATA_CONFIG: dict[str, Any] = {
     "input_size": (3, 32, 32),
     "interpolation": "bicubic",
     "crop_pct": 1.0,
@@ -83,3 +85,10 @@ def images() -> tuple[DemoImage, ...]:
             )
             for row in csv.DictReader(table)
         )
+
+
+@cache
+def facts() -> dict[str, Any]:
+    """What was measured of the demo model on the whole test split; see the model card."""
+    found: dict[str, Any] = json.loads((FOLDER / "facts.json").read_text(encoding="utf-8"))
+    return found

@@ -248,5 +248,3 @@ def _count_classes(module: nn.Module, size: tuple[int, int]) -> int:
     with torch.inference_mode(), inference.admitted():
         logits, _ = inference.forward(module, pixels)
     return int(logits.shape[1])
-
-

@@ -83,4 +83,5 @@ def row_entropy(rows: Array) -> Array:
     share = wide / np.maximum(wide.sum(-1, keepdims=True), np.finfo(np.float64).tiny)
     logs = np.log(share, out=np.zeros_like(share), where=share > 0)
     entropy = -(share * logs).sum(-1) / np.log(count)
-    return np.clip(entropy, 0.0, 1.0).astype(np.float32)
+    clipped: Array = np.clip(entropy, 0.0, 1.0).astype(np.float32)
+    return clipped

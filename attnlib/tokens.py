@@ -8,11 +8,12 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-Readout = Literal["cls", "cls+dist", "average", "pool", "class attention", "none"]
+Readout = Literal["cls", "cls+dist", "cls+average", "average", "pool", "class attention", "none"]
 
 READOUT_LABEL: dict[Readout, str] = {
     "cls": "CLS token",
     "cls+dist": "mean of the CLS and distillation tokens",
+    "cls+average": "CLS token and the average over patches",
     "average": "average over patches",
     "pool": "attention pooling",
     "class attention": "CLS token of the class attention",
@@ -65,6 +66,9 @@ class TokenLayout:
             weights[0] = 1.0
         elif self.readout == "cls+dist":
             weights[:2] = 0.5
+        elif self.readout == "cls+average":
+            weights[0] = 0.5
+            weights[len(self.prefix) :] = 0.5 / self.patches
         elif self.readout == "average":
             start = 0 if self.pool_prefix else len(self.prefix)
             weights[start:] = 1.0 / (self.tokens - start)

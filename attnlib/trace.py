@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from attnlib.capture import AttentionCall
-from attnlib.errors import CaptureError
+from attnlib.errors import AttnlibError, CaptureError
 from attnlib.tokens import TokenLayout
 
 # How the part of an attention map that belongs to (heads, queries) is turned into what is
@@ -47,9 +47,23 @@ class Trace:
                 "its readout, so no query stands for the prediction."
             )
         row = self.pool.rows()[0].mean(dim=(0, 1))
-        # A class token that joins after the last layer (CaiT) is the first key of the pool only.
-        row = row[row.shape[0] - self.layout.tokens :]
+        # A class token that joins after the last layer (CaiT) is the first key of the pool only;
+        # prefix tokens that a pool leaves out have no part in it.
+        missing = self.layout.tokens - row.shape[0]
+        row = row[-missing:] if missing < 0 else torch.cat([row.new_zeros(missing), row])
         return row / row.sum()
+
+    def starting(self, layer: int) -> tuple[AttentionCall, ...]:
+        """The layers from the given one up.
+
+        Raises:
+            AttnlibError: there is no such layer.
+        """
+        if not 0 <= layer < len(self.layers):
+            raise AttnlibError(
+                f"start_layer must be from 0 to {len(self.layers) - 1}, not {layer}."
+            )
+        return self.layers[layer:]
 
     @property
     def device(self) -> torch.device:
@@ -65,7 +79,7 @@ def carry(call: AttentionCall, vectors: Tensor, weighting: Weighting | None = No
 
     Exact, without ever holding the whole ``(H, T, T)`` of a large layer.
     """
-    _, heads, queries, keys = call.shape
+    _, heads, _, keys = call.shape
     if weighting is None and not vectors[:, 1:].any():
         # Only the first token's row matters (a CLS readout at the last layer).
         return call.rows(slice(0, 1))[0] * vectors[None, :, :1].to(_dtype(call))

@@ -73,6 +73,11 @@ class Vit:
         )
 
     @property
+    def width(self) -> int:
+        """D, the width of the embedding that the classifier reads (1024 where it has none)."""
+        return 1024 if self._classifier is None else int(self._classifier.shape[1])
+
+    @property
     def classifies(self) -> bool:
         """Whether the model ends in a classifier, so that its logits stand for classes."""
         return getattr(self.module, "num_classes", None) != 0
@@ -311,9 +316,7 @@ class Vit:
             )
         return self._trace(calls, 0)
 
-    def differentiable_trace(
-        self, pixels: Tensor
-    ) -> tuple[Trace, Callable[[int], list[Tensor]]]:
+    def differentiable_trace(self, pixels: Tensor) -> tuple[Trace, Callable[[int], list[Tensor]]]:
         """A trace with values, and a function: class -> d logit / d(A V) of every layer.
 
         The backward pass starts from what the fused kernel returned, so the attention itself is
@@ -376,9 +379,7 @@ class Vit:
 
     def _predict(self, subject: Subject) -> int:
         with inference.admitted(), torch.inference_mode():
-            logits, _ = inference.forward(
-                self.module, subject.pixels, precision=self.precision
-            )
+            logits, _ = inference.forward(self.module, subject.pixels, precision=self.precision)
         return int(logits.argmax())
 
     def _class(self, target: int) -> int:

@@ -112,9 +112,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--epochs", type=int, default=32)
-    parser.add_argument("--full-epochs", type=int, default=8)
-    parser.add_argument("--lr", type=float, default=3e-3)
+    parser.add_argument("--epochs", type=int, default=26)
+    parser.add_argument("--full-epochs", type=int, default=5)
+    parser.add_argument("--lr", type=float, default=4e-3)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--max-steps", type=int)
     args = parser.parse_args()
@@ -122,7 +122,7 @@ def main() -> None:
     torch.manual_seed(args.seed)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     folder = cifar10.download(args.data)
-    model = VisionTransformer(**ARCHITECTURE).to(device)
+    model = VisionTransformer(**ARCHITECTURE, patch_drop_rate=0.5).to(device)
     images, labels = cifar10.split(folder, "train")
     train(
         model,

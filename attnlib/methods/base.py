@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -43,6 +43,12 @@ class Option:
         Raises:
             AttnlibError: it is not.
         """
+        number = self.low is not None or isinstance(self.default, int | float)
+        if number and not (value is None and self.default is None):
+            whole = not isinstance(self.default, float)
+            if not isinstance(value, Integral if whole else Real):
+                kind = "whole number" if whole else "number"
+                raise AttnlibError(f"{name} must be a {kind}, not {value!r}.")
         if self.choices and value not in self.choices:
             allowed = ", ".join(map(str, self.choices))
             raise AttnlibError(f"{name} must be one of {allowed}, not {value!r}.")
@@ -181,5 +187,3 @@ def patches_of(vector: Tensor, layout: TokenLayout) -> Tensor:
 
 def registry(methods: Sequence[Method]) -> dict[str, Method]:
     return {method.name: method for method in methods}
-
-

@@ -63,4 +63,3 @@ RAW = Method(
         "query": Option(None, "Token whose attention is shown; empty is the readout.", low=0),
     },
 )
-

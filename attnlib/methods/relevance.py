@@ -22,7 +22,7 @@ def relevance(subject: Subject, target: int | None, *, start_layer: int = 0) -> 
     trace, gradients = subject.gradients(target)
     readout = row = trace.readout()
     for call, gradient in reversed(
-        list(zip(trace.layers[start_layer:], gradients[start_layer:], strict=True))
+        list(zip(trace.starting(start_layer), gradients[start_layer:], strict=True))
     ):
         assert call.value is not None
         values = call.value[0].transpose(-2, -1)

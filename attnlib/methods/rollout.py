@@ -41,7 +41,7 @@ def rollout_row(
     A vector-matrix product per layer from the last one down: O(L T²), never O(L T³).
     """
     row = trace.readout()
-    for call in reversed(trace.layers[start_layer:]):
+    for call in reversed(trace.starting(start_layer)):
         if head_fusion == "mean" and discard_ratio == 0:
             # Rows of a mean of attention sum to 1, so there is nothing to renormalise.
             row = 0.5 * (row + carry(call, row[None])[:, 0].mean(dim=0))
@@ -88,7 +88,7 @@ def discard(fused: Tensor, ratio: float, readout: str) -> Tensor:
     # Partial sorting is many times faster than a quantile, which also refuses 2^24 elements.
     threshold = float(np.partition(flat, count)[count])
     keep = fused >= threshold
-    keep[:, : {"cls": 1, "cls+dist": 2}.get(readout, 0)] = True
+    keep[:, : {"cls": 1, "cls+dist": 2, "cls+average": 1}.get(readout, 0)] = True
     return torch.where(keep, fused, fused.new_zeros(()))
 
 

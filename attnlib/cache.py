@@ -1,0 +1,70 @@
+"""A store for results that many threads share: bounded in bytes, least recently used out first."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from typing import Generic, TypeVar
+
+V = TypeVar("V")
+
+
+class BoundedCache(Generic[V]):
+    """Keys MUST name the content (a SHA-256 and scalars), so that sharing leaks nothing: whoever
+    can name the key already has what the value was made from.
+
+    Args:
+        limit: bytes that all values together may take.
+        size: bytes of one value.
+    """
+
+    def __init__(self, limit: int, size: Callable[[V], int]) -> None:
+        self.limit = limit
+        self._size = size
+        self._values: OrderedDict[Hashable, tuple[V, int]] = OrderedDict()
+        self._bytes = 0
+        self._lock = threading.Lock()
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held now, never more than ``limit``."""
+        return self._bytes
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __contains__(self, key: Hashable) -> bool:
+        return key in self._values
+
+    def get(self, key: Hashable) -> V | None:
+        """The value, now the most recently used, or None."""
+        with self._lock:
+            if key not in self._values:
+                return None
+            self._values.move_to_end(key)
+            return self._values[key][0]
+
+    def put(self, key: Hashable, value: V) -> None:
+        """Keep the value; a value larger than the limit is not kept at all."""
+        size = self._size(value)
+        with self._lock:
+            self._drop(key)
+            if size > self.limit:
+                return
+            self._values[key] = (value, size)
+            self._bytes += size
+            while self._bytes > self.limit:
+                self._drop(next(iter(self._values)))
+
+    def of(self, key: Hashable, make: Callable[[], V]) -> V:
+        """The value, made if it is not there. Two threads may make it at the same time."""
+        value = self.get(key)
+        if value is None:
+            value = make()
+            self.put(key, value)
+        return value
+
+    def _drop(self, key: Hashable) -> None:
+        if key in self._values:
+            self._bytes -= self._values.pop(key)[1]

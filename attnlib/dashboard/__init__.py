@@ -1,0 +1,1 @@
+"""Everything that imports Streamlit. Pages call this; the rest of attnlib never does."""

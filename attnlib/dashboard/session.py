@@ -1,0 +1,94 @@
+"""What belongs to one visitor: images, labels, and the job that inspects them.
+
+Everything lies in ``st.session_state``, which no other visitor can reach. Uploads are copied
+there at once, because an uploader forgets its files when its page is left.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import streamlit as st
+
+from attnlib import demo
+from attnlib.collection import Collection, Refusal, Sample, collect
+from attnlib.dashboard.jobs import InspectionJob
+from attnlib.dashboard.models import DEMO, ModelChoice
+from attnlib.errors import LabelError
+from attnlib.image import sha256
+from attnlib.labels import LabelTable, read_label_table
+
+
+@dataclass
+class Session:
+    """One visitor's state.
+
+    Attributes:
+        samples: the images, the demo's or the visitor's own.
+        refusals: files that were not taken, with the reason.
+        table: labels from a CSV file, if one was given.
+        manual: labels chosen on the page: sample name -> class name.
+        choice: the model in use.
+        upload: bytes of an uploaded checkpoint.
+        model_problem: why the last wish for another model failed.
+        job: the inspection of these samples by this model.
+    """
+
+    samples: tuple[Sample, ...]
+    own: bool = False
+    refusals: tuple[Refusal, ...] = ()
+    table: LabelTable | None = None
+    manual: dict[str, str] = field(default_factory=dict)
+    choice: ModelChoice = DEMO
+    upload: bytes | None = None
+    model_problem: str = ""
+    job: InspectionJob | None = None
+    uploads_seen: tuple[str, ...] = ()
+    uploader: int = 0
+
+    def take(self, files: list[tuple[str, bytes]]) -> None:
+        """Use these files (images, zip files, CSV tables) instead of what was there."""
+        collection = collect(files)
+        self.refusals = collection.refusals
+        self._read_tables(collection)
+        if collection.samples:
+            self.samples, self.own, self.manual = collection.samples, True, {}
+
+    def back_to_demo(self) -> None:
+        """Forget the visitor's own images and labels."""
+        self.samples, self.own = demo_samples(), False
+        self.refusals, self.table = (), None
+        self.manual, self.uploads_seen = {}, ()
+        self.uploader += 1
+
+    def _read_tables(self, collection: Collection) -> None:
+        self.table = None
+        labels: dict[str, str] = {}
+        problems: list[str] = []
+        for name, data in collection.tables:
+            try:
+                table = read_label_table(data)
+            except LabelError as error:
+                problems.append(f"{name}: {error}")
+                continue
+            labels |= table.labels
+            problems += [f"{name}: {problem}" for problem in table.problems]
+        if collection.tables:
+            self.table = LabelTable(labels, tuple(problems))
+
+
+def current() -> Session:
+    """The visitor's session, made with the demo images on the first visit."""
+    if "session" not in st.session_state:
+        st.session_state["session"] = Session(demo_samples())
+    session: Session = st.session_state["session"]
+    return session
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def demo_samples() -> tuple[Sample, ...]:
+    """The embedded images; their labels stand where an upload has its folder's name."""
+    return tuple(
+        Sample(image.name, image.data, sha256(image.data), image.label, image.chosen)
+        for image in demo.images()
+    )

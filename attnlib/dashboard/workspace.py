@@ -1,0 +1,122 @@
+"""What every page works on: the model, the images, their labels and their results."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import streamlit as st
+
+from attnlib import audit
+from attnlib.collection import Sample
+from attnlib.dashboard import results
+from attnlib.dashboard.models import ModelChoice
+from attnlib.dashboard.results import Inspected
+from attnlib.dashboard.session import Session
+from attnlib.labels import LabelMatch, match_labels
+from attnlib.vit import Vit
+
+
+@dataclass
+class Workspace:
+    """One run's view of one visitor's session.
+
+    Attributes:
+        session: the visitor's state.
+        vit, choice: the model and how it was chosen.
+        labels: what the labels of the images resolve to for this model's classes.
+    """
+
+    session: Session
+    vit: Vit
+    choice: ModelChoice
+    labels: LabelMatch
+    _inspected: dict[str, Inspected] = field(default_factory=dict)
+
+    @property
+    def samples(self) -> tuple[Sample, ...]:
+        return self.session.samples
+
+    @cached_property
+    def by_name(self) -> Mapping[str, Sample]:
+        return {sample.name: sample for sample in self.samples}
+
+    def inspected(self, sample: Sample) -> Inspected | None:
+        """The result of a sample, or None while it waits for its turn."""
+        if sample.name not in self._inspected:
+            found = results.known(self.choice, sample)
+            if found is None:
+                return None
+            self._inspected[sample.name] = found
+        return self._inspected[sample.name]
+
+    @cached_property
+    def predictions(self) -> list[audit.Prediction]:
+        """Predictions of all samples that are inspected, in the order of the samples."""
+        found = []
+        for sample in self.samples:
+            result = self.inspected(sample)
+            if result is not None:
+                entropy = result.record.entropy
+                found.append(
+                    audit.Prediction(
+                        sample.name,
+                        self.labels.labels.get(sample.name),
+                        result.record.probabilities,
+                        float(entropy.mean()) if entropy.size else 0.0,
+                    )
+                )
+        return found
+
+    @cached_property
+    def prediction_of(self) -> Mapping[str, audit.Prediction]:
+        return {prediction.name: prediction for prediction in self.predictions}
+
+    @cached_property
+    def _embeddings(self) -> np.ndarray:
+        rows = [self.inspected(self.by_name[p.name]) for p in self.predictions]
+        return np.stack([row.record.embedding for row in rows if row is not None])
+
+    def nearest_correct(self, name: str, label: int, count: int = 1) -> list[tuple[str, float]]:
+        """Names of the correct images of a class most like an image, with cosine similarity."""
+        right = [
+            i for i, p in enumerate(self.predictions) if p.outcome == "right" and p.label == label
+        ]
+        query = next(i for i, p in enumerate(self.predictions) if p.name == name)
+        found = audit.nearest(self._embeddings, query, right, count) if right else []
+        return [(self.predictions[i].name, similarity) for i, similarity in found]
+
+    def class_name(self, index: int) -> str:
+        """The first synonym of a class's name."""
+        return short_name(self.vit.class_names[index])
+
+
+def short_name(name: str) -> str:
+    """``"tench, Tinca tinca"`` as ``"tench"``, for places where a whole name does not fit."""
+    return name.split(",")[0] or name
+
+
+def build(session: Session, vit: Vit) -> Workspace:
+    """The workspace of this run; manual labels win over a table, a table over folders."""
+    match = match_labels(session.samples, session.table, vit.class_names)
+    index = {name: i for i, name in enumerate(vit.class_names)}
+    manual = {name: index[label] for name, label in session.manual.items() if label in index}
+    merged = {**match.labels, **manual}
+    match = LabelMatch(
+        merged,
+        match.unknown_files,
+        match.unknown_names,
+        tuple(name for name in match.unlabelled if name not in manual),
+        match.ambiguous_files,
+    )
+    workspace = Workspace(session, vit, session.choice, match)
+    st.session_state["workspace"] = workspace
+    return workspace
+
+
+def current() -> Workspace:
+    """The workspace that ``app.py`` made for this run."""
+    workspace: Workspace = st.session_state["workspace"]
+    return workspace

@@ -1,0 +1,31 @@
+"""Fixtures that several test files share."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import attnlib
+from attnlib import demo
+
+
+@pytest.fixture(scope="session")
+def vit() -> attnlib.Vit:
+    """The demo model on the CPU."""
+    return attnlib.load("demo", device="cpu")
+
+
+@pytest.fixture(scope="session")
+def pictures() -> list[Image.Image]:
+    """The embedded demo images."""
+    return [Image.open(io.BytesIO(image.data)).convert("RGB") for image in demo.images()]
+
+
+@pytest.fixture
+def noise() -> Image.Image:
+    """A picture of random pixels, neither square nor of any model's size."""
+    rng = np.random.default_rng(0)
+    return Image.fromarray(rng.integers(0, 256, (90, 70, 3), dtype=np.uint8))
