@@ -306,7 +306,7 @@ class Capture(TorchFunctionMode):
         self._after_softmax = None
         weights, value, output = (_with_heads(tensor, module) for tensor in (left, right, result))
         call = AttentionCall("", "", None, None, value, output, weights=weights)
-        if type(module).__name__ in MIXES_HEADS:
+        if type(module).__name__ in MIXES_HEADS or hasattr(module, "talking_head2"):
             call.weights, call.applied = soft, weights
         call.node = node
         call.pull = lambda gradient: _with_heads(gradient.mT if turned else gradient, module)

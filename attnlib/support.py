@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -16,6 +16,11 @@ from attnlib.tokens import Readout, TokenLayout
 
 Role = Literal["layer", "pool", "inside", "local", "refused"]
 MapKind = Literal["readout rows", "rollout", "relevance", "per layer", "per window"]
+
+DIFFERENTIAL = (
+    "differential attention subtracts two attention maps; the difference is signed, so rows "
+    "are no shares and rollout is not defined"
+)
 
 # Attention-like modules whose weights do not say how much one token attends to another.
 NOT_TOKEN_ATTENTION = {
@@ -35,10 +40,8 @@ NOT_TOKEN_ATTENTION = {
     "SelectiveKernelAttn": "a selective kernel weighs channels, not tokens",
     "HSMSSD": "a state-space mixer has no weights between tokens",
     "LambdaLayer": "a lambda layer never forms weights between queries and keys",
-    "DiffAttention": (
-        "differential attention subtracts two attention maps; the difference is signed, so rows "
-        "are no shares and rollout is not defined"
-    ),
+    "DiffAttention": DIFFERENTIAL,
+    "DiffParallelScalingBlock": DIFFERENTIAL,
 }
 
 # How far the tokens of an attention pool may be coarser than what the first convolution makes.
@@ -155,6 +158,8 @@ def observe(module: nn.Module, size: tuple[int, int]) -> Facts:
         raise ModelError(
             f"The model does not run on an image of {size[0]} x {size[1]} pixels: {error}"
         ) from error
+    grid: tuple[int, int] | None
+    patch: tuple[int, int] | None
     try:
         grid, patch = patch_grid(module, size)
     except CaptureError:
@@ -292,7 +297,7 @@ def patch_grid(module: nn.Module, size: tuple[int, int]) -> tuple[tuple[int, int
     Raises:
         CaptureError: neither is there.
     """
-    embed = getattr(module, "patch_embed", None) or getattr(module, "pixel_embed", None)
+    embed: Any = getattr(module, "patch_embed", None) or getattr(module, "pixel_embed", None)
     if isinstance(embed, nn.ModuleList):
         embed = embed[0]
     ratio = getattr(embed, "feat_ratio", None)

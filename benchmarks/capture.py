@@ -86,7 +86,7 @@ def _hooked(module: nn.Module) -> Variant:
     seen: list[Tensor] = []
     for block in hooked.blocks:  # type: ignore[union-attr]
         block.attn.qkv.register_forward_hook(lambda _, __, output: seen.append(output))
-    heads: int = hooked.blocks[0].attn.num_heads  # type: ignore[assignment,index,union-attr]
+    heads: int = hooked.blocks[0].attn.num_heads  # type: ignore[index,union-attr]
 
     def run(pixels: Tensor) -> object:
         seen.clear()
@@ -110,7 +110,7 @@ def ratios(name: str, side: int, rounds: int, device: str) -> dict[str, float]:
     pixels = torch.randn(1, 3, side, side, device=device)
     made = variants(name, side, device)
     times: dict[str, list[float]] = {label: [] for label in made}
-    for label, run in made.items():
+    for run in made.values():
         run(pixels)
     for _ in range(rounds):
         for label, run in made.items():

@@ -99,7 +99,9 @@ def test_the_choice_of_an_image_is_a_deep_link(app: AppTest) -> None:
     settle(app.run())
     assert not app.exception
     assert app.selectbox(key="image").value == name
-    assert any(button.label == "All images" for button in app.button)
+    next(button for button in app.button if button.label == "All images").click().run()
+    assert app.selectbox(key="image").value is None
+    assert sum(button.label == "Open" for button in app.button) == 6
 
 
 def test_a_deep_link_to_nothing_opens_the_gallery(app: AppTest) -> None:

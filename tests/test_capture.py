@@ -149,14 +149,17 @@ def test_class_attention_of_xcit_and_its_body_by_name() -> None:
         vit.attribute(picture(0), "rollout")
 
 
-@pytest.mark.parametrize("kind", ["AttentionPool2d", "RotAttentionPool2d"])
-def test_pool_that_hands_on_its_first_query_alone(kind: str) -> None:
+@pytest.mark.parametrize(
+    ("kind", "size"), [("AttentionPool2d", "feat_size"), ("RotAttentionPool2d", "ref_feat_size")]
+)
+def test_pool_that_hands_on_its_first_query_alone(kind: str, size: str) -> None:
     factory = getattr(timm.layers, kind)
+    options: dict[str, Any] = {size: (3, 4), "num_heads": 2, "pool_type": "token"}
     features = torch.randn(2, 16, 3, 4, dtype=torch.float64)
     pair = []
     for fused in (True, False):
         timm.layers.set_fused_attn(fused)
-        pair.append(factory(16, feat_size=(3, 4), num_heads=2, pool_type="token").eval().double())
+        pair.append(factory(16, **options).eval().double())
     timm.layers.set_fused_attn(True)
     module, plain = stir(pair[0], amount=0.3), pair[1]
     plain.load_state_dict(module.state_dict())

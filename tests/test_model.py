@@ -182,5 +182,5 @@ def test_a_ready_module_needs_to_say_how_images_are_prepared(trained: torch.nn.M
     vit = attnlib.load(trained, device="cpu")
     assert vit.size == (32, 32)
     plain = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 4, 4), torch.nn.Flatten())
-    with pytest.raises(ModelError, match="transform|img_size"):
+    with pytest.raises(ModelError, match=r"transform|img_size"):
         attnlib.load(plain, device="cpu")

@@ -47,9 +47,7 @@ def test_rows_are_the_first_rows_of_the_full_matrices(
         np.testing.assert_allclose(matrix[:, 0], record.rows[layer], atol=1e-6)
 
 
-def test_record_agrees_with_the_plain_model(
-    vit: attnlib.Vit, pictures: list[Image.Image]
-) -> None:
+def test_record_agrees_with_the_plain_model(vit: attnlib.Vit, pictures: list[Image.Image]) -> None:
     with torch.inference_mode():
         logits = vit.module(vit.transform(pictures[2]).unsqueeze(0))[0]
         features = vit.module.forward_head(

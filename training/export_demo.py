@@ -13,6 +13,7 @@ import csv
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -72,9 +73,7 @@ def write_images(
             writer.writerow([name, cifar10.CLASS_NAMES[labels[index]], reason])
 
 
-def facts(
-    guess: NDArray[np.int64], labels: NDArray[np.int64], parameters: int
-) -> dict[str, object]:
+def facts(guess: NDArray[np.int64], labels: NDArray[np.int64], parameters: int) -> dict[str, Any]:
     """What was measured, for the card and for the dashboard."""
     confusion = np.zeros((10, 10), dtype=int)
     np.add.at(confusion, (labels, guess), 1)
@@ -89,14 +88,14 @@ def facts(
     }
 
 
-def card(measured: dict[str, object], recipe: str) -> str:
+def card(measured: dict[str, Any], recipe: str) -> str:
     """The model card, in Markdown."""
     confusion = np.array(measured["confusion"])
     names = cifar10.CLASS_NAMES
     off = confusion.copy()
     np.fill_diagonal(off, 0)
     worst = np.dstack(np.unravel_index(np.argsort(-off, axis=None)[:6], off.shape))[0]
-    low, high = (measured["test_accuracy_interval"])  # type: ignore[misc]
+    low, high = (float(end) for end in measured["test_accuracy_interval"])
     lines = [
         "# Model card: the demo ViT",
         "",

@@ -46,10 +46,7 @@ def build(space: Workspace, prediction: Prediction, style: Style, side: int = 22
     Where the model has no gradient-weighted relevance, the class-agnostic rollout or the raw
     attention stands in, and the caption says so.
     """
-    sample = space.by_name[prediction.name]
-    found = space.inspected(sample)
-    assert found is not None
-    crop = found.picture
+    crop = space.inspected(prediction.name).picture
     panels = [Panel("what the model saw", plain(crop, side))]
     predicted = space.class_name(prediction.predicted)
     try:
@@ -65,7 +62,7 @@ def build(space: Workspace, prediction: Prediction, style: Style, side: int = 22
 def _class_specific(
     space: Workspace, prediction: Prediction, predicted: str, style: Style, side: int
 ) -> list[Panel]:
-    crop = _crop(space, prediction.name)
+    crop = space.inspected(prediction.name).picture
     for_predicted = heat(space, prediction.name, "relevance", prediction.predicted)
     if not prediction.wrong or prediction.label is None:
         scale = scale_of([for_predicted])
@@ -90,7 +87,7 @@ def _class_agnostic(space: Workspace, name: str, style: Style, side: int) -> lis
     method = "rollout" if "rollout" in space.vit.support.maps else "raw"
     made = heat(space, name, method, None)
     title = "rollout" if method == "rollout" else "attention"
-    picture = draw(_crop(space, name), made, scale_of([made]), style, side)
+    picture = draw(space.inspected(name).picture, made, scale_of([made]), style, side)
     return [Panel(f"{title} (the same for every class)", picture)]
 
 
@@ -101,7 +98,7 @@ def _references(space: Workspace, prediction: Prediction, style: Style, side: in
     panels = []
     for label in (prediction.label, prediction.predicted):
         for name, _ in space.nearest_correct(prediction.name, label):
-            crop = _crop(space, name)
+            crop = space.inspected(name).picture
             title = f"nearest correct “{space.class_name(label)}”"
             panels.append(Panel(title, plain(crop, side)))
             if "relevance" in space.vit.support.maps:
@@ -114,9 +111,3 @@ def _references(space: Workspace, prediction: Prediction, style: Style, side: in
 def heat(space: Workspace, name: str, method: str, target: int | None, **options: object) -> Heat:
     """A map of a loaded image by name."""
     return results.heat(space.choice, space.vit, space.by_name[name], method, target, **options)
-
-
-def _crop(space: Workspace, name: str) -> Image.Image:
-    found = space.inspected(space.by_name[name])
-    assert found is not None
-    return found.picture

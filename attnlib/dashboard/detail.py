@@ -32,10 +32,10 @@ NOT_SHOWN = {"query", "seed", "against", "layer", "head"}
 def show(space: Workspace, name: str) -> None:
     """The opened image. A fragment: changing how it is drawn reruns nothing else."""
     prediction = space.prediction_of.get(name)
-    found = space.inspected(space.by_name[name])
-    if prediction is None or found is None:
+    if prediction is None:
         st.info("This image waits for its turn, or could not be read.")
         return
+    found = space.inspected(name)
     method, target, options = _method(space, prediction)
     style, kind = _style()
     try:
@@ -103,7 +103,13 @@ def _method(space: Workspace, prediction: Prediction) -> tuple[Method, int | Non
         elif key == "start_layer":
             last = len(space.vit.support.calls("layer")) - 1
             options[key] = st.slider(
-                "Start layer", 0, last, 0, key="option_start_layer", help=option.description
+                "Start layer",
+                0,
+                last,
+                0,
+                key="option_start_layer",
+                width=260,
+                help=option.description,
             )
     return method, target, options
 

@@ -7,15 +7,41 @@ import threading
 import time
 from dataclasses import dataclass, field
 
+import numpy as np
+from numpy.typing import NDArray
+
 from attnlib.collection import Refusal, Sample
 from attnlib.dashboard import results
 from attnlib.dashboard.models import ModelChoice
 from attnlib.errors import AttnlibError
+from attnlib.record import Record
 from attnlib.vit import Vit
 
 log = logging.getLogger(__name__)
 
 BATCH = 8
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a session keeps of every image, even after the shared store has dropped the rest.
+
+    Attributes:
+        probabilities: ``(C,)``.
+        embedding: ``(D,)``.
+        entropy: mean entropy of the readout's rows in units of log N; 0 where there are none.
+    """
+
+    probabilities: NDArray[np.float32]
+    embedding: NDArray[np.float32]
+    entropy: float
+
+    @classmethod
+    def of(cls, record: Record) -> Outcome:
+        entropy = float(record.entropy.mean()) if record.entropy.size else 0.0
+        return cls(record.probabilities, record.embedding, entropy)
+
+
 # A page that shows progress comes back every second or so; a job that nobody has looked at for
 # this long belongs to a visitor who left.
 ABANDONED_S = 30.0
@@ -28,6 +54,7 @@ class InspectionJob:
     Attributes:
         total: number of samples.
         done: number of samples inspected or refused so far.
+        outcomes: by sample name, of those inspected so far.
         refusals: samples that could not be read, with the reason.
         failure: why the whole job stopped early, or "".
     """
@@ -36,6 +63,7 @@ class InspectionJob:
     vit: Vit
     samples: tuple[Sample, ...]
     done: int = 0
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
     refusals: list[Refusal] = field(default_factory=list)
     failure: str = ""
     finished: bool = False
@@ -74,9 +102,11 @@ class InspectionJob:
                 self.failure = "The model failed on these images; the server's log says how."
                 break
             for sample, result in zip(batch, found, strict=True):
-                if isinstance(result, AttnlibError):
+                if isinstance(result, results.Inspected):
+                    self.outcomes[sample.name] = Outcome.of(result.record)
+                elif isinstance(result, AttnlibError):
                     self.refusals.append(Refusal(sample.name, str(result)))
-                elif isinstance(result, Exception):
+                else:
                     log.error("could not read an image", exc_info=result)
                     self.refusals.append(Refusal(sample.name, "The image could not be read."))
             self.done += len(batch)

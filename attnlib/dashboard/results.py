@@ -93,11 +93,6 @@ def inspect(choice: ModelChoice, vit: Vit, samples: list[Sample]) -> list[Inspec
     return [result for result in found if result is not None]
 
 
-def known(choice: ModelChoice, sample: Sample) -> Inspected | None:
-    """The result for a sample, if somebody already asked for it."""
-    return store().inspected.get((choice, sample.sha256))
-
-
 def heat(
     choice: ModelChoice, vit: Vit, sample: Sample, method: str, target: int | None, **options: Any
 ) -> Heat:

@@ -31,6 +31,7 @@ class Session:
         choice: the model in use.
         upload: bytes of an uploaded checkpoint.
         model_problem: why the last wish for another model failed.
+        failed: the wish that failed.
         job: the inspection of these samples by this model.
     """
 
@@ -42,6 +43,7 @@ class Session:
     choice: ModelChoice = DEMO
     upload: bytes | None = None
     model_problem: str = ""
+    failed: ModelChoice | None = None
     job: InspectionJob | None = None
     uploads_seen: tuple[str, ...] = ()
     uploader: int = 0

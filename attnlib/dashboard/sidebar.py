@@ -48,16 +48,9 @@ def start_inspection(space: Workspace) -> None:
     """Inspect what is not inspected yet; what takes less than a second is done at once."""
     visitor = space.session
     job = visitor.job
-    fits = job is not None and job.choice == space.choice and job.samples == space.samples
-    if fits and (job is not None and (not job.finished or job.failure)):
-        return
-    if all(space.inspected(sample) for sample in space.samples):
-        return
-    if fits and job is not None and job.refusals and job.done == job.total:
-        refused = {refusal.name for refusal in job.refusals}
-        if all(space.inspected(s) or s.name in refused for s in space.samples):
-            return
     if job is not None:
+        if job.choice == space.choice and job.samples is space.samples:
+            return
         job.cancel()
     job = InspectionJob(space.choice, space.vit, space.samples)
     visitor.job = job
@@ -80,7 +73,7 @@ def _model(visitor: Session) -> Vit:
     if wish is None:
         # A form that is not sent yet: only the device may have changed.
         wish, upload = visitor.choice, visitor.upload
-    else:
+    elif wish.source == visitor.choice.source:
         visitor.model_problem = ""
     _change(visitor, replace(wish, device=device, precision=precision), upload)
     if visitor.model_problem:
@@ -103,15 +96,19 @@ def _model(visitor: Session) -> Vit:
 
 
 def _change(visitor: Session, wish: ModelChoice, upload: bytes | None) -> None:
-    """Load the wanted model; keep the present one if that fails."""
-    if wish == visitor.choice:
+    """Load the wanted model; keep the present one if that fails.
+
+    A wish that failed is not tried again at every click: each try may wait for a network.
+    """
+    if wish in (visitor.choice, visitor.failed):
         return
     try:
         models.get(wish, upload)
     except AttnlibError as error:
-        visitor.model_problem = str(error)
+        visitor.model_problem, visitor.failed = str(error), wish
         return
-    visitor.choice, visitor.upload, visitor.model_problem = wish, upload, ""
+    visitor.choice, visitor.upload = wish, upload
+    visitor.model_problem, visitor.failed = "", None
 
 
 def _device() -> tuple[str, inference.Precision]:
@@ -170,8 +167,8 @@ def _hub() -> ModelChoice | None:
     return ModelChoice(name if name.startswith("hf-hub:") else f"hf-hub:{name}")
 
 
-def _architecture() -> tuple[str, tuple[int, int] | None, tuple[str, ...]]:
-    """The three things that a file of weights does not say."""
+def _architecture() -> tuple[str, str, str]:
+    """What a file of weights does not say, as typed: architecture, input size, class names."""
     name = st.text_input(
         "Architecture",
         placeholder="vit_small_patch16_224",
@@ -186,7 +183,7 @@ def _architecture() -> tuple[str, tuple[int, int] | None, tuple[str, ...]]:
         persist_state="session",
         help="Pixels, as 384 or 224x448 (height x width); empty for the architecture's own.",
     )
-    listed = st.text_area(
+    names = st.text_area(
         "Class names",
         placeholder="one per line, or JSON",
         height=90,
@@ -194,8 +191,7 @@ def _architecture() -> tuple[str, tuple[int, int] | None, tuple[str, ...]]:
         persist_state="session",
         help="In the order of the classifier's outputs, one per line or as JSON.",
     )
-    names = tuple(read_class_names(listed.encode(), "class names")) if listed.strip() else ()
-    return name, _parse_size(size), names
+    return name, size, names.strip()
 
 
 def _parse_size(text: str) -> tuple[int, int] | None:
@@ -241,20 +237,16 @@ def _upload(visitor: Session) -> tuple[ModelChoice | None, bytes | None]:
 def _submitted(ready: str, rest: Callable[[], dict[str, Any]]) -> ModelChoice | None:
     """The common end of both checkpoint forms."""
     visitor = session.current()
-    try:
-        name, size, names = _architecture()
-    except AttnlibError as error:
-        name, size, names = "", None, ()
-        visitor.model_problem = str(error)
+    name, size, names = _architecture()
     if not st.form_submit_button("Load", type="primary", width="stretch"):
         return None
+    visitor.failed = None
     if not ready or not name:
-        visitor.model_problem = visitor.model_problem or (
-            "Give the file with the weights and the name of its architecture."
-        )
+        visitor.model_problem = "Give the file with the weights and the name of its architecture."
         return None
     try:
-        return ModelChoice(name, img_size=size, class_names=names, **rest())
+        listed = tuple(read_class_names(names.encode(), "class names")) if names else ()
+        return ModelChoice(name, img_size=_parse_size(size), class_names=listed, **rest())
     except AttnlibError as error:
         visitor.model_problem = str(error)
         return None
@@ -305,8 +297,8 @@ def _chosen(space: Workspace) -> None:
         return 3 if found is None else ["wrong", "unlabelled", "right"].index(found.outcome)
 
     names.sort(key=rank)
-    if st.session_state.get("image") not in names:
-        st.session_state.pop("image", None)
+    if st.session_state.get("image") not in (None, *names):
+        del st.session_state["image"]
     st.selectbox(
         "Chosen image",
         names,

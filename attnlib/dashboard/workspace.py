@@ -12,6 +12,7 @@ import streamlit as st
 from attnlib import audit
 from attnlib.collection import Sample
 from attnlib.dashboard import results
+from attnlib.dashboard.jobs import Outcome
 from attnlib.dashboard.models import ModelChoice
 from attnlib.dashboard.results import Inspected
 from attnlib.dashboard.session import Session
@@ -43,32 +44,34 @@ class Workspace:
     def by_name(self) -> Mapping[str, Sample]:
         return {sample.name: sample for sample in self.samples}
 
-    def inspected(self, sample: Sample) -> Inspected | None:
-        """The result of a sample, or None while it waits for its turn."""
-        if sample.name not in self._inspected:
-            found = results.known(self.choice, sample)
-            if found is None:
-                return None
-            self._inspected[sample.name] = found
-        return self._inspected[sample.name]
+    def inspected(self, name: str) -> Inspected:
+        """The whole result of an image, made again if the store has dropped it.
+
+        Raises:
+            AttnlibError: the image cannot be read, or the model fails on it.
+        """
+        if name not in self._inspected:
+            found = results.inspect(self.choice, self.vit, [self.by_name[name]])[0]
+            if isinstance(found, Exception):
+                raise found
+            self._inspected[name] = found
+        return self._inspected[name]
+
+    @property
+    def outcomes(self) -> Mapping[str, Outcome]:
+        """What is known of the images inspected so far, by name."""
+        job = self.session.job
+        return job.outcomes if job is not None and job.choice == self.choice else {}
 
     @cached_property
     def predictions(self) -> list[audit.Prediction]:
         """Predictions of all samples that are inspected, in the order of the samples."""
-        found = []
-        for sample in self.samples:
-            result = self.inspected(sample)
-            if result is not None:
-                entropy = result.record.entropy
-                found.append(
-                    audit.Prediction(
-                        sample.name,
-                        self.labels.labels.get(sample.name),
-                        result.record.probabilities,
-                        float(entropy.mean()) if entropy.size else 0.0,
-                    )
-                )
-        return found
+        labels, outcomes = self.labels.labels, self.outcomes
+        return [
+            audit.Prediction(name, labels.get(name), outcome.probabilities, outcome.entropy)
+            for name in self.by_name
+            if (outcome := outcomes.get(name)) is not None
+        ]
 
     @cached_property
     def prediction_of(self) -> Mapping[str, audit.Prediction]:
@@ -76,8 +79,7 @@ class Workspace:
 
     @cached_property
     def _embeddings(self) -> np.ndarray:
-        rows = [self.inspected(self.by_name[p.name]) for p in self.predictions]
-        return np.stack([row.record.embedding for row in rows if row is not None])
+        return np.stack([self.outcomes[p.name].embedding for p in self.predictions])
 
     def nearest_correct(self, name: str, label: int, count: int = 1) -> list[tuple[str, float]]:
         """Names of the correct images of a class most like an image, with cosine similarity."""
