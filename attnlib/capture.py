@@ -50,7 +50,7 @@ _HEADS_FIRST = {"HaloAttn"}
 
 # Rows of one head's matrix that are formed at a time when the matrix itself is not wanted:
 # large enough for an efficient product, small enough to stay in the processor's cache.
-_BLOCK_ELEMENTS = 1 << 19
+_BLOCK_ELEMENTS = 1 << 18
 
 
 @dataclass
@@ -199,7 +199,7 @@ class AttentionCall:
         b, h, tq, tk = self.shape
         if b != 1:
             raise CaptureError(f"blocks() takes one image at a time, this call holds {b}.")
-        if self.weights is not None or h * tq * tk <= _BLOCK_ELEMENTS:
+        if self.weights is not None or h * tq * tk <= 2 * _BLOCK_ELEMENTS:
             yield slice(0, h), slice(0, tq), self.rows()[0]
             return
         assert self.query is not None and self.key is not None

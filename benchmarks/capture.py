@@ -149,8 +149,10 @@ def table(device: str) -> str:
     for name, side, rounds in CASES:
         columns[f"{name.split('_patch')[0]} {side} px"] = found = ratios(name, side, rounds, device)
         labels = list(found)
+        print(name, side, {label: round(value, 3) for label, value in found.items()}, flush=True)
     name, side, _ = CASES[-1]
     peaks = {label: peak_mb(name, side, label, device) for label in labels}
+    print("peak memory, MB", {label: round(value) for label, value in peaks.items()}, flush=True)
     lines = [
         "| | " + " | ".join(columns) + f" | extra peak memory at {side} px |",
         "|---|" + "---:|" * (len(columns) + 1),

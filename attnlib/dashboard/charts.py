@@ -56,7 +56,8 @@ def _confusion_spec(matrix: NDArray[np.int64], names: list[str]) -> dict[str, An
         for j, predicted in enumerate(names)
     ]
     most = max(1, int((matrix - np.diag(matrix.diagonal())).max()))
-    axis = {"labelLimit": 110, "ticks": False, "domain": False, "labelPadding": 6, "labelOverlap": False}
+    axis = {"labelLimit": 110, "ticks": False, "domain": False, "labelPadding": 6}
+    axis["labelOverlap"] = False
     x = {"field": "predicted", "type": "nominal", "sort": names, "title": "predicted"}
     y = {"field": "true", "type": "nominal", "sort": names, "title": "true"}
     return {

@@ -13,7 +13,7 @@ from attnlib.dashboard.pictures import Style, encoded
 from attnlib.dashboard.workspace import Workspace
 
 PER_PAGE = 6
-THUMB = 132
+THUMB = 120
 SORTS: dict[str, audit.SortKey] = {
     "Confidence": "confidence",
     "Margin": "margin",
