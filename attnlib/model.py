@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import socket
+import urllib.request
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+import huggingface_hub
 import timm
 import torch
 from PIL import Image
@@ -109,6 +113,10 @@ def _create(
         close = difflib.get_close_matches(name, timm.list_models(), n=3, cutoff=0.5)
         hint = f" Did you mean {', '.join(close)}?" if close else ""
         raise ModelError(f"timm has no model {name!r}.{hint}")
+    if (pretrained or name.startswith(HUB[:2])) and not (_cached(name) or _online()):
+        raise ModelError(
+            f"The weights of {name} could not be fetched: there is no network. {OFFLINE_HINT}"
+        )
     extra: dict[str, Any] = {}
     if num_classes is not None:
         extra["num_classes"] = num_classes
@@ -127,6 +135,29 @@ def _create(
         raise ModelError(
             f"The weights of {name} could not be fetched ({type(error).__name__}). {OFFLINE_HINT}"
         ) from error
+
+
+def _online() -> bool:
+    """Whether the hub's name can be resolved; without this a client retries for a minute."""
+    if urllib.request.getproxies():
+        return True
+    try:
+        socket.getaddrinfo(urlsplit(huggingface_hub.constants.ENDPOINT).hostname, 443)
+    except OSError:
+        return False
+    return True
+
+
+def _cached(name: str) -> bool:
+    """Whether some weights of a model lie in the hub's local cache."""
+    config = None if name.startswith(HUB) else timm.get_pretrained_cfg(name)
+    repo = name.partition(":")[2].partition("@")[0] if config is None else config.hf_hub_id
+    files = ("model.safetensors", "pytorch_model.bin", "open_clip_model.safetensors")
+    try:
+        found = [huggingface_hub.try_to_load_from_cache(repo, file) for file in files if repo]
+    except ValueError:
+        return False
+    return any(isinstance(path, str) for path in found)
 
 
 def _state(checkpoint: str | Path | checkpoints.StateDict | None) -> checkpoints.StateDict | None:

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import timm
 from PIL import Image
-from safetensors.torch import save_file
+from safetensors.torch import save, save_file
 from streamlit.testing.v1 import AppTest
 
 import attnlib
@@ -182,8 +183,6 @@ def test_back_to_the_demo(app: AppTest) -> None:
 def test_a_local_checkpoint_with_its_own_classes(
     app: AppTest, vit: attnlib.Vit, tmp_path: Path
 ) -> None:
-    import timm
-
     path = tmp_path / "best.safetensors"
     module = timm.create_model("vit_tiny_patch16_224", img_size=32, num_classes=2)
     save_file(module.state_dict(), path)
@@ -198,6 +197,23 @@ def test_a_local_checkpoint_with_its_own_classes(
     assert not app.error, [e.value for e in app.error]
     assert "best.safetensors" in text(app).replace("\\", "")
     assert "2 × 2 patches · 2 classes" in text(app)
+
+
+def test_uploaded_weights_with_class_names(app: AppTest) -> None:
+    module = timm.create_model("vit_tiny_patch16_224", img_size=32, num_classes=2)
+    settle(app.run())
+    app.selectbox(key="source").set_value("upload").run()
+    uploader = next(u for u in app.file_uploader if u.label == "Weights")
+    uploader.set_value(("w.safetensors", save(module.state_dict()), "application/octet-stream"))
+    app.text_input(key="architecture").set_value("vit_tiny_patch16_224")
+    app.text_input(key="img_size").set_value("32")
+    app.text_area(key="class_names").set_value('["cat", "dog"]')
+    next(b for b in app.button if b.label == "Load").click().run()
+    settle(app)
+    assert not app.exception
+    assert not app.error, [e.value for e in app.error]
+    assert "2 × 2 patches · 2 classes" in text(app)
+    assert metrics(app)["Images"] == "80"
 
 
 def test_a_model_that_cannot_be_loaded_leaves_the_page_alive(app: AppTest) -> None:

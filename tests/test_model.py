@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import socket
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
+import huggingface_hub
 import numpy as np
 import pytest
 import timm
@@ -165,10 +168,23 @@ def test_without_a_network_it_says_what_works(monkeypatch: pytest.MonkeyPatch) -
     def unreachable(*args: object, **kwargs: object) -> None:
         raise OSError("Name or service not known")
 
-    monkeypatch.setattr(timm, "create_model", unreachable)
-    with pytest.raises(ModelError, match=r"could not be fetched.*Without a network") as caught:
+    monkeypatch.setattr(socket, "getaddrinfo", unreachable)
+    monkeypatch.setattr(urllib.request, "getproxies", dict)
+    monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda *a: None)
+    for name in (ARCHITECTURE, "hf-hub:timm/some_model"):
+        with pytest.raises(ModelError, match=r"could not be fetched.*Without a network") as caught:
+            attnlib.load(name)
+        assert "demo" in str(caught.value)
+
+
+def test_a_hub_that_fails_midway_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*args: object, **kwargs: object) -> None:
+        raise OSError("connection reset")
+
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *args: [])
+    monkeypatch.setattr(timm, "create_model", broken)
+    with pytest.raises(ModelError, match=r"could not be fetched \(OSError\).*Without a network"):
         attnlib.load(ARCHITECTURE)
-    assert "demo" in str(caught.value)
 
 
 def test_imagenet_names(noise: Image.Image) -> None:
