@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import copy
-import resource
 import statistics
 import subprocess
 import sys
@@ -139,7 +138,9 @@ def _peak_here(name: str, side: int, label: str, device: str) -> float:
         run(pixels)
         return torch.cuda.max_memory_allocated() / 1e6
     run(pixels)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
+    # Not getrusage: what it counts is inherited from the process that started this one.
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return int(status.partition("VmHWM:")[2].split()[0]) * 1024 / 1e6
 
 
 def table(device: str) -> str:

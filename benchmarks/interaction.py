@@ -43,6 +43,7 @@ def choose(page: Page, label: str, option: str) -> float:
     """Open a select box by its label, then time the choice of an option."""
     box = page.locator("[data-testid=stMain] [data-testid=stSelectbox]").filter(has_text=label)
     box.first.locator("input").click()
+    page.wait_for_timeout(300)
     item = page.get_by_role("option", name=option, exact=True)
     item.wait_for()
     return repainted(page, item.click)
@@ -75,6 +76,7 @@ def measure(url: str, rounds: int) -> dict[str, list[float]]:
             times["layer"].append(choose(page, "Layer", str(round_ % 5)))
             times["head"].append(choose(page, "Head", str(round_ % 4)))
         page.get_by_text("How it is drawn").click()
+        page.wait_for_timeout(1000)  # The expander opens with an animation.
         for round_ in range(rounds):
             times["colours"].append(choose(page, "Colours", ["viridis", "magma"][round_ % 2]))
         browser.close()
