@@ -162,7 +162,7 @@ class Vit:
             embedding = logits if embedding is None else embedding
             if embedding.shape[0] != batch or embedding.ndim != 2:
                 embedding = logits
-            row_stack = self._rows(traces, rows, leading)
+            row_stack = self._rows(batch, traces, rows, leading)
             rollouts = [rollout_row(t) if want_rollout else None for t in traces]
             check = float(torch.stack(checks).amax()) if checks else math.nan
             logits = logits.float()
@@ -177,13 +177,15 @@ class Vit:
                 for i in range(batch)
             ]
 
-    def _rows(self, traces: list[Trace], rows: list[Tensor], leading: int) -> list[Tensor | None]:
+    def _rows(
+        self, batch: int, traces: list[Trace], rows: list[Tensor], leading: int
+    ) -> list[Tensor | None]:
         """Per image: the readout's rows ``(L, H, T)``."""
         if leading:
             stacked = torch.stack(rows, dim=1)
             return list(stacked)
         if not traces or "readout rows" not in self.support.maps:
-            return [None] * max(1, len(traces))
+            return [None] * batch
         result: list[Tensor | None] = []
         for trace in traces:
             if "rollout" in self.support.maps:

@@ -120,6 +120,7 @@ def test_a_non_square_input(noise: Image.Image) -> None:
 
 def test_windowed_attention_is_refused_by_name_with_the_reason(noise: Image.Image) -> None:
     vit = attnlib.load("swin_tiny_patch4_window7_224", pretrained=False, device="cpu")
+    assert [record.rollout for record in vit.inspect_many([noise, noise])] == [None, None]
     assert vit.inspect(noise).rollout is None
     with pytest.raises(attnlib.CaptureError, match=r"swin_tiny.*windows"):
         vit.attribute(noise, "rollout")
