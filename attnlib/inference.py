@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from attnlib.capture import AttentionCall, Capture
+from attnlib.capture import Capture, Observer
 from attnlib.errors import ModelError, OutOfMemory
 
 Precision = Literal["float32", "bfloat16", "float16"]
@@ -82,7 +82,7 @@ def autocast(device: torch.device, precision: Precision) -> AbstractContextManag
 def forward(
     module: nn.Module,
     pixels: Tensor,
-    observe: Callable[[AttentionCall], None] | None = None,
+    observe: Observer | None = None,
     *,
     precision: Precision = "float32",
     classifier: Tensor | None = None,

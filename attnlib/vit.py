@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from attnlib import inference
 from attnlib.capture import AttentionCall
 from attnlib.errors import AttnlibError, CaptureError, ModelError, OutOfMemory
+from attnlib.gradients import Differentiable
 from attnlib.methods import METHODS, Heat, Method, Subject
 from attnlib.methods.rollout import rollout_row
 from attnlib.record import Record
@@ -312,35 +313,32 @@ class Vit:
 
     def trace(self, pixels: Tensor) -> Trace:
         """The attention of one image ``(1, 3, h, w)`` through all layers. Not admitted."""
+        return self.observe(
+            pixels, lambda call, role: call.compact() if role in ("layer", "pool") else None
+        )
+
+    def observe(
+        self, pixels: Tensor, note: Callable[[AttentionCall, str], AttentionCall | None]
+    ) -> Trace:
+        """One pass of one image; the trace of what ``note`` wants kept. Not admitted.
+
+        Args:
+            note: gets each call with its role in this model (see
+                :class:`attnlib.support.Support`) and returns what to keep of it.
+        """
         with torch.inference_mode():
-            _, _, calls = self._pass(
-                pixels, lambda call, role: call.compact() if role in ("layer", "pool") else None
-            )
+            _, _, calls = self._pass(pixels, note)
         return self._trace(calls, 0)
 
-    def differentiable_trace(self, pixels: Tensor) -> tuple[Trace, Callable[[int], list[Tensor]]]:
-        """A trace with values, and a function: class -> d logit / d(A V) of every layer.
-
-        The backward pass starts from what the fused kernel returned, so the attention itself is
-        never part of the graph and never held.
-        """
+    def differentiate(self, pixels: Tensor) -> Differentiable:
+        """One image ``(1, 3, h, w)`` with the means to ask for gradients. Not admitted."""
         with torch.enable_grad():
             image = pixels.clone().requires_grad_()
             logits, _, calls = self._pass(
                 image, lambda call, role: call if role in ("layer", "pool") else None
             )
-        layers = [call for call, role in calls if role == "layer"]
-        nodes = [call.node for call in layers if call.node is not None]
-
-        def gradients(target: int) -> list[Tensor]:
-            found = torch.autograd.grad(logits[0, target], nodes, retain_graph=True)
-            return [
-                call.pull(gradient) if call.pull else gradient
-                for call, gradient in zip(layers, found, strict=True)
-            ]
-
-        detached = [(call.detached(), role) for call, role in calls]
-        return self._trace(detached, 0), gradients
+        trace = self._trace([(call.detached(), role) for call, role in calls], 0)
+        return Differentiable(trace, logits, [call for call, role in calls if role == "layer"])
 
     # -- inside -------------------------------------------------------------------------------
 

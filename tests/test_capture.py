@@ -24,7 +24,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 import attnlib
-from attnlib import capture as capture_module
+from attnlib import call as call_module
 from attnlib import inference
 from attnlib.capture import AttentionCall, Capture
 from attnlib.errors import CaptureError
@@ -425,7 +425,7 @@ def test_blocks_are_the_rows(
     bias = None if shape is None else torch.randn(shape, dtype=torch.float64)
     _, call = seen(query, key, value, attn_mask=bias)
     rows = call.rows()[0]
-    monkeypatch.setattr(capture_module, "_BLOCK_ELEMENTS", 23 * 5)
+    monkeypatch.setattr(call_module, "_BLOCK_ELEMENTS", 23 * 5)
     pieced = torch.full_like(rows, math.nan)
     pieces = 0
     for heads, queries, block in call.blocks():

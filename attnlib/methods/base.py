@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from attnlib.errors import AttnlibError
+from attnlib.gradients import Differentiable
 from attnlib.tokens import TokenLayout
 from attnlib.trace import Trace
 
@@ -93,7 +94,6 @@ class Subject:
     def __init__(self, vit: Vit, pixels: Tensor) -> None:
         self.vit = vit
         self.pixels = pixels
-        self._gradients: dict[int, list[Tensor]] = {}
 
     @property
     def layout(self) -> TokenLayout:
@@ -104,19 +104,10 @@ class Subject:
         """The attention of a plain forward pass."""
         return self.vit.trace(self.pixels)
 
-    def gradients(self, target: int) -> tuple[Trace, list[Tensor]]:
-        """A trace that keeps the values, and d logit / d(A V) ``(1, H, T, dv)`` of each layer.
-
-        The gradient of the attention itself is d(A V) Vᵀ; whoever needs it forms it in blocks.
-        """
-        trace, compute = self._differentiable
-        if target not in self._gradients:
-            self._gradients[target] = compute(target)
-        return trace, self._gradients[target]
-
     @cached_property
-    def _differentiable(self) -> tuple[Trace, Callable[[int], list[Tensor]]]:
-        return self.vit.differentiable_trace(self.pixels)
+    def differentiable(self) -> Differentiable:
+        """A forward pass that can be asked for gradients."""
+        return self.vit.differentiate(self.pixels)
 
 
 # A method turns a subject and a target class into one value per patch, (N,).

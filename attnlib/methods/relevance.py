@@ -19,7 +19,8 @@ def relevance(subject: Subject, target: int | None, *, start_layer: int = 0) -> 
     """
     if target is None:
         raise AttnlibError("This method explains a class: give a target.")
-    trace, gradients = subject.gradients(target)
+    trace = subject.differentiable.trace
+    gradients = subject.differentiable.of_attention(target)
     readout = row = trace.readout()
     for call, gradient in reversed(
         list(zip(trace.starting(start_layer), gradients[start_layer:], strict=True))
