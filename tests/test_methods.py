@@ -414,7 +414,7 @@ def test_carry_through_a_large_layer_in_pieces(monkeypatch: pytest.MonkeyPatch) 
     call = AttentionCall("", "", query, key, None, None, scale=0.5)
     vectors = torch.rand(2, 20, dtype=torch.float64)
     whole = carry(call, vectors)
-    monkeypatch.setattr("attnlib.capture._BLOCK_ELEMENTS", 60)
+    monkeypatch.setattr("attnlib.call._BLOCK_ELEMENTS", 60)
     torch.testing.assert_close(carry(call, vectors), whole)
     torch.testing.assert_close(whole, torch.einsum("kq,hqt->hkt", vectors, call.rows()[0]))
 
@@ -430,7 +430,7 @@ def test_carry_through_a_large_layer_in_pieces(monkeypatch: pytest.MonkeyPatch) 
             "rollout",
             {"heads": 1},
             "The method 'rollout' has no option 'heads'. Its options: "
-            "head_fusion, discard_ratio, start_layer.",
+            "head_fusion, discard_ratio, residual_weight, start_layer.",
         ),
         ("uniform", {"seed": 1}, "The method 'uniform' has no option 'seed'. Its options: none."),
         (

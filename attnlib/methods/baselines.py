@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zlib
+
 import torch
 from torch import Tensor
 
@@ -15,8 +17,14 @@ def uniform(subject: Subject, target: int | None) -> Tensor:
 
 
 def random(subject: Subject, target: int | None, *, seed: int = 0) -> Tensor:
-    """Shares drawn at random, ``(N,)``, that sum to 1: a draw from a flat Dirichlet."""
-    generator = torch.Generator().manual_seed(seed)
+    """Shares drawn at random, ``(N,)``, that sum to 1: a draw from a flat Dirichlet.
+
+    Drawn anew for every image: one map for all of them would be a fixed guess, which can be a
+    good one where objects are in the middle.
+    """
+    # The CPU's generator looks at 32 bits of its seed only, so both go into one such number.
+    digest = zlib.crc32(subject.pixels.float().cpu().numpy().tobytes(), seed)
+    generator = torch.Generator().manual_seed(digest)
     # Normalised exponentials are a flat Dirichlet; float64 keeps log away from 0.
     draws = -torch.log1p(
         -torch.rand(subject.layout.patches, generator=generator, dtype=torch.float64)
@@ -44,5 +52,5 @@ RANDOM = Method(
     compute=random,
     share=True,
     needs="nothing",
-    options={"seed": Option(0, "Seed of the random numbers.", low=0)},
+    options={"seed": Option(0, "Seed of the random numbers.", low=0, high=2**31 - 1)},
 )

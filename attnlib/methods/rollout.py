@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from attnlib.capture import AttentionCall
 from attnlib.methods.base import HEAD_FUSION, Method, Option, Subject, patches_of
+from attnlib.tokens import Readout
 from attnlib.trace import Trace, carry
 
 
@@ -17,6 +19,7 @@ def rollout(
     *,
     head_fusion: str = "mean",
     discard_ratio: float = 0.0,
+    residual_weight: float = 0.5,
     start_layer: int = 0,
 ) -> Tensor:
     """The readout's row of the product of all layers, ``(N,)``: shares that sum to 1 at most."""
@@ -24,6 +27,7 @@ def rollout(
         subject.trace,
         head_fusion=head_fusion,
         discard_ratio=discard_ratio,
+        residual_weight=residual_weight,
         start_layer=start_layer,
     )
     return patches_of(row, subject.layout)
@@ -34,26 +38,70 @@ def rollout_row(
     *,
     head_fusion: str = "mean",
     discard_ratio: float = 0.0,
+    residual_weight: float = 0.5,
     start_layer: int = 0,
 ) -> Tensor:
-    """``eᵀ Â_L … Â_s`` ``(T,)`` with Â = rows of (½ A + ½ I) renormalised (Abnar & Zuidema §3).
+    """``eᵀ Â_L … Â_s`` ``(T,)``, not negative, sum 1 (Abnar & Zuidema 2020, section 3).
+
+    ``Â`` are the rows of ``(1 - w) A + w I``, renormalised, with ``w`` the residual weight from
+    0 to 1.  The paper has w = ½; w = 0 is attention alone, and w = 1 leaves the readout as it is.
 
     A vector-matrix product per layer from the last one down: O(L T²), never O(L T³).
+
+    Raises:
+        AttnlibError: there is no such start layer.
     """
     row = trace.readout()
     for call in reversed(trace.starting(start_layer)):
-        if head_fusion == "mean" and discard_ratio == 0:
-            # Rows of a mean of attention sum to 1, so there is nothing to renormalise.
-            row = 0.5 * (row + carry(call, row[None])[:, 0].mean(dim=0))
-            continue
-        fused = fused_map(call, head_fusion)
-        if discard_ratio > 0:
-            fused = discard(fused, discard_ratio, trace.layout.readout)
-        # Rows of ½ A + ½ I sum to ½ (Σ A + 1).
-        scale = 1.0 / (fused.sum(dim=1) + 1.0)
-        weighted = row * scale
-        row = weighted @ fused + weighted
+        row = step_down(
+            row, call, trace.layout.readout, head_fusion, discard_ratio, residual_weight
+        )
     return row
+
+
+def step_down(
+    row: Tensor,
+    call: AttentionCall,
+    readout: Readout,
+    head_fusion: str,
+    discard_ratio: float,
+    residual_weight: float,
+) -> Tensor:
+    """``rowᵀ Â`` of one layer, ``(T,) -> (T,)``; the sum of the row stays."""
+    kept, read = residual_weight, 1.0 - residual_weight
+    if head_fusion == "mean" and discard_ratio == 0:
+        # Rows of a mean of attention sum to 1, so there is nothing to renormalise.
+        return kept * row + read * carry(call, row[None])[:, 0].mean(dim=0)
+    fused = fused_map(call, head_fusion)
+    if discard_ratio > 0:
+        fused = discard(fused, discard_ratio, readout)
+    # Rows of (1 - w) A + w I sum to (1 - w) Σ A + w.
+    total = read * fused.sum(dim=1) + kept
+    weighted = row / torch.where(total > 0, total, torch.ones_like(total))
+    # A token all of whose entries were discarded, without a residual, stays where it is.
+    lost = torch.where(total > 0, torch.zeros_like(row), row)
+    return read * (weighted @ fused) + kept * weighted + lost
+
+
+def mixing_map(
+    call: AttentionCall,
+    readout: Readout,
+    head_fusion: str,
+    discard_ratio: float,
+    residual_weight: float,
+) -> NDArray[np.float64]:
+    """``Â`` of one layer as a whole ``(T, T)``, rows sum to 1: what :func:`step_down` applies."""
+    fused = fused_map(call, head_fusion)
+    if discard_ratio > 0:
+        fused = discard(fused, discard_ratio, readout)
+    identity = np.eye(fused.shape[0])
+    mixed = (1.0 - residual_weight) * fused.cpu().numpy().astype(np.float64)
+    mixed += residual_weight * identity
+    total = mixed.sum(axis=1, keepdims=True)
+    mapped: NDArray[np.float64] = np.where(
+        total > 0, mixed / np.where(total > 0, total, 1), identity
+    )
+    return mapped
 
 
 def fused_map(call: AttentionCall, head_fusion: str) -> Tensor:
@@ -92,6 +140,20 @@ def discard(fused: Tensor, ratio: float, readout: str) -> Tensor:
     return torch.where(keep, fused, fused.new_zeros(()))
 
 
+MIXING_OPTIONS = {
+    "head_fusion": HEAD_FUSION,
+    "discard_ratio": Option(
+        0.0, "Lowest share of each layer's entries that is set to zero.", low=0.0, high=0.99
+    ),
+    "residual_weight": Option(
+        0.5,
+        "Weight of the residual connection beside attention; 0 is attention alone.",
+        low=0.0,
+        high=1.0,
+    ),
+}
+START_LAYER = Option(0, "First layer that takes part, counted from 0.", low=0)
+
 ROLLOUT = Method(
     name="rollout",
     title="Attention rollout",
@@ -104,11 +166,5 @@ ROLLOUT = Method(
     unit="share of the readout",
     compute=rollout,
     share=True,
-    options={
-        "head_fusion": HEAD_FUSION,
-        "discard_ratio": Option(
-            0.0, "Lowest share of each layer's entries that is set to zero.", low=0.0, high=0.99
-        ),
-        "start_layer": Option(0, "First layer that takes part, counted from 0.", low=0),
-    },
+    options={**MIXING_OPTIONS, "start_layer": START_LAYER},
 )
