@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import streamlit as st
@@ -22,6 +23,9 @@ from attnlib.vit import Vit
 # A third of the budget each would waste it: records are small, subjects (which hold the
 # attention of an image that somebody looks at) are large and few.
 _MEGABYTES = int(os.environ.get("ATTNLIB_CACHE_MB", "768"))
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -43,11 +47,12 @@ class Inspected:
 
 @dataclass(frozen=True)
 class Results:
-    """Three bounded caches of one process."""
+    """Bounded caches of one process."""
 
     inspected: BoundedCache[Inspected]
     heats: BoundedCache[Heat]
     subjects: BoundedCache[Subject]
+    numbers: BoundedCache[Any]
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)
@@ -55,10 +60,17 @@ def store() -> Results:
     """The process's one store."""
     mega = 2**20
     return Results(
-        BoundedCache(_MEGABYTES * mega * 2 // 3, lambda value: value.nbytes),
+        BoundedCache(_MEGABYTES * mega * 5 // 8, lambda value: value.nbytes),
         BoundedCache(_MEGABYTES * mega // 24, lambda value: value.values.nbytes + 1024),
         BoundedCache(_MEGABYTES * mega // 4, _subject_bytes),
+        BoundedCache(_MEGABYTES * mega // 24, _array_bytes),
     )
+
+
+def _array_bytes(value: Any) -> int:
+    """Bytes of the arrays in a result, which is a dataclass or an array."""
+    parts = [value, *vars(value).values()] if hasattr(value, "__dict__") else [value]
+    return 1024 + sum(part.nbytes for part in parts if isinstance(part, np.ndarray))
 
 
 def _subject_bytes(subject: Subject) -> int:
@@ -110,3 +122,13 @@ def heat(
 def subject(choice: ModelChoice, vit: Vit, sample: Sample) -> Subject:
     """The image as a subject, kept so that the next method or layer needs no new pass."""
     return store().subjects.of((choice, sample.sha256), lambda: vit.subject(decode(sample.data)))
+
+
+def numbers(choice: ModelChoice, sample: Sample, what: Hashable, make: Callable[[], T]) -> T:
+    """Some small result for one image, from memory if it was asked for before.
+
+    Args:
+        what: names the result, and all that it depends on besides model and image.
+    """
+    found: T = store().numbers.of((choice, sample.sha256, what), make)
+    return found

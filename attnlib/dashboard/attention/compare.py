@@ -1,0 +1,163 @@
+"""Two images, or two models on one image, on one scale."""
+
+from __future__ import annotations
+
+import numpy as np
+import streamlit as st
+from PIL import Image
+
+from attnlib import attention
+from attnlib.colormaps import Scale
+from attnlib.dashboard import models, results
+from attnlib.dashboard.attention.look import Array, Look, fused
+from attnlib.dashboard.attention.one import PICTURE
+from attnlib.dashboard.models import DEMO, ModelChoice
+from attnlib.dashboard.pictures import encoded, fit, plain
+from attnlib.dashboard.style import legend_bar
+from attnlib.errors import AttnlibError
+from attnlib.overlay import overlay
+from attnlib.vit import Vit
+
+CORRECT, IMAGE, MODEL = "Nearest correct", "Another image", "Another model"
+
+
+def show(look: Look) -> None:
+    """This image beside a correct one of the true class, another image, or another model."""
+    label = look.prediction.label
+    kinds = [CORRECT, IMAGE, MODEL] if label is not None else [IMAGE, MODEL]
+    kind = st.segmented_control(
+        "Compare with",
+        kinds,
+        default=kinds[0],
+        required=True,
+        key=f"attention_compare_{len(kinds)}",
+        persist_state="session",
+        help="What stands beside this image: a correct one of its true class, or your choice.",
+    )
+    if look.query is not None:
+        st.caption(
+            "Patches of two images have nothing to do with each other: both show the readout."
+        )
+    try:
+        if kind == MODEL:
+            _model(look)
+        elif kind == IMAGE:
+            _image(look, _another(look))
+        else:
+            assert label is not None
+            found = look.space.nearest_correct(look.name, label)
+            if found:
+                _image(look, found[0][0], f"embedding similarity {found[0][1]:.2f}")
+            else:
+                name = look.space.class_name(label)
+                st.info(f"No loaded image of “{name}” is predicted right.")
+    except AttnlibError as error:
+        st.warning(str(error))
+
+
+def _another(look: Look) -> str | None:
+    return st.selectbox(
+        "Other image",
+        [p.name for p in look.space.predictions if p.name != look.name],
+        key="attention_other",
+        width=420,
+        help="The image that stands beside this one.",
+    )
+
+
+def _image(look: Look, other: str | None, note: str = "") -> None:
+    if other is None:
+        return
+    space = look.space
+    there = space.inspected(other)
+    mine = _readout(look, space.vit, space.choice, look.name)
+    theirs = _readout(look, space.vit, space.choice, other)
+    title = _title(look, other)
+    _side_by_side(
+        look,
+        (look.crop, mine, _title(look, look.name)),
+        (there.picture, theirs, f"{title}{f' ({note})' if note else ''}"),
+        f"layer {look.layer}, {look.head_name}, query: {space.vit.layout.query}",
+    )
+
+
+def _model(look: Look) -> None:
+    names = ["demo", *models.timm_names()]
+    source = st.selectbox(
+        "Other model",
+        names,
+        index=None,
+        key="attention_other_model",
+        placeholder="Type to search, e.g. vit_small",
+        width=420,
+        help="Runs on this image too; pretrained weights are fetched once, over the network.",
+    )
+    if source is None:
+        return
+    space = look.space
+    choice = DEMO if source == "demo" else ModelChoice(source, device=space.choice.device)
+    vit = models.get(choice)
+    sample = space.by_name[look.name]
+    found = results.inspect(choice, vit, [sample])[0]
+    if isinstance(found, Exception):
+        raise found
+    layers, heads = attention.layer_shape(vit)
+    if not layers:
+        raise AttnlibError(f"{vit.name} has no map to compare: {vit.support.reason}.")
+    # The same depth, as a share of all layers, is the nearest thing to the same layer.
+    place = look.layer / max(1, look.layers - 1)
+    layer = round(place * (layers - 1))
+    head = look.head if not look.head.isdigit() or int(look.head) < heads else "mean"
+    theirs = fused(_patches(vit, found.record.rows[layer]), head)
+    mine = _readout(look, space.vit, space.choice, look.name)
+    top = found.record.predicted
+    _side_by_side(
+        look,
+        (look.crop, mine, f"{space.choice.title}: layer {look.layer}, {look.head_name}"),
+        (
+            found.picture,
+            theirs,
+            f"{choice.title}: layer {layer}, {head}, predicts {vit.class_names[top].split(',')[0]}",
+        ),
+        f"queries: {space.vit.layout.query}; {vit.layout.query}",
+    )
+
+
+def _readout(look: Look, vit: Vit, choice: ModelChoice, name: str) -> Array:
+    rows = look.space.inspected(name).record.rows
+    return fused(_patches(vit, rows[min(look.layer, len(rows) - 1)]), look.head)
+
+
+def _patches(vit: Vit, rows: Array) -> Array:
+    return rows[:, rows.shape[1] - vit.layout.patches :].reshape(len(rows), *vit.layout.grid)
+
+
+def _title(look: Look, name: str) -> str:
+    found = look.space.prediction_of[name]
+    true = "" if found.label is None else f", true: {look.space.class_name(found.label)}"
+    return f"{name} · predicted: {look.space.class_name(found.predicted)}{true}"
+
+
+def _side_by_side(
+    look: Look,
+    left: tuple[Image.Image, Array, str],
+    right: tuple[Image.Image, Array, str],
+    text: str,
+) -> None:
+    # Two grids may differ in size: multiples of each one's own uniform share compare them.
+    maps = [left[1] * left[1].size, right[1] * right[1].size]
+    top = Scale.times_uniform(np.concatenate([m.ravel() for m in maps]), 1).high
+    scales = [Scale.times_uniform(one, one.size, high=top) for one in (left[1], right[1])]
+    with st.container(horizontal=True, gap="small"):
+        for (crop, values, title), scale in zip((left, right), scales, strict=True):
+            size = fit(crop.size, 2 * PICTURE)
+            with st.container(width=2 * PICTURE + 16, gap="small"):
+                with st.container(horizontal=True, gap="small"):
+                    for picture in (
+                        plain(crop, 2 * PICTURE),
+                        overlay(crop, values, scale, size=size),
+                    ):
+                        with st.container(width=PICTURE, gap=None):
+                            st.image(encoded(picture), width="stretch", alt=title)
+                st.text(title)
+    legend_bar(scales[0], text)

@@ -1,0 +1,224 @@
+"""What the page looks at: one image's attention, with the layer, head and query chosen on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+from PIL import Image
+
+from attnlib import attention
+from attnlib.audit import Prediction
+from attnlib.colormaps import Scale
+from attnlib.dashboard import results
+from attnlib.dashboard.workspace import Workspace
+from attnlib.methods import Subject
+from attnlib.methods.base import FUSIONS
+
+Array = NDArray[np.float32]
+
+CLIPS = {"largest": 1.0, "99 %": 0.99, "95 %": 0.95}
+
+
+@dataclass
+class Look:
+    """One run's view of one image.
+
+    Attributes:
+        layers, heads: how many there are.
+        layer: the chosen layer, counted from 0.
+        head: ``"mean"``, ``"max"``, ``"min"`` or the number of a head.
+        query: the token that asks, in sequence order; None is the readout.
+        clip: which share of all values the scale covers; the rest is drawn as its upper end.
+    """
+
+    space: Workspace
+    prediction: Prediction
+    layers: int
+    heads: int
+    layer: int
+    head: str
+    query: int | None
+    clip: float = 1.0
+
+    @property
+    def name(self) -> str:
+        return self.prediction.name
+
+    @property
+    def crop(self) -> Image.Image:
+        return self.space.inspected(self.name).picture
+
+    @cached_property
+    def subject(self) -> Subject:
+        """The attention of this image, kept in the shared store."""
+        return results.subject(self.space.choice, self.space.vit, self.space.by_name[self.name])
+
+    @property
+    def head_number(self) -> int | None:
+        """The one head that was chosen, or None where heads are fused."""
+        return int(self.head) if self.head.isdigit() else None
+
+    @property
+    def head_name(self) -> str:
+        """In words."""
+        return f"head {self.head}" if self.head.isdigit() else f"{self.head} over heads"
+
+    @property
+    def query_name(self) -> str:
+        """In words; the readout is named by what it is in this model."""
+        layout = self.space.vit.layout
+        return layout.query if self.query is None else token_name(layout.token_name(self.query))
+
+    @property
+    def asker(self) -> str:
+        """The query with its article, to stand in a sentence."""
+        name = self.query_name
+        return name if name.startswith("patch") else f"the {name}"
+
+    def rows(self, layer: int | None = None) -> Array:
+        """Where the query looks among the patches, ``(H, rows, cols)``."""
+        layer = self.layer if layer is None else layer
+        if self.query is None:
+            found = self.space.inspected(self.name).record.rows
+            rows = found[layer] if len(found) == self.layers else attention.row(self.subject, layer)
+        else:
+            rows = attention.row(self.subject, layer, self.query)
+        return patches(self.space, rows)
+
+    def map(self, layer: int | None = None) -> Array:
+        """The row of the chosen head, or heads fused, ``(rows, cols)``."""
+        return fused(self.rows(layer), self.head)
+
+    def to_query(self) -> Array | None:
+        """Who looks at the query, ``(rows, cols)``; None for a readout that is not one token."""
+        key = self.query
+        if key is None:
+            key = 0 if self.space.vit.layout.readout == "cls" else None
+        if key is None:
+            return None
+        return fused(
+            patches(self.space, attention.column(self.subject, self.layer, key)), self.head
+        )
+
+    def scale(self, *maps: Array) -> Scale:
+        """Multiples of uniform, one scale for all the given maps."""
+        values = np.concatenate([one.ravel() for one in maps])
+        values = values[values <= np.quantile(values, self.clip)]
+        return Scale.times_uniform(values, self.space.vit.layout.patches)
+
+
+def patches(space: Workspace, rows: Array) -> Array:
+    """The patch part ``(H, rows, cols)`` of rows over tokens ``(H, T)``."""
+    layout = space.vit.layout
+    return rows[:, rows.shape[1] - layout.patches :].reshape(len(rows), *layout.grid)
+
+
+def fused(maps: Array, head: str) -> Array:
+    """One head, or mean, max or min over heads: ``(H, rows, cols) -> (rows, cols)``."""
+    if head.isdigit():
+        return np.asarray(maps[int(head)])
+    if head == "max":
+        return np.asarray(maps.max(axis=0))
+    return np.asarray(maps.min(axis=0) if head == "min" else maps.mean(axis=0))
+
+
+def token_name(name: str) -> str:
+    """A token's name as it stands on screen."""
+    known = {"cls": "CLS token", "dist": "distillation token"}
+    return known.get(name, name.replace("reg", "register "))
+
+
+def choose(space: Workspace, prediction: Prediction) -> Look:
+    """The controls for layer, head and query, and what was chosen with them."""
+    layers, heads = attention.layer_shape(space.vit)
+    numbers = [str(layer) for layer in range(layers)]
+    names = [*FUSIONS, *map(str, range(heads))]
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        layer = st.selectbox(
+            "Layer",
+            numbers[::-1],
+            key="attention_layer",
+            bind="query-params",
+            persist_state="session",
+            width=90,
+            help="Counted from 0, the first layer after the patch embedding.",
+        )
+        head = st.selectbox(
+            "Head",
+            names,
+            key="attention_head",
+            bind="query-params",
+            persist_state="session",
+            width=110,
+            help="One head, or the mean, maximum or minimum over the heads of the layer.",
+        )
+        query = _query(space)
+        clip = st.segmented_control(
+            "Scale up to",
+            list(CLIPS),
+            default="99 %",
+            required=True,
+            key="attention_clip",
+            persist_state="session",
+            help="The largest value, or the value below which 99 % or 95 % of those shown lie.",
+        )
+    chosen = layers - 1 if layer not in numbers else int(layer)
+    head = head if head in names else names[0]
+    return Look(space, prediction, layers, heads, chosen, head, query, CLIPS.get(clip or "", 0.99))
+
+
+def _query(space: Workspace) -> int | None:
+    """The readout, a prefix token or a patch; patches are chosen by clicking on the image."""
+    layout = space.vit.layout
+    if "rollout" not in space.vit.support.maps:
+        return None
+    query = st.session_state.get("attention_query")
+    if query is not None and query >= layout.tokens:
+        query = st.session_state["attention_query"] = None
+    prefix = len(layout.prefix)
+    options: list[int | None] = [None, *range(1 if layout.readout == "cls" else 0, prefix)]
+    if query is not None and query >= prefix:
+        options.append(query)
+
+    def title(token: int | None) -> str:
+        if token is None:
+            return layout.query
+        return token_name(layout.token_name(token))
+
+    if st.session_state.get("attention_asks") != query or query not in options:
+        st.session_state["attention_asks"] = query
+    st.selectbox(
+        "Query",
+        options,
+        format_func=title,
+        key="attention_asks",
+        on_change=lambda: ask(st.session_state["attention_asks"]),
+        width=230,
+        help="The token whose attention is shown. Click on the image to ask a patch.",
+    )
+    return query
+
+
+def ask(token: int | None) -> None:
+    """Make a token the query."""
+    st.session_state["attention_query"] = token
+
+
+def ask_patch(space: Workspace, cell: tuple[int, int]) -> None:
+    """Make a patch the query; the same patch again goes back to the readout."""
+    layout = space.vit.layout
+    token = layout.tokens - layout.patches + cell[0] * layout.grid[1] + cell[1]
+    ask(None if st.session_state.get("attention_query") == token else token)
+
+
+def asked_cells(look: Look) -> list[tuple[int, int]]:
+    """The cell of the query on the patch grid, if it is a patch."""
+    layout = look.space.vit.layout
+    first = layout.tokens - layout.patches
+    if look.query is None or look.query < first:
+        return []
+    return [divmod(look.query - first, layout.grid[1])]

@@ -1,0 +1,50 @@
+"""The page as a whole: one fragment with the views of one image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import streamlit as st
+
+from attnlib import attention
+from attnlib.audit import Prediction
+from attnlib.dashboard.attention import compare, grids, one, progression, whole
+from attnlib.dashboard.attention.look import Look, choose
+from attnlib.dashboard.workspace import Workspace
+from attnlib.errors import AttnlibError
+
+VIEWS: dict[str, Callable[[Look], None]] = {
+    "One head": one.show,
+    "Heads of a layer": grids.heads_of_layer,
+    "All layers × heads": grids.all_heads,
+    "Through the layers": progression.show,
+    "Token × token": whole.show,
+    "Compare": compare.show,
+}
+
+
+@st.fragment
+def show(space: Workspace, prediction: Prediction) -> None:
+    """The chosen view; a change reruns this part of the page only."""
+    if not attention.layer_shape(space.vit)[0]:
+        st.warning(
+            f"No token stands for the prediction in {space.vit.name}: "
+            f"{space.vit.support.reason}. So there is no CLS map and no rollout; "
+            "“Prediction debugging” offers occlusion, which needs no attention."
+        )
+        whole.windows(space, prediction.name)
+        return
+    view = st.segmented_control(
+        "View",
+        list(VIEWS),
+        default="One head",
+        required=True,
+        key="attention_view",
+        bind="query-params",
+        help="One head large, many heads small, layer by layer, the whole matrix, or a comparison.",
+    )
+    look = choose(space, prediction)
+    try:
+        VIEWS[view or "One head"](look)
+    except AttnlibError as error:
+        st.warning(str(error))

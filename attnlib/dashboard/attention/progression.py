@@ -1,0 +1,117 @@
+"""From layer to layer: when did the model start to look where it looks?"""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import streamlit as st
+from PIL import Image
+
+from attnlib.colormaps import Scale
+from attnlib.dashboard import charts, downloads, results
+from attnlib.dashboard.attention.look import Array, Look
+from attnlib.dashboard.attention.one import PICTURE, panel
+from attnlib.dashboard.pictures import fit
+from attnlib.dashboard.style import legend_bar
+from attnlib.errors import AttnlibError
+from attnlib.heads import HeadStatistics, head_statistics
+from attnlib.overlay import overlay
+from attnlib.record import row_entropy
+
+FRAME_MS = 700
+
+
+def show(look: Look) -> None:
+    """Some layers side by side, or all of them one after the other, and numbers by layer."""
+    by_layer = [look.rows(layer) for layer in range(look.layers)]
+    maps = [look.map(layer) for layer in range(look.layers)]
+    scale = look.scale(*maps)
+    default = sorted({round(x) for x in np.linspace(0, look.layers - 1, min(4, look.layers))})
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        picked = st.multiselect(
+            "Layers",
+            list(range(look.layers)),
+            default,
+            key=f"attention_progression_{look.layers}",
+            persist_state="session",
+            width=420,
+            help="The layers that stand side by side.",
+        )
+        play = st.toggle(
+            "Play all layers",
+            key="attention_play",
+            persist_state="session",
+            help="Shows every layer after the other, again and again.",
+        )
+    size = fit(look.crop.size, 2 * PICTURE)
+    with st.container(horizontal=True, gap="small"):
+        if play:
+            frames = [overlay(look.crop, one, scale, size=size) for one in maps]
+            with st.container(width=PICTURE, gap=None):
+                st.image(
+                    _animated(frames),
+                    width="stretch",
+                    caption=f"layers 0 to {look.layers - 1}, one after the other",
+                    alt="Animation through all layers",
+                )
+        for layer in sorted(picked):
+            panel(overlay(look.crop, maps[layer], scale, size=size), look, f"layer {layer}")
+    legend_bar(scale, f"query: {look.query_name}, {look.head_name}")
+    _numbers(look, by_layer)
+    with st.container(horizontal=True):
+        downloads.picture(lambda: _strip(look, maps, scale), "progression")
+
+
+def _numbers(look: Look, by_layer: list[Array]) -> None:
+    """Entropy of the query's rows and attention distance, a dot for each head."""
+    entropy = np.stack([row_entropy(maps.reshape(len(maps), -1)) for maps in by_layer])
+    with st.container(horizontal=True, gap="medium"):
+        with st.container(width=440):
+            st.markdown("**Entropy** by layer: 0 is one patch, 1 is uniform")
+            charts.layers(entropy, "entropy ÷ log N", (0.0, 1.0))
+            downloads.matrix(entropy, *_names(entropy), "entropy-by-layer")
+        with st.container(width=440):
+            st.markdown("**Attention distance** by layer: how far patches look")
+            try:
+                distance = statistics(look).distance
+            except AttnlibError as error:
+                st.info(str(error))
+                return
+            charts.layers(distance, "pixels", (0.0, float(distance.max()) * 1.05))
+            downloads.matrix(distance, *_names(distance), "distance-by-layer")
+
+
+def statistics(look: Look) -> HeadStatistics:
+    """Statistics of all heads on this image, kept in the shared store."""
+    space = look.space
+    return results.numbers(
+        space.choice,
+        space.by_name[look.name],
+        "head statistics",
+        lambda: head_statistics(space.vit, look.subject.pixels),
+    )
+
+
+def _names(values: Array) -> tuple[list[str], list[str]]:
+    return (
+        [f"layer {i}" for i in range(values.shape[0])],
+        [f"head {i}" for i in range(values.shape[1])],
+    )
+
+
+def _animated(frames: list[Image.Image]) -> bytes:
+    """An animated PNG: colours stay exact, which a GIF's 256 would not."""
+    out = io.BytesIO()
+    frames[0].save(
+        out, "PNG", save_all=True, append_images=frames[1:], duration=FRAME_MS, compress_level=1
+    )
+    return out.getvalue()
+
+
+def _strip(look: Look, maps: list[Array], scale: Scale) -> Image.Image:
+    width, height = fit(look.crop.size, 2 * PICTURE)
+    sheet = Image.new("RGB", (width * len(maps), height))
+    for i, one in enumerate(maps):
+        sheet.paste(overlay(look.crop, one, scale, size=(width, height)), (i * width, 0))
+    return sheet

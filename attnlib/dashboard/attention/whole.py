@@ -1,0 +1,121 @@
+"""The whole token × token matrix of one head, and a name for its pattern."""
+
+from __future__ import annotations
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from attnlib import attention
+from attnlib.colormaps import Scale
+from attnlib.dashboard import downloads, results
+from attnlib.dashboard.attention.look import Look, ask, token_name
+from attnlib.dashboard.cells import cells
+from attnlib.dashboard.style import legend_bar
+from attnlib.dashboard.workspace import Workspace
+from attnlib.heads import pattern
+from attnlib.image import decode
+from attnlib.overlay import heat_image
+
+WIDTH = 620
+
+
+def show(look: Look) -> None:
+    """Rows are queries, columns keys; prefix tokens stand before the line."""
+    head = look.head_number
+    if head is None:
+        st.info("Showing head 0: a whole matrix belongs to one head. Choose one above.")
+        head = 0
+    found = attention.matrix(look.subject, look.layer, head)
+    layout = look.space.vit.layout
+    keys = [token_name(layout.token_name(i)) for i in range(layout.tokens)]
+    keys = keys[len(keys) - found.shape[1] :]
+    queries = keys if found.shape[0] == len(keys) else [look.query_name] * found.shape[0]
+    prefix = found.shape[1] - layout.patches
+    if found.shape == (layout.tokens, layout.tokens):
+        seen = pattern(found, layout)
+        st.markdown(
+            f"Layer {look.layer}, head {head}: **{seen.name}**. {seen.explanation.capitalize()} "
+            f"(threshold {seen.threshold:g})."
+        )
+        st.caption(
+            f"Largest share received by one token: {seen.numbers['broadcast']:.2f} "
+            f"({token_name(str(seen.numbers['token']))}). Largest share at one offset: "
+            f"{seen.numbers['diagonal']:.2f}, at (down, right) = {seen.numbers['offset']}. "
+            f"Attention distance over that of uniform attention: {seen.numbers['distance']:.2f}."
+        )
+    square = found.shape[0] == layout.tokens
+    _matrix(found, queries, keys, f"layer{look.layer}-head{head}", prefix, square)
+
+
+def windows(space: Workspace, name: str) -> None:
+    """For a model that attends within windows: the matrix of one head in one of them."""
+    places = space.vit.support.calls("local")
+    if not places:
+        return
+    st.caption("What is well defined here: the attention inside one window.")
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        layer = st.selectbox(
+            "Layer",
+            range(len(places)),
+            key="window_layer",
+            width=90,
+            help="Counted from 0 among the layers that attend within windows.",
+        )
+        image = decode(space.by_name[name].data)
+        found = results.numbers(
+            space.choice,
+            space.by_name[name],
+            ("windows", layer),
+            lambda: space.vit.attention(image, layer or 0),
+        )
+        window = st.selectbox(
+            "Window",
+            range(found.shape[0]),
+            key="window",
+            width=110,
+            help="Which window, in the model's own order.",
+        )
+        head = st.selectbox(
+            "Head", range(found.shape[1]), key="window_head", width=90, help="Which head."
+        )
+    shown = found[min(window or 0, len(found) - 1), min(head or 0, found.shape[1] - 1)]
+    names = [f"token {i}" for i in range(max(shown.shape))]
+    _matrix(shown, names[: shown.shape[0]], names[: shown.shape[1]], f"window{window}", 0, False)
+
+
+def _matrix(
+    found: NDArray[np.float32],
+    queries: list[str],
+    keys: list[str],
+    name: str,
+    prefix: int,
+    clickable: bool,
+) -> None:
+    scale = Scale.times_uniform(found, found.shape[1])
+    size = (found.shape[1], found.shape[0])
+    cells(
+        heat_image(found, scale, size=size),
+        found.shape,
+        key="attention_matrix",
+        alt="Attention of every token to every token",
+        width=WIDTH,
+        on_pick=(lambda cell: ask(cell[0])) if clickable else None,
+        values=found * found.shape[1],
+        unit="× uniform",
+        row_names=[f"{query} →" for query in queries],
+        col_names=keys,
+        lines=([prefix], [prefix]) if prefix and clickable else ([], [prefix] if prefix else []),
+        zoom=True,
+    )
+    legend_bar(
+        scale,
+        "rows are queries, columns keys; the wheel zooms, dragging moves"
+        + ("; a click makes the row's token the query" if clickable else ""),
+    )
+    with st.container(horizontal=True):
+        factor = max(1, 1024 // max(found.shape))
+        downloads.picture(
+            lambda: heat_image(found, scale, size=(size[0] * factor, size[1] * factor)), name
+        )
+        downloads.matrix(found, queries, keys, name)

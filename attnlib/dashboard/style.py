@@ -1,0 +1,27 @@
+"""The legend under maps that share a scale."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from attnlib.colormaps import Scale
+from attnlib.dashboard.pictures import encoded
+from attnlib.overlay import legend
+
+
+def legend_bar(scale: Scale, text: str = "", colormap: str | None = None, width: int = 410) -> None:
+    """The colour bar, its ticks, and what the numbers are.
+
+    Args:
+        text: Markdown after the scale's own label.
+    """
+    with st.container(width=width, gap=None):
+        st.image(encoded(legend(scale, colormap, width, 10)), width="stretch", alt="Colour scale")
+        ticks = "".join(
+            f"<span style='position:absolute;left:{position:.1%};"
+            f"transform:translateX(-{position:.0%})'>{label}</span>"
+            for position, label in scale.ticks
+            if position in (0.0, 1.0) or 0.05 < position < 0.92
+        )
+        st.html(f"<div style='position:relative;height:1.2em;font-size:.8rem'>{ticks}</div>")
+    st.caption(f"**{scale.label}**" + (f" · {text}" if text else ""))
