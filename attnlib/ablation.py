@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from attnlib import inference
+from attnlib import inference, intervention
 from attnlib.call import AttentionCall, wide_dtype
 from attnlib.errors import AttnlibError, CaptureError, OutOfMemory
 from attnlib.replay import Tape
@@ -113,7 +113,9 @@ def without_heads(vit: Vit, pixels: Tensor, removed: Collection[Head]) -> Tensor
         keep[layer, head] = 0
     with inference.admitted(), torch.no_grad():
         batch = pixels.shape[0]
-        return _forward(vit, pixels, lambda layer, call: _kept(call, keep[layer].expand(batch, -1)))
+        return intervention.forward(
+            vit, pixels, lambda layer, call: _kept(call, keep[layer].expand(batch, -1))
+        )
 
 
 def mean_effects(found: Iterable[HeadEffects]) -> tuple[Array, Array, int]:
@@ -159,7 +161,7 @@ def _without_each(
         except CaptureError:
             # Then every pass starts at the bottom: slower, and as right.
             tape = None
-            plain = _forward(vit, images, lambda layer, call: _kept(call, whole))
+            plain = intervention.forward(vit, images, lambda layer, call: _kept(call, whole))
         result: list[Tensor] = []
         for layer in range(layers):
             parts = []
@@ -187,7 +189,7 @@ def _recorded(vit: Vit, images: Tensor, tape: Tape, whole: Tensor) -> Tensor:
         return _kept(call, whole)
 
     with tape:
-        logits = _forward(vit, images, note)
+        logits = intervention.forward(vit, images, note)
     tape.finish()
     last = len(vit.support.calls("layer")) - 1
     again = _from_layer(vit, images, tape, last, whole)
@@ -206,9 +208,9 @@ def _from_layer(vit: Vit, images: Tensor, tape: Tape | None, layer: int, keep: T
         return _kept(call, keep) if now == layer else None
 
     if tape is None:
-        return _forward(vit, images, note)
+        return intervention.forward(vit, images, note)
     with tape.after(layer):
-        return _forward(vit, images, note)
+        return intervention.forward(vit, images, note)
 
 
 def _kept(call: AttentionCall, keep: Tensor) -> Tensor:
@@ -220,24 +222,6 @@ def _kept(call: AttentionCall, keep: Tensor) -> Tensor:
     # Here the operator's output is behind its projection, where heads are mixed.
     assert call.value is not None
     return (call.rows() @ call.value) * factor
-
-
-def _forward(
-    vit: Vit, images: Tensor, note: Callable[[int, AttentionCall], Tensor | None]
-) -> Tensor:
-    """A pass in which ``note`` sees the layers, counted from 0, and may change what they give."""
-    roles = iter(vit.support.roles)
-    layer = -1
-
-    def observe(call: AttentionCall) -> Tensor | None:
-        nonlocal layer
-        if next(roles, "refused") != "layer":
-            return None
-        layer += 1
-        return note(layer, call)
-
-    logits, _ = inference.forward(vit.module, images, observe, precision=vit.precision)
-    return logits
 
 
 def _heads(vit: Vit) -> int:

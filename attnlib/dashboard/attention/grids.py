@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import streamlit as st
 from PIL import Image
@@ -21,39 +23,60 @@ TILE = 200
 def heads_of_layer(look: Look) -> None:
     """Every head of the chosen layer over the image, on one scale; a click opens one."""
     maps = look.rows()
+    st.caption(f"Layer {look.layer}: where {look.asker} looks, head by head.")
+    tiles(
+        look,
+        maps,
+        "head",
+        key="attention_heads",
+        on_pick=lambda head: open_one(look.layer, head),
+        hint="click a head to open it",
+    )
+    downloads.table(lambda: _long({look.layer: maps}), f"layer{look.layer}-heads")
+
+
+def tiles(
+    look: Look,
+    maps: Array,
+    what: str,
+    *,
+    key: str,
+    on_pick: Callable[[int], None],
+    hint: str,
+) -> None:
+    """Maps ``(n, rows, cols)`` over the image, side by side, as one picture that can be clicked.
+
+    Args:
+        what: what each map belongs to, "head" or "layer"; they are counted from 0.
+    """
     scale = look.scale(maps)
     across = min(len(maps), 6)
     down = -(-len(maps) // across)
-    tiles = [overlay(look.crop, one, scale, size=fit(look.crop.size, 2 * TILE)) for one in maps]
-    sheet = _sheet(tiles, across)
-    entropy = _entropies(maps)
-    names = [f"head {i}: entropy {e:.2f}, peak {p:.1f} × uniform" for i, e, p in entropy]
+    size = fit(look.crop.size, 2 * TILE)
+    sheet = _sheet([overlay(look.crop, one, scale, size=size) for one in maps], across)
+    names = [f"{what} {i}: entropy {e:.2f}, peak {p:.1f} × uniform" for i, e, p in _entropies(maps)]
     names += [""] * (across * down - len(names))
+    starts = [i * across for i in range(down)]
 
-    def open_head(cell: Cell) -> None:
-        head = cell[0] * across + cell[1]
-        if head < len(maps):
-            open_one(look.layer, head)
+    def picked(cell: Cell) -> None:
+        index = cell[0] * across + cell[1]
+        if index < len(maps):
+            on_pick(index)
 
-    st.caption(f"Layer {look.layer}: where {look.asker} looks, head by head.")
     cells(
         sheet,
         (down, across),
-        key="attention_heads",
-        alt=f"Maps of the heads of layer {look.layer}",
+        key=key,
+        alt=f"One map for each {what}",
         width=min(WIDTH, across * TILE),
-        on_pick=open_head,
+        on_pick=picked,
         cell_names=names,
-        top=[f"head {i}" for i in range(across)] if down == 1 else None,
-        left=[f"{i * across} to {min(len(maps), (i + 1) * across) - 1}" for i in range(down)]
-        if down > 1
-        else None,
+        top=[f"{what} {i}" for i in range(across)] if down == 1 else None,
+        left=None if down == 1 else [f"{i} to {min(len(maps), i + across) - 1}" for i in starts],
         smooth=True,
     )
-    legend_bar(scale, "click a head to open it")
-    with st.container(horizontal=True):
-        downloads.picture(lambda: sheet, f"layer{look.layer}-heads")
-        downloads.table(lambda: _long({look.layer: maps}), f"layer{look.layer}-heads")
+    legend_bar(scale, hint)
+    downloads.picture(lambda: sheet, key)
 
 
 def all_heads(look: Look) -> None:
