@@ -47,7 +47,8 @@ def use(app: AppTest, module: torch.nn.Module, monkeypatch: pytest.MonkeyPatch) 
     """Put a model in the place of the demo's, as if the visitor had chosen it."""
     vit = attnlib.load(module.eval(), device="cpu")
     monkeypatch.setattr("attnlib.dashboard.models.get", lambda choice, upload=None: vit)
-    app.session_state["session"].choice = ModelChoice("a test model", device="cpu")
+    # Results are shared by choice, so each model needs one of its own.
+    app.session_state["session"].choice = ModelChoice(f"test model {id(vit)}", device="cpu")
     app.session_state["session"].job = None
     # The demo is what the form asks for; a failed wish is not tried again.
     app.session_state["session"].failed = ModelChoice(device="auto")

@@ -68,6 +68,7 @@ def cells(
     lines: tuple[Sequence[int], Sequence[int]] = ((), ()),
     zoom: bool = False,
     smooth: bool = False,
+    aspect: float | None = None,
 ) -> None:
     """Show a picture of ``shape`` (rows, cols) cells of equal size.
 
@@ -82,6 +83,7 @@ def cells(
         lines: numbers of the rows and columns before which a line is drawn.
         zoom: whether the wheel zooms and dragging moves.
         smooth: whether an enlarged picture is blended; false shows its pixels.
+        aspect: width over height on screen; None keeps the picture's.
     """
     rows, cols = shape
     numbers = ""
@@ -101,7 +103,7 @@ def cells(
         key=key,
         data={
             "image": data_uri(png_bytes(picture), "image/png"),
-            "aspect": picture.width / picture.height,
+            "aspect": aspect or picture.width / picture.height,
             "rows": rows,
             "cols": cols,
             "alt": alt,

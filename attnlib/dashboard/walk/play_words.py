@@ -1,0 +1,120 @@
+"""A playground over words, for the idea itself: its weights are random, and it says so."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from attnlib.colormaps import Scale
+from attnlib.dashboard import downloads
+from attnlib.dashboard.cells import cells
+from attnlib.dashboard.style import legend_bar
+from attnlib.errors import AttnlibError
+from attnlib.overlay import heat_image
+from attnlib.playground import EXAMPLES, MAX_WORDS, Toy, toy, words
+
+
+def show() -> None:
+    """Choose words and a shape, see the attention that random projections give."""
+    st.info(
+        "No model is at work here: embeddings and projections are random, so the pattern means "
+        "nothing. What is real is the computation, its shapes and its parameter count.",
+        icon=":material/casino:",
+    )
+    found = _chosen()
+    if found is None:
+        return
+    heads = found.weights.shape[0]
+    names = ["mean", *map(str, range(heads))]
+    picked = st.segmented_control(
+        "Head shown",
+        names,
+        default="mean",
+        required=True,
+        key=f"toy_head_{heads}",
+        help="One head, or the mean of all.",
+    )
+    shown = found.weights.mean(0) if picked in (None, "mean") else found.weights[int(picked)]
+    queries, keys = found.weights.shape[1:]
+    st.markdown(
+        f"{queries} queries × {keys} keys × {heads} heads = {found.weights.size:,} weights; "
+        f"{found.parameters:,} parameters in W_Q, W_K, W_V and W_O with their biases."
+    )
+    scale = Scale.times_uniform(shown, keys)
+    few = max(queries, keys) <= 14
+    cells(
+        heat_image(shown, scale, size=(keys, queries)),
+        (queries, keys),
+        key="toy_matrix",
+        alt="Attention of every word to every word",
+        width=min(680, 80 + 48 * keys),
+        values=shown,
+        row_names=[f"“{word}” looks at" for word in found.queries],
+        col_names=[f"“{word}”" for word in found.keys],
+        left=found.queries if few else None,
+        top=found.keys if few else None,
+        zoom=True,
+    )
+    legend_bar(scale, "rows are queries, columns keys")
+    downloads.matrix(
+        shown,
+        [f"{i} {word}" for i, word in enumerate(found.queries)],
+        [f"{i} {word}" for i, word in enumerate(found.keys)],
+        "playground",
+    )
+
+
+def _chosen() -> Toy | None:
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        example = st.selectbox(
+            "Sentence",
+            [*EXAMPLES, "own text"],
+            key="toy_example",
+            width=430,
+            help="Words that stand for tokens.",
+        )
+        cross = st.toggle(
+            "Cross-attention", key="toy_cross", help="Queries from one sentence, keys from another."
+        )
+        causal = st.toggle(
+            "Causal mask", key="toy_causal", help="A word sees only itself and those before it."
+        )
+    text = example
+    if example == "own text":
+        text = st.text_input(
+            "Own text", "a picture is worth 16 x 16 words", key="toy_text", help="Split at spaces."
+        )
+    other = None
+    if cross:
+        other = st.text_input(
+            "Text that is asked", EXAMPLES[1], key="toy_other", help="The keys and values."
+        )
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        length = st.slider(
+            "Words", 1, MAX_WORDS, 12, key="toy_length", width=200, help="At most so many are used."
+        )
+        dimension = st.select_slider(
+            "Dimension D",
+            [8, 12, 16, 32, 48, 64, 96, 128, 256, 512],
+            value=64,
+            key="toy_dimension",
+            width=220,
+            help="Length of each word's vector.",
+        )
+        heads = st.number_input(
+            "Heads", 1, 64, 4, key="toy_heads", width=120, help="They MUST divide the dimension."
+        )
+        seed = st.number_input(
+            "Seed", 0, 10_000, 0, key="toy_seed", width=120, help="Of the random projections."
+        )
+    try:
+        return toy(
+            " ".join(words(text or "", length)),
+            other=None if other is None else " ".join(words(other, length)),
+            dimension=int(dimension),
+            heads=int(heads),
+            causal=causal,
+            seed=int(seed),
+        )
+    except AttnlibError as error:
+        st.warning(str(error))
+        return None

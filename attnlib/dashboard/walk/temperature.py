@@ -1,0 +1,163 @@
+"""What the scale is there for: the same logits, sharper and flatter."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import streamlit as st
+import torch
+
+from attnlib.colormaps import Scale
+from attnlib.dashboard import downloads, results
+from attnlib.dashboard.style import legend_bar
+from attnlib.dashboard.walk.drawing import tokens
+from attnlib.dashboard.walk.place import Place, entropy
+from attnlib.intervention import at_temperature
+
+TEMPERATURES = [round(float(t), 3) for t in np.geomspace(0.1, 10, 41)]
+
+
+def show(place: Place) -> None:
+    """The slider, the weights at 1 and at the chosen temperature, and entropy against it."""
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        temperature = st.select_slider(
+            "Temperature τ",
+            TEMPERATURES,
+            value=1.0,
+            key="walk_temperature",
+            persist_state="session",
+            width=320,
+            help="Multiplies √d: below 1 attention sharpens, above 1 it flattens.",
+        )
+        scaled = not st.toggle(
+            "No scaling at all",
+            key="walk_unscaled_toggle",
+            persist_state="session",
+            help="The softmax of the bare scores q · k.",
+        )
+        whole = st.toggle(
+            "Whole model",
+            key="walk_whole",
+            persist_state="session",
+            help="Lets every layer and head of the model run at τ and predict again.",
+        )
+    walk = place.walk
+    used = temperature if scaled else walk.scale
+    st.latex(
+        r"\alpha_t = \mathrm{softmax}_t\!\left(\frac{q \cdot k_t}{\tau \sqrt d}\right), \quad "
+        + (rf"\tau = {temperature:g}" if scaled else r"\tau \sqrt d = 1")
+    )
+    plain, changed = walk.weights[place.head], walk.at(used)[place.head]
+    scale = Scale.times_uniform(np.stack([plain, changed]), len(plain))
+    with st.container(horizontal=True, gap="small"):
+        tokens(place, plain, f"τ = 1: entropy {entropy(plain):.3f}", key="walk_t1", scale=scale)
+        title = f"τ = {temperature:g}" if scaled else "not scaled"
+        tokens(
+            place, changed, f"{title}: entropy {entropy(changed):.3f}", key="walk_t", scale=scale
+        )
+        with st.container(width=420):
+            _curve(place, used)
+    legend_bar(scale, f"query: {place.token}, layer {walk.layer}, head {place.head}")
+    _why(place)
+    if whole:
+        _predict_again(place, used)
+
+
+def _curve(place: Place, used: float) -> None:
+    rows: list[dict[str, object]] = [
+        {"τ": t, "head": head, "entropy": entropy(weights)}
+        for t in TEMPERATURES
+        for head, weights in enumerate(place.walk.at(t))
+    ]
+    mine = f"datum.head == {place.head}"
+    st.vega_lite_chart(
+        spec={
+            "data": {"values": rows},
+            "layer": [
+                {
+                    "mark": {"type": "line"},
+                    "encoding": {
+                        "x": {"field": "τ", "type": "quantitative", "scale": {"type": "log"}},
+                        "y": {
+                            "field": "entropy",
+                            "type": "quantitative",
+                            "scale": {"domain": [0, 1]},
+                            "title": "entropy ÷ log T",
+                        },
+                        "detail": {"field": "head"},
+                        "color": {
+                            "condition": {"test": mine, "value": "#d55e00"},
+                            "value": "#8a97a5",
+                        },
+                        "opacity": {"condition": {"test": mine, "value": 1}, "value": 0.4},
+                        "tooltip": [{"field": n} for n in ("head", "τ", "entropy")],
+                    },
+                },
+                {
+                    "mark": {"type": "rule", "strokeDash": [4, 3], "color": "#7a8794"},
+                    "encoding": {"x": {"datum": used}},
+                },
+            ],
+        },
+        width=410,
+        height=210,
+        alt="Entropy of every head against the temperature",
+    )
+    st.caption("This head orange, the others grey; the dashed line is where you are.")
+    downloads.table(rows, "entropy-by-temperature")
+
+
+def _why(place: Place) -> None:
+    walk = place.walk
+    scores = walk.scores[place.head]
+    bare = walk.at(scaled=False)[place.head]
+    with st.expander("Why divide by √d?", icon=":material/help:"):
+        st.markdown(
+            f"A dot product of two vectors of d independent entries of variance 1 has variance d: "
+            f"here d = {walk.dimension}, so a standard deviation of √d = "
+            f"{math.sqrt(walk.dimension):.3g}. Dividing by √d keeps it at 1 whatever d is, and "
+            f"with it the softmax where it still changes with its input. This head's own scores "
+            f"have a standard deviation of {scores.std():.3g}, after scaling "
+            f"{scores.std() * walk.scale:.3g}. With no scaling its entropy would fall from "
+            f"{entropy(walk.weights[place.head]):.3f} to {entropy(bare):.3f}, and its largest "
+            f"weight would rise from {walk.weights[place.head].max():.1%} to {bare.max():.1%}. "
+            f"(The model was trained with the scale: without it from the start it would have "
+            f"learnt smaller q and k.)"
+        )
+
+
+def _predict_again(place: Place, used: float) -> None:
+    space = place.space
+    sample = space.by_name[place.prediction.name]
+    subject = results.subject(space.choice, space.vit, sample)
+    logits = results.numbers(
+        space.choice,
+        sample,
+        ("temperature", used),
+        lambda: at_temperature(space.vit, subject.pixels, used)[0].float().cpu().numpy(),
+    )
+    now = torch.from_numpy(logits).double().softmax(dim=0).numpy()
+    before = place.prediction.probabilities
+    shown = dict.fromkeys([*np.argsort(-now)[:4], *np.argsort(-before)[:4]])
+    rows = [
+        {
+            "class": space.class_name(int(i)),
+            "as it is": float(before[i]),
+            f"τ = {used:.3g}": float(now[i]),
+        }
+        for i in shown
+    ]
+    top = int(now.argmax())
+    kept = "still" if top == place.prediction.predicted else "now"
+    st.markdown(
+        f"With every layer at τ = {used:.3g} the model {kept} says "
+        f"**{space.class_name(top).replace('*', '')}** ({now[top]:.1%})."
+    )
+    percent = st.column_config.ProgressColumn(format="percent", min_value=0, max_value=1)
+    st.dataframe(
+        rows,
+        hide_index=True,
+        width=520,
+        column_config={"as it is": percent, f"τ = {used:.3g}": percent},
+    )

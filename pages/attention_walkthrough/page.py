@@ -1,0 +1,17 @@
+"""Attention walk-through: one attention computation, with the loaded model's real numbers."""
+
+import streamlit as st
+
+from attnlib.dashboard import chosen, workspace
+from attnlib.dashboard.walk import page
+
+space = workspace.current()
+
+st.title("Attention walk-through")
+part = page.part()
+if part == "Playground":
+    page.words()
+else:
+    prediction = chosen.strip(space)
+    if prediction is not None:
+        page.show(space, prediction, part)
