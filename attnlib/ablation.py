@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from attnlib import inference, intervention
+from attnlib import intervention
 from attnlib.call import AttentionCall, wide_dtype
 from attnlib.errors import AttnlibError, CaptureError, OutOfMemory
 from attnlib.replay import Tape
@@ -75,8 +75,7 @@ def head_effects(
     batch = heads
     while True:
         try:
-            with inference.admitted():
-                plain, logits = _without_each(vit, pixels, layers, heads, batch, progress)
+            plain, logits = _without_each(vit, pixels, layers, heads, batch, progress)
             break
         except OutOfMemory:
             if batch == 1:
@@ -111,7 +110,7 @@ def without_heads(vit: Vit, pixels: Tensor, removed: Collection[Head]) -> Tensor
                 f"{heads} heads."
             )
         keep[layer, head] = 0
-    with inference.admitted(), torch.no_grad():
+    with torch.no_grad():
         batch = pixels.shape[0]
         return intervention.forward(
             vit, pixels, lambda layer, call: _kept(call, keep[layer].expand(batch, -1))

@@ -21,10 +21,11 @@ Change = Callable[[int, AttentionCall], Tensor | None]
 def forward(vit: Vit, images: Tensor, change: Change) -> Tensor:
     """Logits ``(B, C)`` of a pass in which ``change`` sees every layer, counted from 0.
 
-    The caller decides about gradients and holds :func:`attnlib.inference.admitted`.
+    Admitted on its own; the caller decides about gradients.
 
     Raises:
         CaptureError: the model's attention lets nothing be put in its place.
+        OutOfMemory: the device ran out of memory.
     """
     roles = iter(vit.support.roles)
     layer = -1
@@ -36,7 +37,8 @@ def forward(vit: Vit, images: Tensor, change: Change) -> Tensor:
         layer += 1
         return change(layer, call)
 
-    logits, _ = inference.forward(vit.module, images, observe, precision=vit.precision)
+    with inference.admitted():
+        logits, _ = inference.forward(vit.module, images, observe, precision=vit.precision)
     return logits
 
 
@@ -58,7 +60,7 @@ def at_temperature(vit: Vit, pixels: Tensor, temperature: float) -> Tensor:
             f"{vit.name} has no layers of attention between all tokens: {vit.support.reason}."
         )
     if temperature == 1:
-        with inference.admitted(), torch.no_grad():
+        with torch.no_grad():
             return forward(vit, pixels, lambda layer, call: None)
 
     def change(layer: int, call: AttentionCall) -> Tensor:
@@ -66,7 +68,7 @@ def at_temperature(vit: Vit, pixels: Tensor, temperature: float) -> Tensor:
         weights = tempered(call, temperature).rows()
         return weights @ call.value.to(weights.dtype)
 
-    with inference.admitted(), torch.no_grad():
+    with torch.no_grad():
         return forward(vit, pixels, change)
 
 

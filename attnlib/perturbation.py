@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
@@ -94,9 +93,10 @@ def probabilities(
     *,
     batch_size: int = BATCH_SIZE,
     progress: Progress | None = None,
-    admit: bool = True,
 ) -> NDArray[np.float64]:
     """The probability of some classes for every way of replacing patches, ``(P, C')``.
+
+    Admission is asked for batch by batch, so that others get their turn.
 
     Args:
         pixels, reference: ``(1, 3, h, w)``.
@@ -104,8 +104,6 @@ def probabilities(
         classes: C' class indices.
         batch_size: passes at a time; halved when memory does not suffice.
         progress: called after each batch; what it raises ends the computation.
-        admit: whether to ask for admission, batch by batch, so that others get their turn. False
-            inside an attribution method, which already holds it.
 
     Raises:
         AttnlibError: a class does not exist, or the model's values are not finite.
@@ -120,13 +118,13 @@ def probabilities(
         stop = min(start + batch_size, len(masks))
         part = torch.from_numpy(np.ascontiguousarray(masks[start:stop]))
         try:
-            with inference.admitted() if admit else nullcontext(), torch.inference_mode():
+            with inference.admitted(), torch.inference_mode():
                 batch = replace(pixels, reference, part)
                 logits, _ = inference.forward(vit.module, batch, precision=vit.precision)
                 # On the processor first: not every accelerator has float64.
                 shares = logits.cpu().double().softmax(dim=1)[:, list(classes)]
-        except (OutOfMemory, RuntimeError) as error:
-            if stop - start == 1 or not _is_memory(error):
+        except OutOfMemory:
+            if stop - start == 1:
                 raise
             batch_size = math.ceil((stop - start) / 2)
             continue
@@ -140,11 +138,6 @@ def probabilities(
             "If it runs in float16, use float32 or bfloat16."
         )
     return found
-
-
-def _is_memory(error: Exception) -> bool:
-    known = isinstance(error, OutOfMemory | torch.OutOfMemoryError)
-    return known or "can't allocate" in str(error).lower()
 
 
 def _blur(pixels: Tensor, deviation: float) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 
 import numpy as np
 import torch
@@ -295,7 +296,7 @@ class Vit:
                 self._class(int(str(checked["against"])))
         else:
             target = None
-        with inference.admitted():
+        with nullcontext() if entry.own_admission else inference.admitted():
             values = entry.compute(subject, target, **checked)
         query = self.layout.query
         if checked.get("query") is not None:

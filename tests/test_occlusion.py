@@ -185,9 +185,8 @@ def test_messages(vit: attnlib.Vit, noise: Image.Image) -> None:
 # -- memory ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("admit", [True, False])
 def test_batches_halve_when_memory_ends(
-    admit: bool, double: attnlib.Vit, noise: Image.Image, monkeypatch: pytest.MonkeyPatch
+    double: attnlib.Vit, noise: Image.Image, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rng = np.random.default_rng(0)
     masks = rng.random((23, 8, 8)) < 0.5
@@ -204,9 +203,7 @@ def test_batches_halve_when_memory_ends(
         return original(module, batch, *args, **kwargs)
 
     monkeypatch.setattr(inference, "forward", forward)
-    parts = perturbation.probabilities(
-        double, pixels, other, masks, [1, 4], batch_size=16, admit=admit
-    )
+    parts = perturbation.probabilities(double, pixels, other, masks, [1, 4], batch_size=16)
     np.testing.assert_allclose(parts, whole, atol=1e-12)
     assert sizes == [16, 8, 4, 2] + [2] * 10 + [1]
 

@@ -126,6 +126,8 @@ class Method:
         unit: what a value means.
         class_specific: whether it explains a chosen class.
         signed, share: as in :class:`Heat`.
+        own_admission: whether it is long and asks for its places among the forward passes itself,
+            piece by piece, rather than hold one all the time.
         needs: kind of map that the model must support (see :class:`attnlib.support.Support`).
         options: name -> option.
     """
@@ -139,6 +141,7 @@ class Method:
     class_specific: bool = False
     signed: bool = False
     share: bool = False
+    own_admission: bool = False
     needs: str = "rollout"
     options: Mapping[str, Option] = field(default_factory=dict)
 

@@ -55,10 +55,7 @@ def flow_details(subject: Subject, **options: object) -> LayeredFlow:
             f"{FLOW.title} is not defined for {subject.vit.name}: {subject.vit.support.reason}."
         )
     checked = FLOW.checked(options)
-    # Only the forward pass needs a place; others may run theirs while this one is solved.
-    with inference.admitted():
-        graph = _graph(subject, **checked)
-    return _solved(subject, *graph)
+    return _solved(subject, *_graph(subject, **checked))
 
 
 def _graph(
@@ -69,7 +66,9 @@ def _graph(
     source_layer: int | None,
 ) -> tuple[list[NDArray[np.float64]], NDArray[np.float64]]:
     """Capacities ``(T, T)`` of the layers, bottom first, and the source ``(T,)``."""
-    trace = subject.trace
+    # Only the forward pass needs a place; others may run theirs while this one is solved.
+    with inference.admitted():
+        trace = subject.trace
     count = len(trace.layers)
     through = count if source_layer is None else source_layer
     if not 1 <= through <= count:
@@ -100,6 +99,7 @@ FLOW = Method(
     source="Abnar & Zuidema 2020, section 3",
     unit="flow, at most 1",
     compute=flow,
+    own_admission=True,
     options={
         **MIXING_OPTIONS,
         "source_layer": Option(

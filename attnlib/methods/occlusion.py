@@ -26,7 +26,7 @@ def occlusion(
 
     A square of ``window`` x ``window`` patches moves over the grid, a patch at a time, always
     within it. A patch has the mean of the drops of the squares that cover it. Costs one forward
-    pass per square, in batches of ``batch_size``, and is called under admission.
+    pass per square, in batches of ``batch_size``.
 
     Raises:
         AttnlibError: there is no target, or the square is larger than the grid.
@@ -52,7 +52,6 @@ def occlusion(
         [target],
         batch_size=batch_size,
         progress=progress,
-        admit=False,
     )[:, 0]
     drops = torch.from_numpy(found[0] - found[1:])
     drops = drops.reshape(1, 1, rows - window + 1, cols - window + 1)
@@ -75,6 +74,7 @@ OCCLUSION = Method(
     class_specific=True,
     signed=True,
     needs="nothing",
+    own_admission=True,
     options={
         "replacement": Option(
             "zero",
