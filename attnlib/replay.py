@@ -8,10 +8,24 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from attnlib.errors import CaptureError
+
+# Operations that take nearly all the time, and how many of their first arguments have the images
+# along the first dimension.
+_BATCHED_INPUTS: dict[Callable[..., Any], int] = {
+    F.linear: 1,
+    F.layer_norm: 1,
+    F.gelu: 1,
+    F.silu: 1,
+    F.conv2d: 1,
+    F.scaled_dot_product_attention: 3,
+}
+# Their options that say nothing of single images.
+_HARMLESS = {"dropout_p", "is_causal", "scale", "approximate", "eps", "weight", "bias"}
 
 
 @dataclass(frozen=True)
@@ -41,13 +55,18 @@ class Tape(TorchFunctionMode):
     operation returns at once what it returned before (a tensor that nothing reads any more comes
     back as an empty one of its shape), and from there on the model computes as usual.
 
+    Args:
+        alike: how many images the pass has, all the same: the costly operations are then made
+            for one of them and copied.  Whoever says so compares the outcome with a plain pass.
+
     No module is split and no layer is named: the lower part of any model is skipped operation by
     operation.  That is wrong only where the model takes another path the second time or changes
     a kept tensor in place after the mark; both are found out.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, alike: int = 1) -> None:
         super().__init__()
+        self._alike = alike
         self._operations: list[tuple[Callable[..., Any], Any]] = []
         # By id: an id is only ever that of the last tensor that had it.
         self._known: dict[int, tuple[weakref.ref[Tensor], int]] = {}
@@ -66,9 +85,17 @@ class Tape(TorchFunctionMode):
             known = self._known.get(id(tensor))
             if known is not None:
                 self._last_read[known[1]] = len(self._operations)
-        result = func(*args, **(kwargs or {}))
+        result = self._made(func, args, kwargs or {})
         self._operations.append((func, _changed(result, self._stub)))
         return result
+
+    def _made(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        inputs = _BATCHED_INPUTS.get(func, 0)
+        batched = [isinstance(x, Tensor) and x.shape[0] == self._alike for x in args[:inputs]]
+        if self._alike == 1 or not inputs or not all(batched) or kwargs.keys() - _HARMLESS:
+            return func(*args, **kwargs)
+        one = func(*(x[:1] for x in args[:inputs]), *args[inputs:], **kwargs)
+        return one.expand(self._alike, *one.shape[1:]).contiguous()
 
     def _stub(self, tensor: Tensor) -> _Stub:
         known = self._known.get(id(tensor))

@@ -118,7 +118,7 @@ def test_what_lies_below_a_head_is_not_computed_again() -> None:
         return counter.get_total_flops()
 
     whole = flops(lambda: without_heads(vit, pixels, []))
-    assert flops(lambda: head_effects(vit, pixels)) <= 0.65 * 36 * whole
+    assert flops(lambda: head_effects(vit, pixels)) <= 0.57 * 36 * whole
 
 
 def test_a_small_memory_gives_the_same_numbers(monkeypatch: pytest.MonkeyPatch) -> None:

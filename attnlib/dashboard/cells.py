@@ -36,7 +36,9 @@ canvas:focus-visible { outline: 2px solid var(--st-primary-color); }
 .left { grid-column: 1; grid-row: 2; flex-direction: column; justify-content: space-around;
   padding-right: .35rem; text-align: right; opacity: .75; }
 .tip { grid-column: 2; grid-row: 3; min-height: 1.4em; opacity: 0; white-space: nowrap;
-  overflow: hidden; text-overflow: ellipsis; font-variant-numeric: tabular-nums; }
+  overflow: hidden; text-overflow: ellipsis; font-variant-numeric: tabular-nums;
+  pointer-events: none; }
+.left span { line-height: 1; }
 .reset { grid-column: 2; grid-row: 3; justify-self: end; border: 0; background: none;
   color: var(--st-link-color); font: inherit; cursor: pointer; padding: 0; }
 """

@@ -1,0 +1,133 @@
+"""What every head does on average over the wrong (or the right) predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from attnlib.ablation import HeadEffects, head_effects, mean_effects
+from attnlib.audit import Outcome
+from attnlib.collection import Sample
+from attnlib.colormaps import Scale
+from attnlib.dashboard import downloads, results, tasks
+from attnlib.dashboard.heads import grid, names, reasons
+from attnlib.dashboard.models import ModelChoice
+from attnlib.dashboard.tasks import Progress
+from attnlib.dashboard.workspace import Workspace
+from attnlib.errors import CaptureError
+from attnlib.image import decode
+from attnlib.vit import Vit
+
+LISTED = 12
+
+
+@dataclass(frozen=True)
+class Average:
+    """The mean over images.
+
+    Attributes:
+        change: ``(L, H)``, of the margin without the head.
+        turned: ``(L, H)``, share of images on which the other class wins without it.
+    """
+
+    change: NDArray[np.float32]
+    turned: NDArray[np.float32]
+    images: int
+
+
+def show(space: Workspace, outcome: Outcome) -> None:
+    """Mean change of the margin, and share of images that each head's removal turns."""
+    found = [p for p in space.predictions if p.outcome == outcome]
+    if not found:
+        st.info(f"No image is known to be predicted {outcome}.")
+        return
+    waiting = len(space.samples) - len(space.predictions)
+    if waiting:
+        st.caption(f"{waiting} images are not inspected yet, or could not be read.")
+    choice, vit = space.choice, space.vit
+    pairs = [(space.by_name[p.name], p.label) for p in found]
+
+    def work(progress: Progress) -> Average | CaptureError:
+        try:
+            return Average(*mean_effects(_each(choice, vit, pairs, progress)))
+        except CaptureError as error:
+            return error
+
+    result = tasks.run(
+        f"head effects, {outcome}",
+        (choice, tuple((sample.sha256, label) for sample, label in pairs)),
+        work,
+        button=f"Remove every head in turn, on {len(found)} images",
+        help="Predict each image once without each head, and average.",
+    )
+    if isinstance(result, CaptureError):
+        reasons.no_removal(space, result)
+    elif result is not None:
+        _show(result, outcome)
+
+
+def _each(
+    choice: ModelChoice, vit: Vit, pairs: list[tuple[Sample, int | None]], progress: Progress
+) -> Iterator[HeadEffects]:
+    for done, (sample, label) in enumerate(pairs):
+        progress(done, len(pairs))
+
+        def make(
+            sample: Sample = sample, label: int | None = label, done: int = done
+        ) -> HeadEffects:
+            # Asked after each layer too, so that “Stop” is heard within a large model's image.
+            pixels = vit.pixels(decode(sample.data))
+            return head_effects(vit, pixels, label, lambda *_: progress(done, len(pairs)))
+
+        yield results.numbers(choice, sample, ("head effects", label), make)
+    progress(len(pairs), len(pairs))
+
+
+def _show(found: Average, outcome: Outcome) -> None:
+    over = f"over {found.images} {outcome} prediction{'s' * (found.images > 1)}"
+    if outcome == "wrong":
+        rival, turned = "true class", "repaired"
+    else:
+        rival, turned = "runner-up", "turned into the runner-up"
+    st.caption(
+        f"Mean {over}. Margin: logit of the predicted class − logit of the {rival}; one head is "
+        "removed at a time, all others stay as they are."
+    )
+    with st.container(horizontal=True, gap="medium"):
+        grid.show(
+            found.change,
+            Scale.shared([found.change], signed=True, label="negative: speaks for the prediction"),
+            key=f"mean-head-effects-{outcome}",
+            title="Mean change of the margin",
+            colormap=grid.SIGNED,
+            unit="logits",
+        )
+        grid.show(
+            found.turned,
+            Scale.shared([found.turned], label="share of the images"),
+            key=f"share-{turned.split()[0]}",
+            title=f"Share of images {turned}",
+        )
+    order = np.lexsort((found.change.ravel(), -found.turned.ravel()))
+    rows = [_facts(found, divmod(int(i), found.change.shape[1]), turned) for i in order]
+    if not found.turned.any():
+        st.info(f"No single head's removal gives any image {turned}.")
+    st.dataframe(rows[:LISTED], hide_index=True, width=620, alt="Heads by effect")
+    if outcome == "wrong":
+        st.caption(
+            "A head whose removal repairs mistakes may be needed elsewhere: compare with “All "
+            "right images”."
+        )
+    downloads.table(rows, f"mean-head-effects-{outcome}-list", "All heads (CSV)")
+
+
+def _facts(found: Average, head: names.Head, turned: str) -> dict[str, object]:
+    return {
+        "head": names.name(*head),
+        f"share of images {turned}": round(float(found.turned[head]), 4),
+        "mean change of margin": round(float(found.change[head]), 4),
+    }

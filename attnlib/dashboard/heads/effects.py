@@ -1,0 +1,166 @@
+"""What a head does to a prediction: every head removed in turn."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from attnlib.ablation import HeadEffects, head_effects
+from attnlib.audit import Prediction
+from attnlib.colormaps import Scale
+from attnlib.dashboard import downloads, results, tasks
+from attnlib.dashboard.heads import averaged, grid, names, reasons, removal
+from attnlib.dashboard.heads.names import Head, plain
+from attnlib.dashboard.tasks import Progress
+from attnlib.dashboard.workspace import Workspace
+from attnlib.errors import AttnlibError, CaptureError
+
+ONE, WRONG, RIGHT = "This image", "All wrong images", "All right images"
+# Multiplications that take some seconds on one core; more is not started without being asked.
+QUICK = 5e11
+
+
+@st.fragment
+def show(space: Workspace, prediction: Prediction) -> None:
+    """One image with the means to remove heads, or the mean over many."""
+    scope = st.segmented_control(
+        "Effect on",
+        [ONE, WRONG, RIGHT],
+        default=ONE,
+        required=True,
+        key="heads_effect_scope",
+        persist_state="session",
+        help="Remove heads from the chosen image's prediction, or average over many images.",
+    )
+    try:
+        if scope == ONE:
+            _one(space, prediction)
+        else:
+            averaged.show(space, "wrong" if scope == WRONG else "right")
+    except AttnlibError as error:
+        st.warning(str(error))
+
+
+def _one(space: Workspace, prediction: Prediction) -> None:
+    found = _effects(space, prediction)
+    if found is None:
+        return
+    if isinstance(found, CaptureError):
+        reasons.no_removal(space, found)
+        return
+    removed = removal.state(found)
+    with st.container(horizontal=True, gap="medium"):
+        with st.container(width=380):
+            _map(space, prediction, found, removed)
+        with st.container(width=520):
+            removal.show(space, prediction, found, removed)
+    _turned(space, prediction, found)
+
+
+def _effects(space: Workspace, prediction: Prediction) -> HeadEffects | CaptureError | None:
+    choice, vit, label = space.choice, space.vit, prediction.label
+    sample = space.by_name[prediction.name]
+
+    def work(progress: Progress) -> HeadEffects | CaptureError:
+        try:
+            return results.numbers(
+                choice,
+                sample,
+                ("head effects", label),
+                lambda: head_effects(
+                    vit, results.subject(choice, vit, sample).pixels, label, progress
+                ),
+            )
+        except CaptureError as error:
+            return error
+
+    shapes = [vit.support.shapes[i] for i in vit.support.calls("layer")]
+    passes = sum(shape[1] for shape in shapes)
+    weights = sum(parameter.numel() for parameter in vit.module.parameters())
+    return tasks.run(
+        "head effects",
+        (choice, sample.sha256, label),
+        work,
+        button=f"Remove every head in turn ({passes} predictions)",
+        help="Predict this image again and again, each time without one head.",
+        eager=passes * weights * vit.layout.tokens <= QUICK,
+    )
+
+
+def _map(
+    space: Workspace, prediction: Prediction, effects: HeadEffects, removed: list[Head]
+) -> None:
+    predicted = plain(space.class_name(effects.predicted))
+    against = plain(space.class_name(effects.against))
+    rival = "true" if prediction.wrong else "runner-up"
+    scale = Scale.shared(
+        [effects.change],
+        signed=True,
+        label=f"change of the margin; negative: the head speaks for “{predicted}”",
+    )
+    grid.show(
+        effects.change,
+        scale,
+        key="head-effects",
+        title="Change of the margin without each head",
+        note=(
+            f"Margin: logit of “{predicted}” (predicted) − logit of “{against}” ({rival}) = "
+            f"{effects.margin:+.2f}. Click heads to remove them together."
+        ),
+        colormap=grid.SIGNED,
+        marks=effects.repairs,
+        selected=removed,
+        on_pick=lambda head: removal.toggle(effects, head),
+        unit="logits",
+    )
+    if effects.repairs:
+        st.caption(f"○ Without this head the prediction is “{against}”.")
+
+
+def _turned(space: Workspace, prediction: Prediction, effects: HeadEffects) -> None:
+    """The heads whose removal changes the prediction, those that repair it first."""
+    against = plain(space.class_name(effects.against))
+    verb = "repairs the prediction" if prediction.wrong else f"turns it into “{against}”"
+    title = "Heads whose removal repairs the prediction"
+    st.subheader(title if prediction.wrong else "Heads that the prediction depends on")
+    layers, heads = effects.change.shape
+    other = [
+        (layer, head)
+        for layer in range(layers)
+        for head in range(heads)
+        if effects.now[layer, head] not in (effects.predicted, effects.against)
+    ]
+    if effects.repairs:
+        count = len(effects.repairs)
+        st.markdown(f"Removing any one of {count} head{'s' * (count > 1)} {verb}:")
+    else:
+        layer, head = divmod(int(effects.change.argmin()), heads)
+        change = float(effects.change[layer, head])
+        text = f"No single head's removal {verb}."
+        if change < 0:
+            text += (
+                f" {names.name(layer, head)} comes nearest: the margin falls from "
+                f"{effects.margin:+.2f} to {effects.margin + change:+.2f}."
+            )
+        st.info(text)
+    rows = [_facts(space, effects, head) for head in [*effects.repairs, *other]]
+    if rows:
+        height = 36 * (min(len(rows), 8) + 1)
+        st.dataframe(rows, hide_index=True, width=620, height=height, alt=title)
+    if other:
+        st.caption(f"{len(other)} of these give a class that is neither of the two.")
+    every = [(layer, head) for layer in range(layers) for head in range(heads)]
+    downloads.table(
+        lambda: [_facts(space, effects, head) for head in every],
+        "head-effects-list",
+        "All heads (CSV)",
+    )
+
+
+def _facts(space: Workspace, effects: HeadEffects, head: Head) -> dict[str, object]:
+    change = float(effects.change[head])
+    return {
+        "head": names.name(*head),
+        "change of margin": round(change, 4),
+        "margin without it": round(effects.margin + change, 4),
+        "prediction without it": space.class_name(int(effects.now[head])),
+    }

@@ -1,0 +1,59 @@
+"""What all heads attend to on one image or on many, and which images a section is about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from attnlib.audit import Prediction
+from attnlib.collection import Sample
+from attnlib.dashboard import results
+from attnlib.dashboard.models import ModelChoice
+from attnlib.dashboard.results import Inspected
+from attnlib.dashboard.tasks import Progress
+from attnlib.dashboard.workspace import Workspace
+from attnlib.record import Record
+from attnlib.vit import Vit
+
+ONE, ALL = "This image", "All images"
+BATCH = 8
+
+
+def scope(space: Workspace, prediction: Prediction) -> tuple[Sample, ...]:
+    """The images that a section is about: the chosen one or all, as the visitor says."""
+    chosen = st.segmented_control(
+        "Images",
+        [ONE, ALL],
+        default=ONE,
+        required=True,
+        key="heads_scope",
+        persist_state="session",
+        help="Look at the chosen image alone, or average over all images that are loaded.",
+    )
+    return space.samples if chosen == ALL else (space.by_name[prediction.name],)
+
+
+def key(space: Workspace, samples: tuple[Sample, ...]) -> tuple[ModelChoice, tuple[str, ...]]:
+    """Names the model and the images, for results that depend on both."""
+    return space.choice, tuple(sample.sha256 for sample in samples)
+
+
+def inspected(
+    choice: ModelChoice, vit: Vit, samples: tuple[Sample, ...], progress: Progress
+) -> Iterator[tuple[Sample, Inspected]]:
+    """Every image that can be read, one batch of them in memory at a time."""
+    for start in range(0, len(samples), BATCH):
+        progress(start, len(samples))
+        batch = list(samples[start : start + BATCH])
+        for sample, found in zip(batch, results.inspect(choice, vit, batch), strict=True):
+            if isinstance(found, Inspected):
+                yield sample, found
+    progress(len(samples), len(samples))
+
+
+def maps_of(record: Record) -> NDArray[np.float32]:
+    """``(L·H, 1, N)``: where the query that stands for the prediction looks in each head."""
+    return record.cls_rows.reshape(-1, 1, record.layout.patches)

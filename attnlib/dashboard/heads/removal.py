@@ -1,0 +1,224 @@
+"""A set of heads removed together, and the prediction with and without them."""
+
+from __future__ import annotations
+
+import html
+from typing import Any
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from attnlib.ablation import HeadEffects, without_heads
+from attnlib.audit import Prediction
+from attnlib.dashboard import downloads, results, tasks
+from attnlib.dashboard.heads import names
+from attnlib.dashboard.heads.names import Head
+from attnlib.dashboard.tasks import Progress
+from attnlib.dashboard.workspace import Workspace
+
+TOP = 5
+STRONGEST = 5
+WITH, WITHOUT = "all heads", "without"
+
+
+def _key(effects: HeadEffects) -> str:
+    # Another model may have no such head, so each shape has a set of its own.
+    layers, heads = effects.change.shape
+    return f"heads_removed_{layers}x{heads}"
+
+
+def state(effects: HeadEffects) -> list[Head]:
+    """The heads that are removed now."""
+    return [names.parse(text) for text in st.session_state.get(_key(effects), [])]
+
+
+def toggle(effects: HeadEffects, head: Head) -> None:
+    """Remove a head too, or put it back."""
+    removed = list(st.session_state.get(_key(effects), []))
+    title = names.name(*head)
+    removed = [name for name in removed if name != title] + [title] * (title not in removed)
+    st.session_state[_key(effects)] = removed
+
+
+def show(
+    space: Workspace, prediction: Prediction, effects: HeadEffects, removed: list[Head]
+) -> None:
+    """Choose heads; the prediction without them beside the one with them."""
+    st.markdown("**Heads removed together**")
+    layers, heads = effects.change.shape
+    st.multiselect(
+        "Heads removed together",
+        names.every(layers, heads),
+        key=_key(effects),
+        persist_state="session",
+        placeholder="Choose heads here, or click them in the picture",
+        label_visibility="collapsed",
+        help="These heads give nothing to their layer; all others stay as they are.",
+    )
+    with st.container(horizontal=True):
+        st.button(
+            "All that repair it" if prediction.wrong else "All that turn it",
+            disabled=not effects.repairs,
+            on_click=_set,
+            args=(effects, effects.repairs),
+            help="Remove every head whose removal alone brings the other class.",
+        )
+        st.button(
+            f"The {STRONGEST} strongest",
+            on_click=_set,
+            args=(effects, strongest(effects)),
+            help="Remove the heads that speak most for the predicted class.",
+        )
+        st.button(
+            "Put all back",
+            disabled=not removed,
+            on_click=_set,
+            args=(effects, []),
+            help="Remove no head.",
+        )
+    if not removed:
+        st.caption("No head is removed.")
+        return
+    logits = _logits(space, prediction, removed)
+    if logits is not None:
+        _compare(space, prediction, effects, logits, len(removed))
+
+
+def _set(effects: HeadEffects, heads: list[Head]) -> None:
+    st.session_state[_key(effects)] = [names.name(*head) for head in heads]
+
+
+def strongest(effects: HeadEffects) -> list[Head]:
+    """The few heads without which the margin falls most."""
+    heads = effects.change.shape[1]
+    order = np.argsort(effects.change, axis=None, kind="stable")[:STRONGEST]
+    return [divmod(int(i), heads) for i in order if effects.change.flat[i] < 0]
+
+
+def _logits(
+    space: Workspace, prediction: Prediction, removed: list[Head]
+) -> NDArray[np.float32] | None:
+    """Logits ``(C,)`` without these heads."""
+    choice, vit = space.choice, space.vit
+    sample = space.by_name[prediction.name]
+    chosen = tuple(sorted(removed))
+
+    def make() -> NDArray[np.float32]:
+        pixels = results.subject(choice, vit, sample).pixels
+        values: NDArray[np.float32] = without_heads(vit, pixels, chosen)[0].float().cpu().numpy()
+        return values
+
+    def work(progress: Progress) -> NDArray[np.float32]:
+        return results.numbers(choice, sample, ("without heads", chosen), make)
+
+    return tasks.run(
+        "without heads",
+        (choice, sample.sha256, chosen),
+        work,
+        button="Predict without these heads",
+        help="One forward pass in which these heads give nothing.",
+        eager=True,
+    )
+
+
+def _compare(
+    space: Workspace,
+    prediction: Prediction,
+    effects: HeadEffects,
+    logits: NDArray[np.float32],
+    count: int,
+) -> None:
+    wide = np.exp(logits.astype(np.float64) - logits.max())
+    after = wide / wide.sum()
+    now = int(after.argmax())
+    margin = float(logits[effects.predicted] - logits[effects.against])
+    st.html(_verdict(space, prediction, now, float(after[now])))
+    st.metric(
+        "Margin (logits)",
+        f"{margin:+.2f}",
+        f"{margin - effects.margin:+.2f} from {effects.margin:+.2f}",
+        delta_color="off",
+        width="content",
+        help="Logit of the class predicted with all heads minus that of the other class.",
+    )
+    rows = table(space, prediction, after)
+    heads = f"without {count} head{'s' * (count > 1)}"
+    st.vega_lite_chart(
+        spec=_spec(rows, heads), width=520, height=44 * len(rows) // 2 + 70, alt="Probabilities"
+    )
+    downloads.table(rows, "prediction-without-heads")
+
+
+def _verdict(space: Workspace, prediction: Prediction, now: int, probability: float) -> str:
+    def said(index: int, share: float) -> str:
+        role = " (true)" if index == prediction.label else ""
+        return f"<b>{html.escape(space.class_name(index))}</b>{role} {share:.1%}"
+
+    before = prediction.predicted
+    if now == before:
+        word, colour = "unchanged", "#7a8794"
+    elif now == prediction.label:
+        word, colour = "repaired", "#009e73"
+    else:
+        word, colour = "changed", "#d55e00"
+    return (
+        f"<div><b style='color:{colour}'>{word}</b>: {said(before, prediction.confidence)} "
+        f"→ {said(now, probability)}</div>"
+    )
+
+
+def table(
+    space: Workspace, prediction: Prediction, after: NDArray[np.float64]
+) -> list[dict[str, Any]]:
+    """Probabilities of the most probable classes with all heads and without some."""
+    first = [index for index, _ in prediction.top(TOP)]
+    first += [int(i) for i in np.argsort(-after, kind="stable")[:TOP] if int(i) not in first]
+    if prediction.label is not None and prediction.label not in first:
+        first.append(prediction.label)
+    titles = [space.class_name(index) for index in first]
+    if len(set(titles)) < len(titles):
+        titles = [f"{title} ({index})" for title, index in zip(titles, first, strict=True)]
+    return [
+        {
+            "class": title + (" (true)" * (index == prediction.label)),
+            "heads": which,
+            "probability": p,
+        }
+        for index, title in zip(first, titles, strict=True)
+        for which, p in (
+            (WITH, float(prediction.probabilities[index])),
+            (WITHOUT, float(after[index])),
+        )
+    ]
+
+
+def _spec(rows: list[dict[str, Any]], without: str) -> dict[str, Any]:
+    shown = [{**row, "heads": row["heads"] if row["heads"] == WITH else without} for row in rows]
+    order = list(dict.fromkeys(row["class"] for row in rows))
+    x = {"field": "probability", "type": "quantitative", "scale": {"domain": [0, 1]}}
+    y = {"field": "class", "type": "nominal", "sort": order, "title": None}
+    offset = {"field": "heads", "sort": [WITH, without]}
+    colour = {
+        "field": "heads",
+        "type": "nominal",
+        "scale": {"domain": [WITH, without], "range": ["#8a97a5", "#e69f00"]},
+        "legend": {"orient": "top", "title": None},
+    }
+    tooltip = [
+        {"field": "class"},
+        {"field": "heads"},
+        {"field": "probability", "format": ".4f"},
+    ]
+    axis = {"format": "%"}
+    return {
+        "data": {"values": shown},
+        "mark": {"type": "bar", "cornerRadiusEnd": 2},
+        "encoding": {
+            "x": {**x, "axis": axis},
+            "y": {**y, "axis": {"labelLimit": 150}},
+            "yOffset": offset,
+            "color": colour,
+            "tooltip": tooltip,
+        },
+    }

@@ -1,0 +1,170 @@
+"""Which heads are alike: a heat map of all pairs, and the diversity of each layer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from attnlib.audit import Prediction
+from attnlib.dashboard import cells, downloads
+from attnlib.dashboard.heads import comparison, heat_map, images, names, pairs, reasons
+from attnlib.dashboard.style import legend_bar
+from attnlib.dashboard.workspace import Workspace
+from attnlib.errors import AttnlibError
+from attnlib.heads import Similarity, cluster_order, diversity
+from attnlib.heads.similarity import Measure
+
+WIDTH = 540
+EVERY_LAYER = "all layers"
+
+
+@st.fragment
+def show(space: Workspace, prediction: Prediction) -> None:
+    """Controls, the heat map beside the pair that was clicked, then the layers' diversity."""
+    problem = reasons.no_rows(space)
+    if problem:
+        st.info(problem)
+        return
+    try:
+        shape = comparison.layers_and_heads(space, prediction)
+        with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+            samples = images.scope(space, prediction)
+            measure = comparison.measure()
+            layer = _layer(shape[0])
+            clustered = st.toggle(
+                "Cluster",
+                value=True,
+                key="heads_cluster",
+                persist_state="session",
+                help="Put similar heads next to each other; off is the order of layers.",
+            )
+        found = comparison.compared(space, samples, measure, "similarity of heads")
+        if found is None:
+            return
+        shown = _shown(found, shape, layer, clustered)
+        with st.container(horizontal=True, gap="medium"):
+            with st.container(width=WIDTH):
+                pair = _heat_map(space, found, shown, shape, measure, layer, clustered)
+            with st.container(width=pairs.WIDTH):
+                pairs.show(space, samples, measure, pair, shape, found)
+        _diversity(found, shape[0], measure)
+    except AttnlibError as error:
+        st.warning(str(error))
+
+
+def _layer(layers: int) -> int | None:
+    chosen = st.selectbox(
+        "Heads of",
+        [EVERY_LAYER, *(f"layer {layer}" for layer in range(layers))],
+        key=f"heads_layer_{layers}",
+        persist_state="session",
+        width=140,
+        help="Compare all heads of the model, or those of one layer; layers count from 0.",
+    )
+    return None if chosen in (None, EVERY_LAYER) else int(str(chosen).removeprefix("layer "))
+
+
+def _shown(
+    found: Similarity, shape: tuple[int, int], layer: int | None, clustered: bool
+) -> NDArray[np.intp]:
+    """Numbers (in L·H) of the heads in the order in which they are shown."""
+    layers, heads = shape
+    of_interest = np.arange(layers * heads)
+    if layer is not None:
+        of_interest = of_interest[layer * heads : (layer + 1) * heads]
+    if not clustered:
+        return of_interest
+    return of_interest[cluster_order(found.values[np.ix_(of_interest, of_interest)])]
+
+
+def _heat_map(
+    space: Workspace,
+    found: Similarity,
+    shown: NDArray[np.intp],
+    shape: tuple[int, int],
+    measure: Measure,
+    layer: int | None,
+    clustered: bool,
+) -> tuple[int, int]:
+    """Draw all pairs; returns the pair in question, as numbers in L·H."""
+    layers, heads = shape
+    values = found.values[np.ix_(shown, shown)]
+    titles = [names.name(*divmod(int(i), heads)) for i in shown]
+    pair = chosen_pair(found.values, shown)
+    place = {int(head): i for i, head in enumerate(shown)}
+    first, second = place[pair[0]], place[pair[1]]
+    scale = comparison.scale(measure)
+    size = len(shown)
+    borders = [heads * i for i in range(1, layers)] if not clustered and layer is None else []
+
+    def pick(cell: cells.Cell) -> None:
+        st.session_state["heads_pair"] = (int(shown[cell[0]]), int(shown[cell[1]]))
+
+    over = f"{found.images} images" if found.images > 1 else "this image"
+    st.markdown(f"**{size} heads, {'mean over ' if found.images > 1 else 'on '}{over}**")
+    picture = heat_map.show(
+        values,
+        titles,
+        scale,
+        width=WIDTH,
+        selected=sorted({(first, second), (second, first)}),
+        on_pick=pick,
+        lines=borders,
+    )
+    legend_bar(scale, comparison.MEANING[measure], width=260)
+    st.caption(
+        f"Query: {space.vit.layout.query}. Click a cell to see the maps of its two heads"
+        + ("; the wheel zooms, dragging moves." if size > 12 else ".")
+    )
+    stem = f"head-similarity-{measure}" + ("" if layer is None else f"-layer-{layer}")
+    with st.container(horizontal=True):
+        downloads.matrix(values, titles, titles, stem)
+        downloads.picture(lambda: picture, stem)
+    return pair
+
+
+def chosen_pair(values: NDArray[np.float64], shown: NDArray[np.intp]) -> tuple[int, int]:
+    """The pair that was clicked, if it is shown; else the two most alike of those shown."""
+    pair = st.session_state.get("heads_pair")
+    if pair is not None and set(pair) <= set(shown.tolist()):
+        return int(pair[0]), int(pair[1])
+    if len(shown) < 2:
+        return int(shown[0]), int(shown[0])
+    apart = values[np.ix_(shown, shown)].copy()
+    np.fill_diagonal(apart, -np.inf)
+    first, second = np.unravel_index(int(apart.argmax()), apart.shape)
+    return int(shown[first]), int(shown[second])
+
+
+def _diversity(found: Similarity, layers: int, measure: Measure) -> None:
+    """How different the heads of each layer are: one bar for each."""
+    values = diversity(found.values, layers)
+    if np.isnan(values).all():
+        st.caption("Each layer has one head, so heads within a layer cannot differ.")
+        return
+    title = "mean of 1 − similarity"
+    rows: list[dict[str, Any]] = [
+        {"layer": layer, title: float(value)} for layer, value in enumerate(values)
+    ]
+    st.subheader("Diversity of heads within each layer")
+    st.caption(
+        f"The mean distance 1 − similarity ({comparison.TITLES[measure]}) over all pairs of heads "
+        "of a layer: 0 means that they all do the same."
+    )
+    x = {"field": "layer", "type": "ordinal", "axis": {"labelAngle": 0}}
+    y = {"field": title, "type": "quantitative"}
+    tooltip = [{"field": "layer"}, {"field": title, "format": ".3f"}]
+    st.vega_lite_chart(
+        spec={
+            "data": {"values": rows},
+            "mark": {"type": "bar", "color": "#0072b2", "cornerRadiusEnd": 3},
+            "encoding": {"x": x, "y": y, "tooltip": tooltip},
+        },
+        width=min(720, 110 + 46 * layers),
+        height=200,
+        alt="Diversity of heads by layer",
+    )
+    downloads.table(rows, f"head-diversity-{measure}")
