@@ -18,9 +18,17 @@ import urllib.request
 from collections.abc import Callable
 from contextlib import suppress
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Locator, Page, sync_playwright
 
-REACH_MS = {"first picture": 2000, "layer": 300, "head": 300, "method": 300, "colours": 200}
+REACH_MS = {
+    "first picture": 2000,
+    "layer": 300,
+    "head": 300,
+    "method": 300,
+    "colours": 200,
+    "patch": 250,
+    "step": 250,
+}
 PICTURES = "[data-testid=stMain] [data-testid=stImage] img"
 SOURCES = f"[...document.querySelectorAll('{PICTURES}')].map(i => i.src).join()"
 
@@ -79,8 +87,32 @@ def measure(url: str, rounds: int) -> dict[str, list[float]]:
         page.wait_for_timeout(1000)  # The expander opens with an animation.
         for round_ in range(rounds):
             times["colours"].append(choose(page, "Colours", ["viridis", "magma"][round_ % 2]))
+        page.goto(f"{url}/cls-attention")
+        patches = page.locator("canvas").first
+        patches.wait_for()
+        page.wait_for_timeout(3000)
+        for round_ in range(rounds):
+            times["patch"].append(repainted(page, lambda at=round_: click(patches, at)))  # type: ignore[misc]
+        page.goto(f"{url}/attention-walkthrough")
+        page.get_by_text("Step 1 of").wait_for()
+        for round_ in range(rounds):
+            button = page.get_by_role("button", name=["Next", "Back"][round_ % 2]).last
+            start = time.perf_counter()
+            button.click()
+            page.get_by_text(f"Step {2 - round_ % 2} of").wait_for()
+            page.locator("canvas").nth(1).wait_for()
+            times["step"].append(1000 * (time.perf_counter() - start))
         browser.close()
     return times
+
+
+def click(patches: Locator, round_: int) -> None:
+    """Click on a patch of the demo's 8 x 8, another one each round."""
+    box = patches.bounding_box()
+    assert box is not None
+    row, col = round_ * 3 % 8, round_ * 5 % 8
+    x, y = (col + 0.5) / 8 * box["width"], (row + 0.5) / 8 * box["height"]
+    patches.click(position={"x": x, "y": y})
 
 
 def main() -> None:

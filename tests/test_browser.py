@@ -116,6 +116,52 @@ def test_a_cold_deep_link_shows_the_whole_app(server, page) -> None:  # type: ig
     assert (values["Layer"], values["Head"]) == ("2", "1")
 
 
+@pytest.mark.parametrize(
+    ("path", "title"),
+    [
+        ("cls-attention", "CLS attention"),
+        ("head-similarity", "Head similarity"),
+        ("rollout-vs-flow", "Rollout vs flow"),
+        ("complexity-calculator", "Complexity calculator"),
+        ("attention-walkthrough", "Attention walk-through"),
+    ],
+)
+def test_every_page_opens_cold(server, page, path: str, title: str) -> None:  # type: ignore[no-untyped-def]
+    page.goto(f"{server}/{path}")
+    playwright.expect(page.locator("[data-testid=stMain] h1")).to_contain_text(title)
+    playwright.expect(page.locator("[data-testid=stSidebar]")).to_contain_text("Model source")
+    playwright.expect(page.locator("[data-testid=stSidebarNav]")).to_contain_text(title)
+    page.wait_for_timeout(2000)
+    assert page.locator("[data-testid=stException]").count() == 0
+
+
+def test_a_click_on_a_patch_makes_it_the_query(server, page) -> None:  # type: ignore[no-untyped-def]
+    page.goto(f"{server}/cls-attention?image={demo.images()[3].name}")
+    patches = page.locator("[data-testid=stMain] canvas").first
+    patches.wait_for()
+    page.wait_for_timeout(1500)
+    body = page.locator("[data-testid=stMain]")
+    playwright.expect(body).to_contain_text("where the CLS token looks")
+    box = patches.bounding_box()
+    patches.click(position={"x": box["width"] * 5.5 / 8, "y": box["height"] * 2.5 / 8})
+    playwright.expect(body).to_contain_text("where patch (2, 5) looks")
+    playwright.expect(body).to_contain_text("who looks at patch (2, 5)")
+    patches.press("ArrowDown")
+    playwright.expect(body).to_contain_text("where patch (3, 5) looks")
+
+
+def test_a_small_map_opens_large(server, page) -> None:  # type: ignore[no-untyped-def]
+    page.goto(f"{server}/cls-attention?attention_view=All+layers+%C3%97+heads")
+    maps = page.locator("[data-testid=stMain] canvas").first
+    maps.wait_for()
+    page.wait_for_timeout(1500)
+    box = maps.bounding_box()
+    maps.click(position={"x": box["width"] * 2.5 / 4, "y": box["height"] * 3.5 / 6})
+    body = page.locator("[data-testid=stMain]")
+    playwright.expect(body).to_contain_text("map of head 2")
+    playwright.expect(body).to_contain_text("layer 3, head 2")
+
+
 def test_open_and_back(server, page) -> None:  # type: ignore[no-untyped-def]
     page.goto(server)
     page.locator("[data-testid=stMain] button:has-text('Open')").first.click()
