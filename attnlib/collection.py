@@ -25,6 +25,7 @@ MAX_ZIP_ENTRIES: Final = 4 * MAX_MEMBERS
 
 _IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 _TABLE_ENDINGS = (".csv", ".tsv")
+_ANNOTATION_ENDINGS = (".json",)
 _JUNK = {"__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini"}
 _ZIP_MAGICS = (b"PK\x03\x04", b"PK\x05\x06")
 _ZIP_ENTRY = b"PK\x01\x02"
@@ -60,11 +61,12 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Collection:
-    """Everything that came of one upload; ``tables`` are CSV files as (name, bytes)."""
+    """Everything that came of one upload, as (name, bytes): tables are CSV, annotations JSON."""
 
     samples: tuple[Sample, ...]
     refusals: tuple[Refusal, ...]
     tables: tuple[tuple[str, bytes], ...] = ()
+    annotations: tuple[tuple[str, bytes], ...] = ()
 
 
 Item = tuple[str, bytes] | Refusal
@@ -96,6 +98,7 @@ class _Shelf:
     samples: dict[str, tuple[Sample, int]] = field(default_factory=dict)
     refusals: list[Refusal] = field(default_factory=list)
     tables: list[tuple[str, bytes]] = field(default_factory=list)
+    annotations: list[tuple[str, bytes]] = field(default_factory=list)
     folders: dict[int, set[str]] = field(default_factory=dict)
     size: int = 0
     seen: set[tuple[str, str]] = field(default_factory=set)
@@ -104,7 +107,7 @@ class _Shelf:
 
     def full(self, more: int = 0) -> str:
         """Why ``more`` bytes cannot be taken any longer; empty while they can."""
-        if len(self.samples) + len(self.tables) >= MAX_SAMPLES:
+        if len(self.samples) + len(self.tables) + len(self.annotations) >= MAX_SAMPLES:
             return f"More than {MAX_SAMPLES} files: upload fewer at once."
         if self.size + more > MAX_COLLECTION_BYTES:
             return f"More than {MAX_COLLECTION_BYTES // 2**20} MiB in all: upload less at once."
@@ -118,7 +121,7 @@ class _Shelf:
                 self._see_folder(path, tree)
             return
         name, data = item
-        if not _is_table(name):
+        if not _is_text(name):
             self._see_folder(name, tree)
         digest = image.sha256(data)
         if (name, digest) in self.seen:
@@ -128,8 +131,10 @@ class _Shelf:
             return
         self.seen.add((name, digest))
         self.size += len(data)
-        if _is_table(name):
+        if name.lower().endswith(_TABLE_ENDINGS):
             self.tables.append((name, data))
+        elif name.lower().endswith(_ANNOTATION_ENDINGS):
+            self.annotations.append((name, data))
         else:
             self._add(name, data, digest, tree)
 
@@ -159,7 +164,9 @@ class _Shelf:
             folder = posixpath.dirname(name)
             label = posixpath.basename(folder) if folder != roots[tree] else None
             samples.append(replace(sample, label=label))
-        return Collection(tuple(samples), tuple(self.refusals), tuple(self.tables))
+        return Collection(
+            tuple(samples), tuple(self.refusals), tuple(self.tables), tuple(self.annotations)
+        )
 
 
 def _inspect(name: str, data: bytes) -> Item | None:
@@ -169,7 +176,7 @@ def _inspect(name: str, data: bytes) -> Item | None:
         return Refusal(name, _UNSAFE)
     if _is_junk(path):
         return None
-    if not _is_table(path):
+    if not _is_text(path):
         try:
             image.check(data)
         except ImageError as error:
@@ -193,8 +200,8 @@ def _is_junk(path: str) -> bool:
     return any(part.startswith(".") or part.lower() in _JUNK for part in path.split("/"))
 
 
-def _is_table(path: str) -> bool:
-    return path.lower().endswith(_TABLE_ENDINGS)
+def _is_text(path: str) -> bool:
+    return path.lower().endswith(_TABLE_ENDINGS + _ANNOTATION_ENDINGS)
 
 
 def _unpack(zip_name: str, data: bytes, shelf: _Shelf) -> Iterator[Item]:
@@ -296,7 +303,7 @@ def _read(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: str, budget: _B
         head = budget.read(stream, image.HEAD_BYTES)
         if head.startswith(_ZIP_MAGICS):
             raise ImageError(_NESTED)
-        if not _is_table(path):
+        if not _is_text(path):
             image.sniff(head)  # refuse what is no image before unpacking the rest
         rest = budget.read(stream, image.MAX_BYTES + 1 - len(head))
     if len(head) + len(rest) > image.MAX_BYTES:

@@ -56,7 +56,7 @@ def test_refusals(vit: attnlib.Vit, noise: Image.Image) -> None:
         lambda: row(subject, 0, 99),
         lambda: column(subject, 0, -1),
     ):
-        with pytest.raises(AttnlibError, match="layer must be|no token"):
+        with pytest.raises(AttnlibError, match=r"layer must be|no token"):
             bad()
     with pytest.raises(AttnlibError, match="head must be from 0 to 3"):
         matrix(subject, 0, 4)

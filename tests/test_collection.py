@@ -118,7 +118,6 @@ MEMBERS: list[tuple[str, Callable[[], bytes], str, str]] = [
     ("understated bomb", understated_size, "a.png", "corrupt"),
     ("bzip2", bzip2, "a.png", "compression method"),
     ("text", beside_good("a.txt", b"hello"), "a.txt", FORMAT),
-    ("json", beside_good("a.json", b"{}"), "a.json", FORMAT),
     ("no name", nameless, "", PATH),
     ("empty member", beside_good("a.png", b""), "a.png", "empty"),
     ("header bomb", beside_good("a.png", header_bomb()), "a.png", "too many pixels"),
@@ -387,3 +386,11 @@ def test_any_name_is_kept_refused_or_junk(name: str) -> None:
         parts = kept.split("/")
         assert not {"", ".", ".."} & set(parts)
         assert "\\" not in kept
+
+
+def test_json_is_kept_as_annotations_and_means_no_folder() -> None:
+    found = collect([("data/a.png", GOOD), ("data/notes/coco.json", b"{}")])
+    assert found.annotations == (("data/notes/coco.json", b"{}"),)
+    assert [sample.name for sample in found.samples] == ["data/a.png"]
+    assert not found.refusals
+    assert collect([("x.zip", zipped(("a.png", GOOD), ("coco.json", b"[]")))]).annotations

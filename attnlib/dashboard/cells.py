@@ -32,13 +32,16 @@ _CSS = """
 }
 canvas { grid-column: 2; grid-row: 2; width: 100%; border-radius: 4px; touch-action: none; }
 canvas:focus-visible { outline: 2px solid var(--st-primary-color); }
-.top { grid-column: 2; grid-row: 1; justify-content: space-around; opacity: .75; }
-.left { grid-column: 1; grid-row: 2; flex-direction: column; justify-content: space-around;
-  padding-right: .35rem; text-align: right; opacity: .75; }
+.top { grid-column: 2; grid-row: 1; opacity: .75; }
+.top span { flex: 1 1 0; min-width: 0; text-align: center; overflow: hidden;
+  text-overflow: ellipsis; white-space: nowrap; }
+.left { grid-column: 1; grid-row: 2; flex-direction: column; padding-right: .35rem;
+  opacity: .75; }
+.left span { flex: 1 1 0; min-height: 0; display: flex; align-items: center;
+  justify-content: flex-end; line-height: 1; }
 .tip { grid-column: 2; grid-row: 3; min-height: 1.4em; opacity: 0; white-space: nowrap;
   overflow: hidden; text-overflow: ellipsis; font-variant-numeric: tabular-nums;
   pointer-events: none; }
-.left span { line-height: 1; }
 .reset { grid-column: 2; grid-row: 3; justify-self: end; border: 0; background: none;
   color: var(--st-link-color); font: inherit; cursor: pointer; padding: 0; }
 """

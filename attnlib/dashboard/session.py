@@ -10,13 +10,14 @@ from dataclasses import dataclass, field
 
 import streamlit as st
 
-from attnlib import demo
+from attnlib import demo, masks
 from attnlib.collection import Collection, Refusal, Sample, collect
 from attnlib.dashboard.jobs import InspectionJob
 from attnlib.dashboard.models import DEMO, ModelChoice
 from attnlib.errors import LabelError
 from attnlib.image import sha256
 from attnlib.labels import LabelTable, read_label_table
+from attnlib.masks import Objects
 
 
 @dataclass
@@ -26,6 +27,7 @@ class Session:
     Attributes:
         samples: the images, the demo's or the visitor's own.
         refusals: files that were not taken, with the reason.
+        objects: masks and annotations that came with the images or later.
         table: labels from a CSV file, if one was given.
         manual: labels chosen on the page: sample name -> class name.
         choice: the model in use.
@@ -38,6 +40,7 @@ class Session:
     samples: tuple[Sample, ...]
     own: bool = False
     refusals: tuple[Refusal, ...] = ()
+    objects: Objects = field(default_factory=Objects)
     table: LabelTable | None = None
     manual: dict[str, str] = field(default_factory=dict)
     choice: ModelChoice = DEMO
@@ -49,17 +52,23 @@ class Session:
     uploader: int = 0
 
     def take(self, files: list[tuple[str, bytes]]) -> None:
-        """Use these files (images, zip files, CSV tables) instead of what was there."""
+        """Use these files (images, zip files, tables, annotations) instead of what was there."""
         collection = collect(files)
         self.refusals = collection.refusals
         self._read_tables(collection)
         if collection.samples:
-            self.samples, self.own, self.manual = collection.samples, True, {}
+            self.samples, found = masks.set_apart(collection.samples)
+            self.own, self.manual, self.objects = True, {}, Objects(found)
+        if collection.annotations:
+            self.objects = masks.read(collection.annotations, self.samples, None, self.objects)
+            self.refusals += tuple(
+                Refusal(*problem.split(": ", 1)) for problem in self.objects.problems
+            )
 
     def back_to_demo(self) -> None:
         """Forget the visitor's own images and labels."""
         self.samples, self.own = demo_samples(), False
-        self.refusals, self.table = (), None
+        self.refusals, self.table, self.objects = (), None, Objects()
         self.manual, self.uploads_seen = {}, ()
         self.uploader += 1
 

@@ -264,12 +264,13 @@ def _images(visitor: Session) -> None:
     )
     files = st.file_uploader(
         "Images, a zip of folders, and a CSV of labels",
-        type=[*IMAGE_TYPES, "zip", "csv", "tsv"],
+        type=[*IMAGE_TYPES, "zip", "csv", "tsv", "json"],
         accept_multiple_files="directory" if folder == "Folder" else True,
         key=f"images_{visitor.uploader}_{folder}",
         help=(
             "Images, or a zip whose folders are labels, and optionally a CSV with the columns "
-            "filename,label. They stay in this session and are never written to disk."
+            "filename,label, masks (cat_mask.png for cat.jpg), or COCO annotations as JSON. They "
+            "stay in this session and are never written to disk."
         ),
     )
     _take(visitor, files or [])

@@ -100,8 +100,10 @@ def run(
         task.stop()
         task = tasks.pop(name) and None
     if task is None:
-        if not eager and not st.button(button, key=f"task_{name}", help=help, type="primary"):
+        place = st.empty()
+        if not eager and not place.button(button, key=f"task_{name}", help=help, type="primary"):
             return None
+        place.empty()
         task = tasks[name] = Task(key, work)
         task.start(patience=0.5)
     if not task.finished:

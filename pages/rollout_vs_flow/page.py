@@ -1,0 +1,14 @@
+"""Rollout vs flow: do the methods agree, and which should one believe?"""
+
+import streamlit as st
+
+from attnlib.dashboard import chosen, workspace
+from attnlib.dashboard.methods import show
+
+space = workspace.current()
+
+st.title("Rollout vs flow")
+st.caption("Do the methods agree on this prediction, and which of them should one believe?")
+prediction = chosen.strip(space)
+if prediction is not None:
+    show.parts(space, prediction)
