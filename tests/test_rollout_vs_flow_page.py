@@ -404,7 +404,7 @@ def test_uploaded_masks_and_annotations(page: AppTest, vit: attnlib.Vit) -> None
     give(("any.png", mask_png(), "image/png"))
     mask = np.asarray(Image.open(io.BytesIO(mask_png()))) > 0
     assert_measured(page, vit, annotation.to_crop(vit.transform, mask))
-    assert page.session_state["masks"].masks.keys() == {sha256(IMAGE.data)}
+    assert page.session_state["session"].objects.masks.keys() == {sha256(IMAGE.data)}
     give(("small.png", mask_png(16), "image/png"), ("broken.json", b"[1", "application/json"))
     assert "16 x 16 pixels and its image 32 x 32" in words(page)
     assert "no valid JSON" in words(page).replace("\\", "")

@@ -1,0 +1,1 @@
+"""The complexity calculator: what attention costs, in formulas and as measured."""

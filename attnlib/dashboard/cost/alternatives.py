@@ -1,0 +1,197 @@
+"""What would make it cheaper: every alternative before and after, with its price in accuracy."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import streamlit as st
+
+from attnlib.complexity import ArchitectureError, Cost
+from attnlib.complexity.alternatives import alternatives
+from attnlib.complexity.attention_benchmark import AttentionTime
+from attnlib.complexity.savings import Alternative, Options
+from attnlib.dashboard import downloads, tasks
+from attnlib.dashboard.cost import charts, timing, words
+from attnlib.dashboard.cost.configuration import Resolved
+from attnlib.dashboard.workspace import Workspace
+
+# The parameter of each alternative: its label, and what it is.
+LABELS: dict[str, tuple[str, str]] = {
+    "window": ("Window w", "Side of a window, in patches."),
+    "stride": ("Stride s", "In tokens: so many neighbours, and every s-th token besides."),
+    "random_keys": ("Random keys r", "Keys that each query sees."),
+    "density": ("Density ρ", "Share of the pairs that is computed."),
+    "rank": ("Rank k", "Length that keys and values are projected to."),
+    "latents": ("Latents m", "Queries that read all tokens."),
+    "merged": ("Merged r", "Tokens merged in every block."),
+    "kept": ("Kept ρ", "Share of the patches that stays at each of three stages."),
+    "patch_factor": ("Factor f", "How many times larger the side of a patch becomes."),
+}
+BEFORE, AFTER = "before", "after"
+# Forms of one layer's attention that can be timed -> the alternative that they stand for.
+TIMED = {"fused": "fused", "windowed": "windowed", "linear": "linear", "low_rank": "low_rank"}
+CARD = 316
+
+
+def show(space: Workspace, found: Resolved) -> None:
+    """All of them in one chart, then a card for each with its formula and its parameter."""
+    assert found.cost is not None
+    now = found.cost
+    chart = st.container()
+    options, problem = _options()
+    if problem:
+        st.warning(problem)
+    ways = alternatives(now.architecture, now.batch, now.dtype, options)
+    times = _times(space, now, options)
+    with chart:
+        _overview(ways)
+        downloads.table(lambda: [_row(way) for way in ways], "cost-alternatives")
+    with st.container(horizontal=True, gap="small"):
+        for way in ways:
+            with st.container(border=True, width=CARD, gap="small"):
+                _card(way, times)
+    if times:
+        downloads.table([vars(t) for t in times.values()], "attention-forms", "Times (CSV)")
+
+
+def _options() -> tuple[Options, str]:
+    """The parameters as the address bar and the controls have them."""
+    plain = Options()
+    chosen: dict[str, Any] = {}
+    with st.container(horizontal=True):
+        for field, (label, help) in LABELS.items():
+            default = getattr(plain, field)
+            share = isinstance(default, float)
+            chosen[field] = st.number_input(
+                label,
+                value=default,
+                min_value=0.01 if share else 1,
+                max_value=1.0 if share else 65_536,
+                step=0.05 if share else 1,
+                key=f"cost_{field}",
+                bind="query-params",
+                persist_state="session",
+                width=130,
+                help=help,
+            )
+    try:
+        return Options(**{k: v for k, v in chosen.items() if v is not None}), ""
+    except ArchitectureError as error:
+        return plain, words.literal(str(error))
+
+
+def _times(space: Workspace, now: Cost, options: Options) -> dict[str, AttentionTime]:
+    """One layer's attention in every form that can be run, if somebody asked for it."""
+    device, limits = str(space.vit.device), timing.limits()
+    made = tasks.run(
+        "cost_forms",
+        (now, device, options.window, options.rank),
+        lambda progress: timing.forms(now, device, limits, options, progress),
+        button=f"Time one layer's attention on {device}",
+        help="Runs the product of queries, keys and values in five forms on random numbers.",
+    )
+    return {time.form: time for time in made or ()}
+
+
+def _overview(ways: Sequence[Alternative]) -> None:
+    """MACs and memory after each, over before: two panels that share their rows."""
+    rows = [
+        {
+            "way": way.title,
+            "ratio": ratio,
+            "shown": words.times(ratio),
+            "of": of,
+            "kind": "same output" if way.exact else "another function",
+            "memory": way.memory_of,
+        }
+        for way in ways
+        for of, ratio in (("MACs", way.macs_ratio), ("memory", way.memory_ratio))
+    ]
+    most = max(row["ratio"] for row in rows)
+    with st.container(horizontal=True, gap="medium"):
+        for of in ("MACs", "memory"):
+            with st.container(width=charts.WIDTH):
+                st.markdown(f"**{of} after ÷ before**".replace("memory", "Memory"))
+                _ratios([row for row in rows if row["of"] == of], float(most), of)
+    st.caption(
+        "The line is 1: no change. Which memory is compared is said on each card: it is not the "
+        "same for all. Green keeps the model's output."
+    )
+
+
+def _ratios(rows: list[dict[str, Any]], most: float, of: str) -> None:
+    y = {"field": "way", "type": "nominal", "sort": None, "title": None,
+         "axis": {"labelLimit": 190, "ticks": False, "domain": False}}  # fmt: skip
+    x = {"field": "ratio", "type": "quantitative", "axis": None,
+         "scale": {"domain": [0, 1.3 * max(1.0, most)]}}  # fmt: skip
+    tip = ["way", "shown", *(["memory"] if of == "memory" else [])]
+    both = {"x": x, "y": y, "tooltip": [{"field": name} for name in tip]}
+    kinds = {"same output": charts.OTHER, "another function": charts.LINEAR}
+    st.vega_lite_chart(
+        spec={
+            "data": {"values": rows},
+            "layer": [
+                {
+                    "mark": {"type": "bar", "cornerRadiusEnd": 3, "height": {"band": 0.7}},
+                    "encoding": {
+                        **both,
+                        "color": {
+                            "field": "kind",
+                            "type": "nominal",
+                            "scale": {"domain": list(kinds), "range": list(kinds.values())},
+                            "legend": {"orient": "bottom", "title": None},
+                        },
+                    },
+                },
+                {
+                    "mark": {"type": "text", "align": "left", "dx": 4, "color": charts.MUTED},
+                    "encoding": {**both, "text": {"field": "shown"}},
+                },
+                {
+                    "data": {"values": [{"ratio": 1}]},
+                    "mark": {"type": "rule", "strokeDash": [4, 3], "color": charts.MUTED},
+                    "encoding": {"x": x},
+                },
+            ],
+        },
+        width=charts.WIDTH,
+        height=24 * len(rows) + 40,
+        alt=f"{of} of every alternative over that of the present model",
+    )
+
+
+def _card(way: Alternative, times: dict[str, AttentionTime]) -> None:
+    settings = ", ".join(
+        f"{LABELS.get(name, (name,))[0]} = {value:g}" for name, value in way.parameters.items()
+    )
+    st.markdown(f"**{way.title}**" + (f" · {settings}" if settings else ""))
+    st.latex(way.formula)
+    st.markdown(
+        f"MACs: {words.si(way.macs_before)} → {words.si(way.macs_after)} "
+        f"(**{words.times(way.macs_ratio)}**)  \n"
+        f"Memory: {words.memory(way.memory_before)} → {words.memory(way.memory_after)} "
+        f"(**{words.times(way.memory_ratio)}**)"
+    )
+    timed = [form for form, name in TIMED.items() if name == way.name and form in times]
+    for form in timed:
+        base, this = times["materialised"].seconds, times[form].seconds
+        st.markdown(
+            f":orange[:material/timer:] one layer here: {words.duration(base)} formed, "
+            f"{words.duration(this)} so ({words.times(this / base)})"
+        )
+    st.caption(
+        f"Memory: {way.memory_of}. {way.assumption}  \n**Accuracy:** {way.accuracy}  \n"
+        f"*{way.source}*"
+    )
+
+
+def _row(way: Alternative) -> dict[str, object]:
+    settings = "; ".join(f"{name}={value:g}" for name, value in way.parameters.items())
+    return {
+        **{k: v for k, v in dataclasses.asdict(way).items() if k != "parameters"},
+        "parameters": settings,
+        "macs_ratio": way.macs_ratio,
+        "memory_ratio": way.memory_ratio,
+    }
