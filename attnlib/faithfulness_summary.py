@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -36,6 +37,8 @@ class Row:
         kind: which class was followed, the predicted or the true one.
         outcome: images with a right or a wrong prediction, without a label, or all of them.
         images: n.
+        chance: 95 % of the mean gains that one random order for each image would have lie within
+            ± this, by the spread of the draws (1.96 √(Σ s² (1 + 1/K)) / n); NaN for one draw.
         deletion, insertion: area under the curve.
         random: area under the curve of random orders, the mean of each image's draws. Deletion
             and insertion have the same, as their random curves mirror each other.
@@ -47,6 +50,7 @@ class Row:
     kind: Kind
     outcome: Outcome
     images: int
+    chance: float
     deletion: Interval
     insertion: Interval
     random: Interval
@@ -107,12 +111,14 @@ class Summary:
             if followed not in result.classes:
                 raise AttnlibError(f"The curves of this image do not follow class {followed}.")
             at = result.classes.index(followed)
-            random = result.random_deletion.auc[:, at].mean()
+            draws = result.random_deletion.auc[:, at]
+            random = draws.mean()
+            spread = draws.var(ddof=1) * (1 + 1 / len(draws)) if len(draws) > 1 else math.nan
             for entry in result.methods:
                 if entry.target not in (None, followed):
                     continue
                 fall, rise = entry.deletion.auc[at], entry.insertion.auc[at]
-                values = np.array([fall, rise, random, random - fall, rise - random])
+                values = np.array([fall, rise, random, random - fall, rise - random, spread])
                 parts: tuple[Outcome, ...] = ("all", outcome)
                 for part in parts:
                     key = (entry.method, kind, part)
@@ -121,4 +127,6 @@ class Summary:
     def rows(self) -> Iterator[Row]:
         """One row per method, kind and outcome, in the order in which they were met."""
         for (method, kind, outcome), moments in self._moments.items():
-            yield Row(method, kind, outcome, moments.count, *moments.intervals())
+            *areas, spread = moments.intervals()
+            chance = 1.96 * math.sqrt(spread.mean / moments.count)
+            yield Row(method, kind, outcome, moments.count, chance, *areas)

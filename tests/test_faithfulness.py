@@ -313,6 +313,25 @@ def test_summary_against_scipy() -> None:
     assert gain.low > 0  # a perfect map beats random
 
 
+def test_chance_is_where_a_random_map_would_end() -> None:
+    """By trial: maps of random numbers, one for each image, many times over."""
+    images, trials, rng = 6, 120, np.random.default_rng(5)
+    weights = [weights_of(seed) for seed in range(images)]
+    summaries = [Summary() for _ in range(trials)]
+    for i in range(images):
+        for trial in range(trials):
+            result = run(weights[i], heat(rng.random(weights[i].shape), "noise"), seed=i, draws=12)
+            summaries[trial].add(result, predicted=0)
+    rows = [row_of(summary, "noise", "predicted", "all") for summary in summaries]
+    inside = np.mean([abs(row.deletion_gain.mean) <= row.chance for row in rows])
+    assert 0.88 <= inside <= 1.0
+    tenth = np.mean([abs(row.deletion_gain.mean) <= row.chance / 4 for row in rows])
+    assert tenth < 0.7, "and not because it is far too wide"
+    alone = Summary()
+    alone.add(run(weights[0], heat(weights[0], "best"), draws=1), predicted=0)
+    assert np.isnan(row_of(alone, "best", "predicted", "all").chance)
+
+
 def test_maps_of_a_class_count_where_it_is_followed() -> None:
     weights = weights_of(0)
     result = run(

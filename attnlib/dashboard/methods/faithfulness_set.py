@@ -183,9 +183,10 @@ def _results(found: Found, wanted: Replacement) -> None:
     downloads.table(table(found.rows), f"faithfulness-all-{wanted}")
     st.caption(
         f"{rows[0].images} images, mean ± half the width of the 95 % interval (Student's t over "
-        "images); grey: the same of random orders. The gains are paired: each image is "
-        "compared with random orders of its own "
-        "patches, and positive is better. The form of this table follows Chefer, Gur & Wolf, "
+        "images); grey: the same of random orders, and where 95 % of the mean gains of one random "
+        "order for each image would lie. The gains are paired: each image is compared with random "
+        "orders of its own patches, and positive is better. The form of this table follows Chefer, "
+        "Gur & Wolf, "
         "“Transformer Interpretability Beyond Attention Visualization”, CVPR 2021, who compare "
         "methods by the area under perturbation curves for the predicted and the true class; "
         "they follow accuracy where this follows probability, so the numbers do not compare."
@@ -196,9 +197,11 @@ def _charts(rows: list[Row]) -> None:
     """Areas beside those of random orders, and the paired gains over them."""
     random = rows[0].random
     baseline = random.mean, _number(random.low), _number(random.high)
+    chance = _number(rows[0].chance)
+    by_chance = 0.0, None if chance is None else -chance, chance
     for suffix, title, beside in (
         ("", "area under the {} curve", baseline),
-        ("_gain", "gain in {} over random orders", (0.0, None, None)),
+        ("_gain", "gain in {} over random orders", by_chance),
     ):
         points = {kind: _points(rows, kind + suffix) for kind in ("deletion", "insertion")}
         ends = [
@@ -208,7 +211,8 @@ def _charts(rows: list[Row]) -> None:
             for name in ("mean", "low", "high")
             if point[name] is not None
         ]
-        domain = min(beside[0], *ends), max(beside[0], *ends)
+        ends += [end for end in beside if end is not None]
+        domain = min(ends), max(ends)
         with st.container(horizontal=True, gap="medium"):
             for kind, listed in points.items():
                 st.vega_lite_chart(
