@@ -11,14 +11,15 @@ import streamlit as st
 from PIL import Image
 
 from attnlib.audit import Prediction
-from attnlib.colormaps import SEQUENTIAL, Scale
+from attnlib.colormaps import Scale
 from attnlib.dashboard import case as cases
 from attnlib.dashboard import charts, gallery
+from attnlib.dashboard import target as targets
 from attnlib.dashboard.pictures import SCALES, ScaleKind, Style, draw, encoded, plain, scale_of
+from attnlib.dashboard.style import colours, legend_bar
 from attnlib.dashboard.workspace import Workspace
 from attnlib.errors import AttnlibError
 from attnlib.methods import METHODS, Heat, Method
-from attnlib.overlay import legend
 from attnlib.record import Record
 
 PICTURE = 205  # pixels: four side by side at 1440, two at 900
@@ -50,7 +51,11 @@ def show(space: Workspace, name: str) -> None:
         with st.container(width=PICTURE):
             gallery.verdict(space, prediction, key="detail")
         _pictures(space, found.picture, method, together, scale, style)
-    _legend(method, scale, None if made.signed else style.colormap)
+    legend_bar(
+        scale,
+        f"{method.description} *{method.source}*",
+        None if made.signed else style.colormap,
+    )
     _downloads(name, found.picture, made, scale, style)
     _facts(found.record)
 
@@ -117,25 +122,9 @@ def _method(space: Workspace, prediction: Prediction) -> tuple[Method, int | Non
 def _target(space: Workspace, prediction: Prediction, method: Method) -> int | None:
     if not method.class_specific:
         return None
-    first = [index for index, _ in prediction.top(5)]
-    if prediction.label is not None and prediction.label not in first:
-        first.append(prediction.label)
-    rest = [i for i in range(min(len(space.vit.class_names), 1000)) if i not in set(first)]
-
-    def title(index: int) -> str:
-        role = ["predicted"] if index == prediction.predicted else []
-        role += ["true"] if index == prediction.label else []
-        return space.class_name(index) + (f" ({', '.join(role)})" if role else "")
-
-    target = st.selectbox(
-        "Class",
-        first + rest,
-        format_func=title,
-        key=f"target_{prediction.name}",
-        width=210,
-        help="The class that the map explains.",
+    return targets.choose(
+        space, prediction, key="target", width=210, help="The class that the map explains."
     )
-    return prediction.predicted if target is None else target
 
 
 def _against(space: Workspace, prediction: Prediction, target: int | None) -> int:
@@ -183,14 +172,7 @@ def _layer_and_head(space: Workspace, method: Method) -> dict[str, Any]:
 def _style() -> tuple[Style, ScaleKind]:
     with st.expander("How it is drawn", icon=":material/palette:"):
         with st.container(horizontal=True, vertical_alignment="bottom"):
-            colormap = st.selectbox(
-                "Colours",
-                SEQUENTIAL,
-                key="colormap",
-                persist_state="session",
-                width=140,
-                help="Cividis suits every kind of colour blindness. Signed maps are blue and red.",
-            )
+            colormap = colours()
             scale = st.segmented_control(
                 "Scale",
                 SCALES,
@@ -236,7 +218,7 @@ def _style() -> tuple[Style, ScaleKind]:
                 help="Dims all but the strongest patches.",
             )
     style = Style(
-        colormap=colormap or SEQUENTIAL[0],
+        colormap=colormap,
         opacity=opacity,
         interpolation="smooth" if interpolation == "smooth" else "nearest",
         keep=None if keep == 100 else keep / 100,
@@ -272,18 +254,6 @@ def _pictures(
 def _picture(picture: Image.Image, caption: str) -> None:
     with st.container(width=PICTURE, gap=None):
         st.image(encoded(picture), width="stretch", caption=caption, alt=caption)
-
-
-def _legend(method: Method, scale: Scale, colormap: str | None) -> None:
-    with st.container(width=2 * PICTURE, gap=None):
-        st.image(encoded(legend(scale, colormap, 420, 10)), width="stretch", alt="Colour scale")
-        ticks = "".join(
-            f"<span style='position:absolute;left:{position:.1%};"
-            f"transform:translateX(-{position:.0%})'>{text}</span>"
-            for position, text in scale.ticks
-        )
-        st.html(f"<div style='position:relative;height:1.2em;font-size:.8rem'>{ticks}</div>")
-    st.caption(f"**{scale.label}** · {method.description} *{method.source}*")
 
 
 def _facts(record: Record) -> None:

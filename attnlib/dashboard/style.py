@@ -1,10 +1,10 @@
-"""The legend under maps that share a scale."""
+"""The legend under maps that share a scale, and the choice of their colours."""
 
 from __future__ import annotations
 
 import streamlit as st
 
-from attnlib.colormaps import Scale
+from attnlib.colormaps import SEQUENTIAL, Scale
 from attnlib.dashboard.pictures import encoded
 from attnlib.overlay import legend
 
@@ -25,3 +25,16 @@ def legend_bar(scale: Scale, text: str = "", colormap: str | None = None, width:
         )
         st.html(f"<div style='position:relative;height:1.2em;font-size:.8rem'>{ticks}</div>")
     st.caption(f"**{scale.label}**" + (f" · {text}" if text else ""))
+
+
+def colours() -> str:
+    """The palette of maps that are not signed, the same on every page."""
+    chosen = st.selectbox(
+        "Colours",
+        SEQUENTIAL,
+        key="colormap",
+        persist_state="session",
+        width=140,
+        help="Cividis suits every kind of colour blindness. Signed maps are blue and red.",
+    )
+    return chosen or SEQUENTIAL[0]

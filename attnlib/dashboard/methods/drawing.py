@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 from attnlib.colormaps import SEQUENTIAL, Scale
 from attnlib.dashboard.cells import cells
 from attnlib.dashboard.pictures import encoded, fit, plain
+from attnlib.dashboard.style import colours
 from attnlib.overlay import legend, overlay
 
 Map = NDArray[np.float64]
@@ -60,14 +61,7 @@ def controls() -> Look:
         st.expander("How it is drawn", icon=":material/palette:"),
         st.container(horizontal=True, vertical_alignment="bottom"),
     ):
-        colormap = st.selectbox(
-            "Colours",
-            SEQUENTIAL,
-            key="colormap",
-            persist_state="session",
-            width=140,
-            help="Cividis suits every kind of colour blindness. Signed maps are blue and red.",
-        )
+        colormap = colours()
         end = st.segmented_control(
             "Scale ends at",
             list(ENDS),
@@ -88,7 +82,7 @@ def controls() -> Look:
             width=200,
             help="Of the map over the picture.",
         )
-    return Look(colormap or SEQUENTIAL[0], opacity, ENDS[end or "98 % of patches"])
+    return Look(colormap, opacity, ENDS[end or "98 % of patches"])
 
 
 def map_cells(

@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 
 from attnlib.audit import Prediction
+from attnlib.dashboard import target as targets
 from attnlib.dashboard.workspace import Workspace
 from attnlib.methods import METHODS, Method
 from attnlib.methods.base import FUSIONS
@@ -80,7 +81,13 @@ def light(vit: Vit) -> bool:
 def controls(space: Workspace, prediction: Prediction) -> tuple[int, Settings]:
     """The class that class-specific methods explain, and the shared options."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        target = _target(space, prediction)
+        target = targets.choose(
+            space,
+            prediction,
+            key="compare_target",
+            width=180,
+            help="The class that relevance, Grad-CAM and occlusion explain and the curves follow.",
+        )
         fusion = st.segmented_control(
             "Head fusion",
             FUSIONS,
@@ -142,25 +149,3 @@ def _layers(count: int) -> tuple[int, int | None]:
         help="Attention flow starts at the readout's token after this many layers.",
     )
     return start, source
-
-
-def _target(space: Workspace, prediction: Prediction) -> int:
-    first = [index for index, _ in prediction.top(5)]
-    if prediction.label is not None:
-        first = list(dict.fromkeys([first[0], prediction.label, *first]))
-    rest = [i for i in range(len(space.vit.class_names)) if i not in set(first)]
-
-    def title(index: int) -> str:
-        role = ["predicted"] if index == prediction.predicted else []
-        role += ["true"] if index == prediction.label else []
-        return space.class_name(index) + (f" ({', '.join(role)})" if role else "")
-
-    chosen = st.selectbox(
-        "Class",
-        first + rest,
-        format_func=title,
-        key=f"compare_target_{prediction.name}",
-        width=180,
-        help="The class that relevance, Grad-CAM and occlusion explain and the curves follow.",
-    )
-    return prediction.predicted if chosen is None else chosen
