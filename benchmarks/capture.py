@@ -167,6 +167,15 @@ def table(device: str) -> str:
     return "\n".join(lines)
 
 
+def write(name: str, table: str) -> None:
+    """Put a table into README.md, between the comments that name it."""
+    place = Path(__file__).parent / "README.md"
+    start, end = f"<!-- {name} -->", f"<!-- end {name} -->"
+    before, _, rest = place.read_text(encoding="utf-8").partition(start)
+    _, _, after = rest.partition(end)
+    place.write_text(f"{before}{start}\n{table}\n{end}{after}", "utf-8")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
@@ -181,10 +190,7 @@ def main() -> None:
     found = table(args.device)
     print(found)
     if args.write:
-        place = Path(__file__).parent / "README.md"
-        before, _, rest = place.read_text(encoding="utf-8").partition("<!-- capture -->")
-        _, _, after = rest.partition("<!-- end -->")
-        place.write_text(f"{before}<!-- capture -->\n{found}\n<!-- end -->{after}", "utf-8")
+        write("capture", found)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import captum.attr
 import networkx
@@ -30,7 +29,7 @@ from attnlib.ablation import head_effects
 from attnlib.maxflow import layered
 from attnlib.methods import Subject
 from attnlib.methods.rollout import mixing_map
-from benchmarks.capture import _hooked, _unfused
+from benchmarks.capture import _hooked, _unfused, write
 
 MODELS = ("vit_small_patch16_224", "vit_base_patch16_224")
 TARGET = 7
@@ -219,10 +218,7 @@ def main() -> None:
     found = table(args.rounds)
     print(found)
     if args.write:
-        place = Path(__file__).parent / "README.md"
-        before, _, rest = place.read_text(encoding="utf-8").partition("<!-- methods -->")
-        _, _, after = rest.partition("<!-- end methods -->")
-        place.write_text(f"{before}<!-- methods -->\n{found}\n<!-- end methods -->{after}", "utf-8")
+        write("methods", found)
 
 
 if __name__ == "__main__":

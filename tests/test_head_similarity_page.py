@@ -22,6 +22,7 @@ from attnlib.ablation import head_effects, mean_effects, without_heads
 from attnlib.colormaps import Scale
 from attnlib.dashboard import models, sidebar
 from attnlib.dashboard.heads import comparison, heat_map, names, pairs, removal
+from attnlib.dashboard.markdown import literal
 from attnlib.dashboard.models import ModelChoice
 from attnlib.heads import accumulate, flag, head_statistics, mean_statistics
 
@@ -244,7 +245,7 @@ def test_one_layer_and_all_images(app: AppTest, vit: attnlib.Vit) -> None:
     each = [accumulate([r.cls_rows.reshape(24, 1, 64)[[9, 11]]]).values[0, 1] for r in records]
     ranked = sorted(range(80), key=lambda i: -each[i])
     for i, why in zip([*ranked[:2], *ranked[-2:]], ["most"] * 2 + ["least"] * 2, strict=True):
-        line = f"**{each[i]:.3f}** {names.plain(f'agree {why} · {demo.images()[i].name}')}"
+        line = f"**{each[i]:.3f}** {literal(f'agree {why} · {demo.images()[i].name}')}"
         assert line in text(app)
 
 

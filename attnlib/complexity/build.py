@@ -27,7 +27,7 @@ def build(architecture: Architecture, device: str | torch.device = "cpu") -> nn.
     a = architecture
     # Without storage first: whether timm can build it is known before memory is spent.
     meta = build_meta(a.name, a.image) if a.name else _free(a, "meta")
-    if dataclasses.replace(read_module(meta), name="") != _plain(a):
+    if dataclasses.replace(read_module(meta), name="") != spelled_out(a):
         raise ArchitectureError(
             [Problem("name", "timm cannot build this combination of switches, so it cannot be "
                              "measured. The formulas hold all the same.")]
@@ -40,8 +40,8 @@ def build(architecture: Architecture, device: str | torch.device = "cpu") -> nn.
         return timm.create_model(a.name, pretrained=False, img_size=a.image)
 
 
-def _plain(a: Architecture) -> Architecture:
-    """With what :func:`read_module` finds written out."""
+def spelled_out(a: Architecture) -> Architecture:
+    """Without its name, and with what :func:`read_module` finds written out."""
     return dataclasses.replace(a, name="", head_dim=a.head_width)
 
 

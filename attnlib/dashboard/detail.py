@@ -15,6 +15,7 @@ from attnlib.colormaps import Scale
 from attnlib.dashboard import case as cases
 from attnlib.dashboard import charts, gallery
 from attnlib.dashboard import target as targets
+from attnlib.dashboard.downloads import stem_of
 from attnlib.dashboard.pictures import SCALES, ScaleKind, Style, draw, encoded, plain, scale_of
 from attnlib.dashboard.style import colours, legend_bar
 from attnlib.dashboard.workspace import Workspace
@@ -270,7 +271,7 @@ def _facts(record: Record) -> None:
 
 
 def _downloads(name: str, crop: Image.Image, made: Heat, scale: Scale, style: Style) -> None:
-    stem = name.rsplit("/", 1)[-1].rsplit(".", 1)[0]
+    stem = stem_of(name)
     with st.container(horizontal=True):
         st.download_button(
             "Picture (PNG)",

@@ -15,6 +15,11 @@ from attnlib.dashboard.pictures import encoded
 Rows = Sequence[dict[str, object]]
 
 
+def stem_of(name: str) -> str:
+    """A file's name without folder and ending."""
+    return name.rsplit("/", 1)[-1].rsplit(".", 1)[0]
+
+
 def table(rows: Rows | Callable[[], Rows], name: str, label: str = "Data (CSV)") -> None:
     """The numbers behind a chart, one row for each mark; a function is asked only on click."""
     st.download_button(

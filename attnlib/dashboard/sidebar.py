@@ -12,6 +12,7 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 from attnlib import inference
 from attnlib.dashboard import models, session, workspace
 from attnlib.dashboard.jobs import InspectionJob
+from attnlib.dashboard.markdown import literal
 from attnlib.dashboard.models import DEMO, ModelChoice
 from attnlib.dashboard.session import Session
 from attnlib.dashboard.workspace import Workspace
@@ -86,7 +87,7 @@ def _model(visitor: Session) -> Vit:
         vit = models.get(DEMO)
     rows, cols = vit.layout.grid
     st.caption(
-        f"**{_plain(visitor.choice.title)}** · {rows} × {cols} patches · "
+        f"**{literal(visitor.choice.title)}** · {rows} × {cols} patches · "
         f"{len(vit.class_names)} classes · {vit.device} · {vit.precision}  \n"
         f"Query: {vit.layout.query}"
     )
@@ -309,8 +310,3 @@ def _chosen(space: Workspace) -> None:
         placeholder="Choose one to look closer",
         help="The image that is opened large, on every page. Wrong predictions are listed first.",
     )
-
-
-def _plain(text: str) -> str:
-    """Text from outside as Markdown that shows it literally."""
-    return "".join(f"\\{c}" if c in "\\`*_{}[]<>()#+-!|~$:" else c for c in text)

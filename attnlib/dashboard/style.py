@@ -15,6 +15,12 @@ def legend_bar(scale: Scale, text: str = "", colormap: str | None = None, width:
     Args:
         text: Markdown after the scale's own label.
     """
+    colour_bar(scale, colormap, width)
+    st.caption(f"**{scale.label}**" + (f" · {text}" if text else ""))
+
+
+def colour_bar(scale: Scale, colormap: str | None, width: int) -> None:
+    """The bar with its ends and its mark; a mark too near to an end would be written over it."""
     with st.container(width=width, gap=None):
         st.image(encoded(legend(scale, colormap, width, 10)), width="stretch", alt="Colour scale")
         ticks = "".join(
@@ -24,7 +30,6 @@ def legend_bar(scale: Scale, text: str = "", colormap: str | None = None, width:
             if position in (0.0, 1.0) or 0.05 < position < 0.92
         )
         st.html(f"<div style='position:relative;height:1.2em;font-size:.8rem'>{ticks}</div>")
-    st.caption(f"**{scale.label}**" + (f" · {text}" if text else ""))
 
 
 def colours() -> str:

@@ -9,14 +9,13 @@ from PIL import Image
 from attnlib import attention
 from attnlib.colormaps import Scale
 from attnlib.dashboard import models, results
-from attnlib.dashboard.attention.look import Array, Look, fused
+from attnlib.dashboard.attention.look import Array, Look, fused, patches
 from attnlib.dashboard.attention.one import PICTURE
 from attnlib.dashboard.models import DEMO, ModelChoice
 from attnlib.dashboard.pictures import encoded, fit, plain
 from attnlib.dashboard.style import legend_bar
 from attnlib.errors import AttnlibError
 from attnlib.overlay import overlay
-from attnlib.vit import Vit
 
 CORRECT, IMAGE, MODEL = "Nearest correct", "Another image", "Another model"
 
@@ -70,8 +69,8 @@ def _image(look: Look, other: str | None, note: str = "") -> None:
         return
     space = look.space
     there = space.inspected(other)
-    mine = _readout(look, space.vit, space.choice, look.name)
-    theirs = _readout(look, space.vit, space.choice, other)
+    mine = _readout(look, look.name)
+    theirs = _readout(look, other)
     title = _title(look, other)
     _side_by_side(
         look,
@@ -108,8 +107,8 @@ def _model(look: Look) -> None:
     place = look.layer / max(1, look.layers - 1)
     layer = round(place * (layers - 1))
     head = look.head if not look.head.isdigit() or int(look.head) < heads else "mean"
-    theirs = fused(_patches(vit, found.record.rows[layer]), head)
-    mine = _readout(look, space.vit, space.choice, look.name)
+    theirs = fused(patches(vit.layout, found.record.rows[layer]), head)
+    mine = _readout(look, look.name)
     top = found.record.predicted
     _side_by_side(
         look,
@@ -123,13 +122,9 @@ def _model(look: Look) -> None:
     )
 
 
-def _readout(look: Look, vit: Vit, choice: ModelChoice, name: str) -> Array:
+def _readout(look: Look, name: str) -> Array:
     rows = look.space.inspected(name).record.rows
-    return fused(_patches(vit, rows[min(look.layer, len(rows) - 1)]), look.head)
-
-
-def _patches(vit: Vit, rows: Array) -> Array:
-    return rows[:, rows.shape[1] - vit.layout.patches :].reshape(len(rows), *vit.layout.grid)
+    return fused(patches(look.space.vit.layout, rows[min(look.layer, len(rows) - 1)]), look.head)
 
 
 def _title(look: Look, name: str) -> str:

@@ -17,6 +17,7 @@ from attnlib.dashboard import results
 from attnlib.dashboard.workspace import Workspace
 from attnlib.methods import Subject
 from attnlib.methods.base import FUSIONS
+from attnlib.tokens import TokenLayout
 
 Array = NDArray[np.float32]
 
@@ -87,7 +88,7 @@ class Look:
             rows = found[layer] if len(found) == self.layers else attention.row(self.subject, layer)
         else:
             rows = attention.row(self.subject, layer, self.query)
-        return patches(self.space, rows)
+        return patches(self.space.vit.layout, rows)
 
     def map(self, layer: int | None = None) -> Array:
         """The row of the chosen head, or heads fused, ``(rows, cols)``."""
@@ -101,7 +102,8 @@ class Look:
         if key is None:
             return None
         return fused(
-            patches(self.space, attention.column(self.subject, self.layer, key)), self.head
+            patches(self.space.vit.layout, attention.column(self.subject, self.layer, key)),
+            self.head,
         )
 
     def scale(self, *maps: Array) -> Scale:
@@ -111,9 +113,8 @@ class Look:
         return Scale.times_uniform(values, self.space.vit.layout.patches)
 
 
-def patches(space: Workspace, rows: Array) -> Array:
+def patches(layout: TokenLayout, rows: Array) -> Array:
     """The patch part ``(H, rows, cols)`` of rows over tokens ``(H, T)``."""
-    layout = space.vit.layout
     return rows[:, rows.shape[1] - layout.patches :].reshape(len(rows), *layout.grid)
 
 

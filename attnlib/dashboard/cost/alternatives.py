@@ -15,6 +15,7 @@ from attnlib.complexity.savings import Alternative, Options
 from attnlib.dashboard import downloads, tasks
 from attnlib.dashboard.cost import charts, timing, words
 from attnlib.dashboard.cost.configuration import Resolved
+from attnlib.dashboard.markdown import literal
 from attnlib.dashboard.workspace import Workspace
 
 # The parameter of each alternative: its label, and what it is.
@@ -79,7 +80,7 @@ def _options() -> tuple[Options, str]:
     try:
         return Options(**{k: v for k, v in chosen.items() if v is not None}), ""
     except ArchitectureError as error:
-        return plain, words.literal(str(error))
+        return plain, literal(str(error))
 
 
 def _times(space: Workspace, now: Cost, options: Options) -> dict[str, AttentionTime]:

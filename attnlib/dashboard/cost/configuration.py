@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl, urlencode
 from torch import nn
 
 from attnlib.complexity import Architecture, ArchitectureError, Cost, Problem, cost
+from attnlib.complexity.build import spelled_out
 from attnlib.complexity.memory import BYTES, Dtype
 
 Source = Literal["loaded", "timm", "free"]
@@ -163,13 +164,9 @@ def portable(found: Resolved, loaded: nn.Module, source: str) -> Resolved:
         ),
     ):
         same = resolve(other, loaded, found.title)
-        if same.cost is not None and _plain(same.cost.architecture) == _plain(a):
+        if same.cost is not None and spelled_out(same.cost.architecture) == spelled_out(a):
             return same
     return found
-
-
-def _plain(a: Architecture) -> Architecture:
-    return dataclasses.replace(a, name="", head_dim=a.head_width)
 
 
 def encode(wanted: Configuration) -> str:

@@ -22,7 +22,7 @@ from attnlib.complexity.receptive_field import (
 from attnlib.dashboard import chosen, downloads, results, tasks
 from attnlib.dashboard.cost import charts
 from attnlib.dashboard.cost.configuration import Resolved
-from attnlib.dashboard.cost.words import literal
+from attnlib.dashboard.markdown import literal
 from attnlib.dashboard.pictures import encoded, fit
 from attnlib.dashboard.style import legend_bar
 from attnlib.dashboard.workspace import Workspace

@@ -12,7 +12,6 @@ from streamlit.delta_generator import DeltaGenerator
 
 from attnlib.complexity import Architecture, ArchitectureError, Problem
 from attnlib.complexity.memory import BYTES
-from attnlib.dashboard.cost import words
 from attnlib.dashboard.cost.configuration import (
     FREE_PATCH,
     FREE_SIZE,
@@ -23,6 +22,7 @@ from attnlib.dashboard.cost.configuration import (
     resolve,
     size,
 )
+from attnlib.dashboard.markdown import literal
 from attnlib.dashboard.workspace import Workspace
 
 # The titles stand in the address bar too, so they are short.
@@ -57,11 +57,11 @@ class Slots:
             if problem.field in told:
                 continue
             told.add(problem.field)
-            text = f":small[:red[:material/error: {words.literal(problem.message)}]]"
+            text = f":small[:red[:material/error: {literal(problem.message)}]]"
             place = self._places.get(problem.field)
             (st if place is None else place).markdown(text)
         for note in notes:
-            st.caption(f":material/content_cut: {words.literal(note.message)}")
+            st.caption(f":material/content_cut: {literal(note.message)}")
 
 
 def choose(space: Workspace) -> Resolved:
@@ -111,7 +111,7 @@ def _shape(space: Workspace, slots: Slots) -> dict[str, Any]:
         elif source == "loaded":
             with slots.control("name", width=330):
                 st.caption(
-                    f"**{words.literal(space.choice.title)}**  \nAnother is chosen in the sidebar."
+                    f"**{literal(space.choice.title)}**  \nAnother is chosen in the sidebar."
                 )
     own = _own(Configuration(**shape), space)
     with st.container(horizontal=True):

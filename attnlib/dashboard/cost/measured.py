@@ -9,6 +9,7 @@ from attnlib.complexity.measure import Measurement
 from attnlib.dashboard import downloads, tasks
 from attnlib.dashboard.cost import charts, timing, words
 from attnlib.dashboard.cost.configuration import Resolved
+from attnlib.dashboard.markdown import literal
 from attnlib.dashboard.workspace import Workspace
 
 FORMULA, MEASURED = "formula", "measured"
@@ -88,7 +89,7 @@ def _result(m: Measurement) -> None:
                     ("measured", seen, words.memory(seen)),
                     "Memory by formula and as measured",
                 )
-                st.caption(f"Measured: {words.literal(m.memory_note)}.")
+                st.caption(f"Measured: {literal(m.memory_note)}.")
 
 
 def expected_memory(m: Measurement) -> tuple[int, str]:
@@ -108,7 +109,7 @@ def seen_memory(m: Measurement) -> int | None:
 
 def _unseen(m: Measurement, expected: int) -> str:
     if m.peak_memory is None:
-        return words.literal(m.memory_note.capitalize()) + "."
+        return literal(m.memory_note.capitalize()) + "."
     return (
         f"{words.memory(expected)} by the formula. So little is not seen in the memory of a "
         "process, which reuses what earlier work has left; a larger batch shows."

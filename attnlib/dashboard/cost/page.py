@@ -8,7 +8,7 @@ import streamlit as st
 
 from attnlib.dashboard.cost import alternatives, fields, inputs, measured, pins, sweeps, table
 from attnlib.dashboard.cost.configuration import Resolved
-from attnlib.dashboard.cost.words import literal
+from attnlib.dashboard.markdown import literal
 from attnlib.dashboard.workspace import Workspace
 from attnlib.errors import AttnlibError
 

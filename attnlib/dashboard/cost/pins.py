@@ -17,6 +17,7 @@ from attnlib.dashboard.cost.configuration import (
     resolve,
 )
 from attnlib.dashboard.cost.table import csv_rows
+from attnlib.dashboard.markdown import literal
 from attnlib.dashboard.workspace import Workspace
 
 NAMES = ("A", "B")
@@ -84,11 +85,11 @@ def show(space: Workspace, found: Resolved) -> None:
     with st.container(horizontal=True, gap="medium"):
         for name, side in sides.items():
             with st.container(border=True, width=420, gap="small"):
-                st.markdown(f"**{name}** · {words.literal(side.title)}")
+                st.markdown(f"**{name}** · {literal(side.title)}")
                 if side.cost is None:
-                    st.warning(words.literal(" ".join(p.message for p in side.problems)))
+                    st.warning(literal(" ".join(p.message for p in side.problems)))
                 else:
-                    st.caption(words.literal(describe(side.cost)))
+                    st.caption(literal(describe(side.cost)))
                 if name in pinned:
                     st.button(
                         f"Unpin {name}",

@@ -16,6 +16,7 @@ from attnlib.dashboard.cost import timing, words
 from attnlib.dashboard.cost.configuration import Resolved
 from attnlib.dashboard.cost.measured import seen_memory
 from attnlib.dashboard.cost.sweep_chart import draw
+from attnlib.dashboard.markdown import literal
 from attnlib.dashboard.workspace import Workspace
 
 AXES: dict[str, Over] = {
@@ -205,7 +206,7 @@ def _caption(now: Cost, over: Over, left_out: int, points: list[Measurement], sh
     if shown == "Memory" and not now.materialised:
         parts.append("Fused attention never forms the attention matrices: not part of the peak.")
     if shown == "Memory" and any(seen_memory(m) is not None for m in points):
-        parts.append(f"Measured: {words.literal(points[-1].memory_note)}.")
+        parts.append(f"Measured: {literal(points[-1].memory_note)}.")
     if shown == "Time" and points:
         parts.append(
             f"The line is FLOPs ÷ {words.si(points[-1].peak_rate, 'FLOP/s')}, which this device "

@@ -1,4 +1,4 @@
-"""Numbers as people read them, and text from outside as Markdown that shows it literally."""
+"""Numbers as people read them."""
 
 from __future__ import annotations
 
@@ -40,8 +40,3 @@ def _digits(value: float) -> str:
     size = abs(value)
     places = 0 if size >= 1000 else 1 if size >= 100 else 2 if size >= 1 else 3
     return f"{value:,.{places}f}"
-
-
-def literal(text: str) -> str:
-    """Text that Markdown shows as it is."""
-    return "".join(f"\\{c}" if c in "\\`*_{}[]<>()#+-!|~$:" else c for c in text)

@@ -9,7 +9,8 @@ from attnlib.audit import Prediction
 from attnlib.colormaps import Scale
 from attnlib.dashboard import downloads, results, tasks
 from attnlib.dashboard.heads import averaged, grid, names, reasons, removal
-from attnlib.dashboard.heads.names import Head, plain
+from attnlib.dashboard.heads.names import Head
+from attnlib.dashboard.markdown import literal
 from attnlib.dashboard.tasks import Progress
 from attnlib.dashboard.workspace import Workspace
 from attnlib.errors import AttnlibError, CaptureError
@@ -89,8 +90,8 @@ def _effects(space: Workspace, prediction: Prediction) -> HeadEffects | CaptureE
 def _map(
     space: Workspace, prediction: Prediction, effects: HeadEffects, removed: list[Head]
 ) -> None:
-    predicted = plain(space.class_name(effects.predicted))
-    against = plain(space.class_name(effects.against))
+    predicted = literal(space.class_name(effects.predicted))
+    against = literal(space.class_name(effects.against))
     rival = "true" if prediction.wrong else "runner-up"
     scale = Scale.shared(
         [effects.change],
@@ -118,7 +119,7 @@ def _map(
 
 def _turned(space: Workspace, prediction: Prediction, effects: HeadEffects) -> None:
     """The heads whose removal changes the prediction, those that repair it first."""
-    against = plain(space.class_name(effects.against))
+    against = literal(space.class_name(effects.against))
     verb = "repairs the prediction" if prediction.wrong else f"turns it into “{against}”"
     title = "Heads whose removal repairs the prediction"
     st.subheader(title if prediction.wrong else "Heads that the prediction depends on")

@@ -1,4 +1,4 @@
-"""What heads are called on screen, and text from outside that stands in Markdown."""
+"""What heads are called on screen."""
 
 from __future__ import annotations
 
@@ -19,8 +19,3 @@ def parse(text: str) -> Head:
     """The (layer, head) that :func:`name` made a name of."""
     layer, head = text.removeprefix("L").split("·H")
     return int(layer), int(head)
-
-
-def plain(text: str) -> str:
-    """Text from outside as Markdown that shows it literally."""
-    return "".join(f"\\{c}" if c in "\\`*_{}[]<>()#+-!|~$:" else c for c in text)

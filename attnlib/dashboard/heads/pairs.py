@@ -12,6 +12,7 @@ from attnlib.collection import Sample
 from attnlib.colormaps import Scale
 from attnlib.dashboard import downloads
 from attnlib.dashboard.heads import comparison, names
+from attnlib.dashboard.markdown import literal
 from attnlib.dashboard.pictures import Style, draw, encoded, plain, scale_of
 from attnlib.dashboard.style import legend_bar
 from attnlib.dashboard.workspace import Workspace
@@ -116,7 +117,7 @@ def _row(
 
 def _pictures(row: Row, titles: list[str], scale: Scale) -> None:
     with st.container(gap="xsmall"):
-        st.caption(f"**{row.value:.3f}** {names.plain(row.title)}")
+        st.caption(f"**{row.value:.3f}** {literal(row.title)}")
         with st.container(horizontal=True, gap="xsmall"):
             for title, picture in zip(["the image", *titles], panels(row, scale), strict=True):
                 st.image(encoded(picture), width=PICTURE, caption=title, alt=title)

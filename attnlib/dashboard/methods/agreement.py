@@ -13,6 +13,7 @@ from attnlib.audit import Prediction
 from attnlib.colormaps import Scale
 from attnlib.dashboard import downloads
 from attnlib.dashboard.cells import Cell, cells
+from attnlib.dashboard.downloads import stem_of
 from attnlib.dashboard.methods import difference, drawing, maps
 from attnlib.dashboard.methods.compute import Compared
 from attnlib.dashboard.methods.drawing import Map
@@ -58,7 +59,7 @@ def show(space: Workspace, prediction: Prediction, compared: Compared) -> None:
             names,
             Scale(-1.0, 1.0, True, "rank correlation", mark=0.0),
             "Signed maps by value. A constant map has no order: grey.",
-            f"{drawing.stem(prediction.name)}-spearman",
+            f"{stem_of(prediction.name)}-spearman",
         )
         _matrix(
             f"Top {count} of {patches} patches in common",
@@ -66,7 +67,7 @@ def show(space: Workspace, prediction: Prediction, compared: Compared) -> None:
             names,
             Scale(0.0, 1.0, False, "share", mark=count / patches),
             f"The line is what unrelated maps share: {count / patches:.2f}.",
-            f"{drawing.stem(prediction.name)}-overlap",
+            f"{stem_of(prediction.name)}-overlap",
         )
     st.caption("Click a cell to see where the two maps differ.")
     st.subheader("Difference of two maps")

@@ -11,7 +11,7 @@ import streamlit as st
 from attnlib.audit import Prediction
 from attnlib.collection import Sample
 from attnlib.dashboard import downloads, tasks
-from attnlib.dashboard.methods import drawing
+from attnlib.dashboard.downloads import stem_of
 from attnlib.dashboard.methods.compute import flow_of
 from attnlib.dashboard.methods.settings import Settings, layers, light
 from attnlib.dashboard.models import ModelChoice
@@ -90,7 +90,7 @@ def _by_layer(space: Workspace, prediction: Prediction, settings: Settings, coun
         height=200,
         alt="Number of patches at the closed form, by source layer",
     )
-    downloads.table(rows, f"{drawing.stem(prediction.name)}-closed-form")
+    downloads.table(rows, f"{stem_of(prediction.name)}-closed-form")
 
 
 def over_layers(

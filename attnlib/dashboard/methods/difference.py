@@ -9,6 +9,7 @@ from attnlib import agreement
 from attnlib.audit import Prediction
 from attnlib.colormaps import Scale
 from attnlib.dashboard import downloads
+from attnlib.dashboard.downloads import stem_of
 from attnlib.dashboard.methods import drawing
 from attnlib.dashboard.methods.drawing import Look, Map
 from attnlib.dashboard.methods.settings import SHORT
@@ -69,7 +70,7 @@ def difference(
             second = _choice("Second map", SECOND, names, "Blue where it gives more.")
             change = shares[first] - shares[second]
             _numbers(shares[first], shares[second])
-            stem = f"{drawing.stem(prediction.name)}-{first}-minus-{second}"
+            stem = f"{stem_of(prediction.name)}-{first}-minus-{second}"
             rows, cols = change.shape
             scale = Scale.shared([change], signed=True, label=LABEL)
             with st.container(horizontal=True):

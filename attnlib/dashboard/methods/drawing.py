@@ -12,8 +12,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from attnlib.colormaps import SEQUENTIAL, Scale
 from attnlib.dashboard.cells import cells
-from attnlib.dashboard.pictures import encoded, fit, plain
-from attnlib.dashboard.style import colours
+from attnlib.dashboard.pictures import fit, plain
+from attnlib.dashboard.style import colour_bar, colours
 from attnlib.overlay import legend, overlay
 
 Map = NDArray[np.float64]
@@ -114,14 +114,7 @@ def map_cells(
 
 def show_legend(scale: Scale, colormap: str | None, text: str, width: int = 420) -> None:
     """The colour bar with its numbers, and in words what they mean."""
-    with st.container(width=width, gap=None):
-        st.image(encoded(legend(scale, colormap, width, 10)), width="stretch", alt="Colour scale")
-        ticks = "".join(
-            f"<span style='position:absolute;left:{position:.1%};"
-            f"transform:translateX(-{position:.0%})'>{reading}</span>"
-            for position, reading in scale.ticks
-        )
-        st.html(f"<div style='position:relative;height:1.2em;font-size:.8rem'>{ticks}</div>")
+    colour_bar(scale, colormap, width)
     st.caption(text)
 
 
@@ -154,13 +147,3 @@ def sheet(
         )
     pen.text((width + 16, bottom - 2), scale.label, fill="black", font=font)
     return page
-
-
-def stem(name: str) -> str:
-    """A file's name without folder and ending, for downloads."""
-    return name.rsplit("/", 1)[-1].rsplit(".", 1)[0]
-
-
-def as_text(words: str) -> str:
-    """Words from outside as Markdown that shows them literally."""
-    return "".join(f"\\{c}" if c in "\\`*_{}[]<>()#+-!|~$:" else c for c in words)

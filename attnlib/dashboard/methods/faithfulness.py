@@ -11,9 +11,10 @@ from attnlib import faithfulness
 from attnlib.audit import Prediction
 from attnlib.collection import Sample
 from attnlib.dashboard import downloads, results, tasks
-from attnlib.dashboard.methods import curves, drawing, maps
+from attnlib.dashboard.downloads import stem_of
+from attnlib.dashboard.markdown import literal
+from attnlib.dashboard.methods import curves, maps
 from attnlib.dashboard.methods.compute import Compared
-from attnlib.dashboard.methods.drawing import as_text
 from attnlib.dashboard.methods.settings import light
 from attnlib.dashboard.models import ModelChoice
 from attnlib.dashboard.workspace import Workspace
@@ -48,7 +49,7 @@ def show(space: Workspace, prediction: Prediction, compared: Compared) -> None:
     found = _computed(space, prediction, compared, wanted)
     if found is None:
         return
-    name = as_text(space.class_name(compared.target))
+    name = literal(space.class_name(compared.target))
     st.caption(
         f"The probability of “{name}” while patches are taken away (deletion) or put in "
         "(insertion), those first that the map ranks highest. A map is faithful if deletion "
@@ -102,7 +103,7 @@ def _evaluated(
 
 
 def _charts(prediction: Prediction, found: Faithfulness) -> None:
-    stem = f"{drawing.stem(prediction.name)}-{found.replacement}"
+    stem = f"{stem_of(prediction.name)}-{found.replacement}"
     titles = [METHODS[entry.method].title for entry in found.methods]
     with st.container(horizontal=True, gap="medium"):
         for kind, axis in (("deletion", "patches taken away"), ("insertion", "patches put in")):

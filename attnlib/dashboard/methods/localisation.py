@@ -13,7 +13,8 @@ from attnlib import localisation
 from attnlib.annotation import Mask
 from attnlib.audit import Prediction
 from attnlib.dashboard import downloads
-from attnlib.dashboard.methods import drawing, maps, where
+from attnlib.dashboard.downloads import stem_of
+from attnlib.dashboard.methods import maps, where
 from attnlib.dashboard.methods.compute import Compared
 from attnlib.dashboard.methods.settings import SHORT
 from attnlib.dashboard.pictures import encoded, plain
@@ -67,7 +68,7 @@ def show(space: Workspace, prediction: Prediction, compared: Compared) -> None:
         with st.container(width=640):
             rows = table(found)
             st.dataframe(rows, hide_index=True, column_config=_columns())
-            downloads.table(rows, f"{drawing.stem(prediction.name)}-localisation")
+            downloads.table(rows, f"{stem_of(prediction.name)}-localisation")
     st.caption(
         f"The object covers {area:.1%} of the patches' area. Dashed: what a uniform map gets. "
         "Mass inside: share of the map's positive part on the object. Pointing game: whether the "

@@ -9,10 +9,12 @@ from PIL import Image
 from attnlib.audit import Prediction
 from attnlib.colormaps import Scale
 from attnlib.dashboard import downloads
+from attnlib.dashboard.downloads import stem_of
+from attnlib.dashboard.markdown import literal
 from attnlib.dashboard.methods import closed_form, drawing
 from attnlib.dashboard.methods.compute import Compared
 from attnlib.dashboard.methods.difference import difference
-from attnlib.dashboard.methods.drawing import Look, Map, as_text
+from attnlib.dashboard.methods.drawing import Look, Map
 from attnlib.dashboard.methods.settings import COMPARED, Settings
 from attnlib.dashboard.pictures import plain
 from attnlib.dashboard.workspace import Workspace
@@ -45,7 +47,7 @@ def missing(compared: Compared) -> None:
     if not compared.reasons:
         return
     lines = [
-        f"- **{METHODS[name].title}**: {as_text(reason)}"
+        f"- **{METHODS[name].title}**: {literal(reason)}"
         for name, reason in compared.reasons.items()
     ]
     there = [METHODS[name].title for name in COMPARED if name not in compared.reasons]
@@ -74,7 +76,7 @@ def _grid(
             )
             note = f"at most {values.max():.3g} ×" if values is not None else "no positive value"
             if heat.target is not None:
-                note = f"for “{as_text(space.class_name(heat.target))}” · {note}"
+                note = f"for “{literal(space.class_name(heat.target))}” · {note}"
             drawing.map_cells(
                 picture, values, grid, METHODS[name].title, f"compare_map_{name}", SIDE, note
             )
@@ -101,7 +103,7 @@ def _downloads(
     look: Look,
     scale: Scale,
 ) -> None:
-    stem = f"{drawing.stem(prediction.name)}-methods"
+    stem = f"{stem_of(prediction.name)}-methods"
 
     def rows() -> list[dict[str, object]]:
         some = next(iter(compared.heats.values())).values

@@ -12,9 +12,10 @@ from attnlib import randomisation
 from attnlib.audit import Prediction
 from attnlib.collection import Sample
 from attnlib.dashboard import downloads, results, tasks
+from attnlib.dashboard.downloads import stem_of
+from attnlib.dashboard.markdown import literal
 from attnlib.dashboard.methods import drawing
 from attnlib.dashboard.methods.compute import times_uniform
-from attnlib.dashboard.methods.drawing import as_text
 from attnlib.dashboard.methods.settings import COMPARED, Settings, light, unsupported
 from attnlib.dashboard.models import ModelChoice
 from attnlib.dashboard.pictures import plain
@@ -36,7 +37,7 @@ def show(space: Workspace, prediction: Prediction, target: int, settings: Settin
     possible = [name for name in COMPARED if not unsupported(space.vit, name)]
     for name in COMPARED:
         if reason := unsupported(space.vit, name):
-            st.caption(f"{METHODS[name].title} is not available: {as_text(reason)}.")
+            st.caption(f"{METHODS[name].title} is not available: {literal(reason)}.")
     look = drawing.controls()
     name = st.selectbox(
         "Method",
@@ -146,7 +147,7 @@ def _row(
                 picture,
                 values,
                 grid,
-                as_text(name),
+                literal(name),
                 f"compare_stage_{place}",
                 SIDE,
                 note or "as learned",
@@ -157,7 +158,7 @@ def _row(
         "**× uniform** · one scale for all stages; each map is its share of its own total. "
         f"Query: {original.query}.",
     )
-    stem = f"{drawing.stem(prediction.name)}-{original.method}-randomised"
+    stem = f"{stem_of(prediction.name)}-{original.method}-randomised"
     tiles = {name: picture for (name, _, _), picture in zip(entries, pictures, strict=True)}
     downloads.picture(
         lambda: drawing.sheet(crop, tiles, scale, look.colormap), stem, "All stages (PNG)"
@@ -176,7 +177,7 @@ def _chart(prediction: Prediction, original: Heat, stages: list[Stage]) -> None:
         "Similarity to the original map after each stage. Unrelated maps have a rank correlation "
         "near 0 and a tenth of their top patches in common."
     )
-    downloads.table(rows, f"{drawing.stem(prediction.name)}-{original.method}-cascade")
+    downloads.table(rows, f"{stem_of(prediction.name)}-{original.method}-cascade")
 
 
 def table(stages: list[Stage]) -> Rows:

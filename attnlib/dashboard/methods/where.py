@@ -10,8 +10,8 @@ from attnlib.annotation import Mask
 from attnlib.collection import Sample
 from attnlib.dashboard import tasks
 from attnlib.dashboard.cells import Cell, cells
+from attnlib.dashboard.markdown import literal
 from attnlib.dashboard.methods import objects
-from attnlib.dashboard.methods.drawing import as_text
 from attnlib.dashboard.pictures import plain
 from attnlib.dashboard.workspace import Workspace
 from attnlib.image import sha256
@@ -52,7 +52,7 @@ def uploader(space: Workspace, sample: Sample) -> None:
                 space.session.objects = kept = found
                 st.session_state["masks_seen"] = seen | {file.file_id for file in new}
         for problem in kept.problems:
-            st.warning(as_text(problem))
+            st.warning(literal(problem))
         count = len(kept.masks) + (len(kept.coco[1].sizes) if kept.coco else 0)
         st.caption(f"Annotated images in this session: {count}.")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 
-import numpy as np
 import streamlit as st
 
 from attnlib import attention
@@ -15,6 +14,7 @@ from attnlib.dashboard.attention.look import Look, token_name
 from attnlib.dashboard.cells import Cell, cells
 from attnlib.dashboard.pictures import plain
 from attnlib.dashboard.workspace import Workspace
+from attnlib.record import row_entropy
 from attnlib.walkthrough import Array, Walk, walk
 
 PICTURE = 228
@@ -149,6 +149,4 @@ def _set(query: int) -> None:
 
 def entropy(weights: Array) -> float:
     """Of one row of weights, in units of log T."""
-    wide = weights.astype(np.float64)
-    logs = np.log(wide, out=np.zeros_like(wide), where=wide > 0)
-    return float(-(wide * logs).sum() / np.log(len(wide)))
+    return float(row_entropy(weights))
