@@ -5,7 +5,8 @@ python -m streamlit run app.py
 
 import streamlit as st
 
-from attnlib.dashboard import sidebar, startup
+from attnlib.dashboard.parts import sidebar
+from attnlib.dashboard.state import startup
 
 st.set_page_config(page_title="ViT debugger", page_icon=":material/troubleshoot:", layout="wide")
 startup.once()

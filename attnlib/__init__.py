@@ -6,6 +6,11 @@ record = vit.inspect(image)
 heat = vit.attribute(image, method="rollout")
 """
 
+from importlib import import_module
+from types import ModuleType
+
+from attnlib.capture.record import Record
+from attnlib.capture.tokens import TokenLayout
 from attnlib.errors import (
     AttnlibError,
     CaptureError,
@@ -15,10 +20,25 @@ from attnlib.errors import (
     OutOfMemory,
 )
 from attnlib.methods import METHODS, Heat, Method
-from attnlib.model import load, model_names
-from attnlib.record import Record
-from attnlib.tokens import TokenLayout
-from attnlib.vit import Vit
+from attnlib.model.load import load, model_names
+from attnlib.model.vit import Vit
+
+# Wings of the library that are asked for by name; each is imported when first used.
+_LATER = {
+    "ablation": "attnlib.heads.ablation",
+    "faithfulness": "attnlib.evaluation.faithfulness",
+    "localisation": "attnlib.evaluation.localisation",
+    "randomisation": "attnlib.evaluation.randomisation",
+    "walkthrough": "attnlib.lessons.walkthrough",
+    "complexity": "attnlib.complexity",
+    "heads": "attnlib.heads",
+}
+
+
+def __getattr__(name: str) -> ModuleType:
+    if name not in _LATER:
+        raise AttributeError(f"module 'attnlib' has no attribute {name!r}")
+    return import_module(_LATER[name])
 
 
 def methods() -> dict[str, Method]:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from attnlib.complexity import Architecture, Cost, Problem, cost
+from attnlib.complexity.cost import rows
 from attnlib.complexity.memory import BYTES
 from attnlib.errors import AttnlibError
 
@@ -32,38 +33,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     else:
         _print_table(result, architecture.notes)
     return 0
-
-
-def rows(result: Cost) -> list[Row]:
-    """(quantity, value, unit) of everything, exact numbers."""
-    a, memory = result.architecture, result.memory
-    table: list[Row] = [
-        ("image", f"{a.image[0]} x {a.image[1]}", "pixels"),
-        ("patch", f"{a.patch[0]} x {a.patch[1]}", "pixels"),
-        ("tokens", result.tokens, ""),
-        ("prefix tokens", a.prefix_tokens, ""),
-        ("parameters", result.parameters.total, ""),
-    ]
-    table += [(f"parameters: {_words(k)}", v, "") for k, v in vars(result.parameters).items()]
-    table += [
-        ("MACs", result.macs.total, "MAC"),
-        ("MACs without QK^T and AV", result.macs.without_attention_products, "MAC"),
-        ("FLOPs", result.macs.flops, "FLOP"),
-    ]
-    table += [(f"MACs: {_words(k)}", v, "MAC") for k, v in vars(result.macs).items()]
-    if result.training:
-        table.append(("MACs of a training step", result.training_macs, "MAC"))
-    table += [
-        ("quadratic share", round(result.macs.quadratic_share, 6), ""),
-        ("quadratic overtakes linear at", round(result.crossover.tokens, 1), "tokens"),
-    ]
-    table += [(f"memory: {_words(k)}", v, "B") for k, v in vars(memory).items()]
-    table.append(("memory: peak (estimate)", memory.peak, "B"))
-    return table
-
-
-def _words(field: str) -> str:
-    return field.replace("_", " ")
 
 
 def _print_table(result: Cost, notes: Sequence[Problem]) -> None:

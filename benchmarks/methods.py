@@ -25,10 +25,10 @@ from timm.utils import AttentionExtract
 from torch import Tensor, nn
 
 import attnlib
-from attnlib.ablation import head_effects
-from attnlib.maxflow import layered
+from attnlib.capture.mixing import mixing_map
+from attnlib.heads.ablation import head_effects
 from attnlib.methods import Subject
-from attnlib.methods.rollout import mixing_map
+from attnlib.methods.maxflow import layered
 from benchmarks.capture import _hooked, _unfused, write
 
 MODELS = ("vit_small_patch16_224", "vit_base_patch16_224")

@@ -3,9 +3,9 @@
     python -m benchmarks.model_support --cache /path/to/sweep.json
 
 Every name of ``timm.list_models()`` is built on the meta device (shapes without numbers) and
-looked at with the library's own :func:`attnlib.support.observe`; the facts are kept in the cache
+looked at with the library's own ``support.observe``; the facts are kept in the cache
 file, so that an interrupted sweep goes on where it stopped. What was seen is then classified by
-:func:`attnlib.support.classify`. Finally one small real model of every distinct kind of
+:func:`attnlib.capture.support.classify`. Finally one small real model of every distinct kind of
 attention is compared in float64 with the same model built without fused attention. The result is
 ``docs/model-support.md``.
 """
@@ -36,9 +36,17 @@ import torch.nn.functional as F
 from timm.data import resolve_data_config
 from torch import Tensor, nn
 
-from attnlib.capture import AttentionCall, Capture
+from attnlib.capture.call import AttentionCall
+from attnlib.capture.mode import Capture
+from attnlib.capture.support import (
+    DIFFERENTIAL,
+    NOT_TOKEN_ATTENTION,
+    Facts,
+    Seen,
+    classify,
+    observe,
+)
 from attnlib.errors import CaptureError
-from attnlib.support import DIFFERENTIAL, NOT_TOKEN_ATTENTION, Facts, Seen, classify, observe
 
 OUTPUT = Path(__file__).parents[1] / "docs" / "model-support.md"
 EXACT = 1e-10

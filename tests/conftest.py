@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 import attnlib
-from attnlib import demo
+from attnlib.model import demo
 
 
 @pytest.fixture(scope="session")

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file
 from timm.models.vision_transformer import VisionTransformer
 
-from attnlib.demo import ARCHITECTURE, MEAN, STD
+from attnlib.model.demo import ARCHITECTURE, MEAN, STD
 from training import cifar10
 
 

@@ -5,7 +5,7 @@ from attnlib.complexity.cost import Cost, cost, sweep
 from attnlib.complexity.memory import Memory, memory
 from attnlib.complexity.operations import Crossover, Macs, crossover, macs
 from attnlib.complexity.parameters import Parameters, parameters
-from attnlib.complexity.validation import ArchitectureError, Problem
+from attnlib.complexity.problem import ArchitectureError, Problem
 
 __all__ = [
     "Architecture",

@@ -6,14 +6,8 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Literal
 
-from attnlib.complexity.validation import (
-    LIMITS,
-    ArchitectureError,
-    Problem,
-    is_count,
-    is_number,
-    problems_of,
-)
+from attnlib.complexity.problem import ArchitectureError, Problem, is_count, is_number
+from attnlib.complexity.validation import LIMITS, problems_of
 
 Size = tuple[int, int]
 

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from attnlib.capture.passes import admitted, choose_device
 from attnlib.complexity.architecture import Architecture
 from attnlib.complexity.build import attention
 from attnlib.complexity.cost import cost
@@ -17,7 +18,6 @@ from attnlib.complexity.matmul_rate import repeat
 from attnlib.complexity.measure import check_memory
 from attnlib.complexity.memory import Dtype
 from attnlib.complexity.savings import Options
-from attnlib.inference import admitted, choose_device
 
 FORMS = ("materialised", "fused", "windowed", "linear", "low_rank")
 

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from attnlib.complexity.architecture import Architecture
+from attnlib.complexity.problem import ArchitectureError, Problem
 from attnlib.complexity.timm_models import build_meta, read_module
-from attnlib.complexity.validation import ArchitectureError, Problem
 
 
 def build(architecture: Architecture, device: str | torch.device = "cpu") -> nn.Module:

@@ -11,7 +11,7 @@ from attnlib.complexity.architecture import Architecture, Size
 from attnlib.complexity.memory import BYTES, Dtype, Memory, memory
 from attnlib.complexity.operations import Crossover, Macs, crossover, macs
 from attnlib.complexity.parameters import Parameters, parameters
-from attnlib.complexity.validation import ArchitectureError, Problem, is_count
+from attnlib.complexity.problem import ArchitectureError, Problem, is_count
 
 MOST_BYTES = 2**40
 MOST_BATCH = 1_000_000
@@ -152,3 +152,38 @@ def _too_large(a: Architecture, batch: int, needed: Memory) -> Problem:
                        f"batch than {batch}, a smaller image or larger patches.")  # fmt: skip
     return Problem("image", f"{a.tokens:,} tokens need {amount} of memory, more than 1 TiB. Use "
                    "a smaller image, larger patches or fused attention.")  # fmt: skip
+
+
+Row = tuple[str, str | int | float, str]
+
+
+def rows(result: Cost) -> list[Row]:
+    """(quantity, value, unit) of everything, exact numbers."""
+    a, memory = result.architecture, result.memory
+    table: list[Row] = [
+        ("image", f"{a.image[0]} x {a.image[1]}", "pixels"),
+        ("patch", f"{a.patch[0]} x {a.patch[1]}", "pixels"),
+        ("tokens", result.tokens, ""),
+        ("prefix tokens", a.prefix_tokens, ""),
+        ("parameters", result.parameters.total, ""),
+    ]
+    table += [(f"parameters: {_words(k)}", v, "") for k, v in vars(result.parameters).items()]
+    table += [
+        ("MACs", result.macs.total, "MAC"),
+        ("MACs without QK^T and AV", result.macs.without_attention_products, "MAC"),
+        ("FLOPs", result.macs.flops, "FLOP"),
+    ]
+    table += [(f"MACs: {_words(k)}", v, "MAC") for k, v in vars(result.macs).items()]
+    if result.training:
+        table.append(("MACs of a training step", result.training_macs, "MAC"))
+    table += [
+        ("quadratic share", round(result.macs.quadratic_share, 6), ""),
+        ("quadratic overtakes linear at", round(result.crossover.tokens, 1), "tokens"),
+    ]
+    table += [(f"memory: {_words(k)}", v, "B") for k, v in vars(memory).items()]
+    table.append(("memory: peak (estimate)", memory.peak, "B"))
+    return table
+
+
+def _words(field: str) -> str:
+    return field.replace("_", " ")

@@ -9,8 +9,8 @@ from functools import lru_cache
 
 import torch
 
+from attnlib.capture.passes import admitted
 from attnlib.complexity.memory import Dtype
-from attnlib.inference import admitted
 
 
 @lru_cache(maxsize=32)

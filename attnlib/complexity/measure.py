@@ -12,14 +12,14 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from attnlib.capture.passes import admitted, choose_device
 from attnlib.complexity.architecture import Architecture
 from attnlib.complexity.build import Materialised, build
 from attnlib.complexity.cost import Cost, cost
 from attnlib.complexity.matmul_rate import matmul_rate, synchronise
 from attnlib.complexity.memory import Dtype
-from attnlib.complexity.validation import ArchitectureError, Problem, is_number
+from attnlib.complexity.problem import ArchitectureError, Problem, is_number
 from attnlib.errors import AttnlibError, OutOfMemory
-from attnlib.inference import admitted, choose_device
 
 Progress = Callable[[float], bool]
 

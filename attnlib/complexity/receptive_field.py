@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from attnlib.capture.passes import admitted
 from attnlib.complexity.architecture import Architecture
 from attnlib.errors import ModelError
-from attnlib.inference import admitted
 
 
 @dataclass(frozen=True)

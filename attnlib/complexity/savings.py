@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from attnlib.complexity.architecture import Architecture
 from attnlib.complexity.memory import Dtype, memory
 from attnlib.complexity.operations import macs
-from attnlib.complexity.validation import ArchitectureError, Problem, is_count
+from attnlib.complexity.problem import ArchitectureError, Problem, is_count
 
 NOT_PUBLISHED = "Not published for ViT classifiers at this setting."
 

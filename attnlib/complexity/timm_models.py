@@ -10,7 +10,7 @@ from torch import nn
 
 from attnlib.complexity.architecture import Architecture, Size
 from attnlib.complexity.parameters import parameters
-from attnlib.complexity.validation import ArchitectureError, Problem
+from attnlib.complexity.problem import ArchitectureError, Problem
 
 _MODELS = ("VisionTransformer", "VisionTransformerDistilled", "Beit", "Eva")
 _BLOCKS = (

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from attnlib.tokens import TokenLayout
+from attnlib.capture.tokens import TokenLayout
 
 BROADCAST, DIAGONAL, LOCAL = 0.5, 0.5, 0.5
 

@@ -10,13 +10,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from attnlib import inference
-from attnlib.call import AttentionCall
+from attnlib.capture import passes
+from attnlib.capture.call import AttentionCall
+from attnlib.capture.record import row_entropy
+from attnlib.capture.tokens import TokenLayout
+from attnlib.capture.trace import Trace, carry
 from attnlib.errors import AttnlibError, CaptureError
-from attnlib.record import row_entropy
-from attnlib.tokens import TokenLayout
-from attnlib.trace import Trace, carry
-from attnlib.vit import Vit
+from attnlib.model.vit import Vit
 
 Array = NDArray[np.float32]
 
@@ -81,7 +81,7 @@ def head_statistics(vit: Vit, pixels: Tensor) -> HeadStatistics:
             calls.append(kept)
         return kept
 
-    with inference.admitted(), torch.inference_mode():
+    with passes.admitted(), torch.inference_mode():
         trace = vit.observe(pixels, note)
         rows = _readout_rows(trace)
     return _summary(rows, torch.stack(distances), high, layout)

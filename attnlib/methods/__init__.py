@@ -7,16 +7,18 @@ up from there.
 
 from __future__ import annotations
 
-from attnlib.methods.base import Heat, Method, Option, Subject, registry
+from attnlib.methods.base import Method, Option, registry
 from attnlib.methods.baselines import RANDOM, UNIFORM
 from attnlib.methods.contrast import CONTRAST
 from attnlib.methods.flow import FLOW
 from attnlib.methods.gradcam import GRADCAM
+from attnlib.methods.heat import Heat
 from attnlib.methods.occlusion import OCCLUSION
 from attnlib.methods.raw import RAW
 from attnlib.methods.relevance import RELEVANCE
 from attnlib.methods.residual import RESIDUAL
 from attnlib.methods.rollout import ROLLOUT
+from attnlib.methods.subject import Subject
 
 METHODS = registry(
     [RAW, ROLLOUT, RESIDUAL, FLOW, RELEVANCE, CONTRAST, GRADCAM, OCCLUSION, RANDOM, UNIFORM]

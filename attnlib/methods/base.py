@@ -1,24 +1,16 @@
-"""What every attribution method has in common: its description, its subject, its result."""
+"""What every attribution method has in common: its description and its options."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor
 
+from attnlib.capture.tokens import TokenLayout
 from attnlib.errors import AttnlibError
-from attnlib.gradients import Differentiable
-from attnlib.tokens import TokenLayout
-from attnlib.trace import Trace
-
-if TYPE_CHECKING:
-    from attnlib.vit import Vit
 
 
 @dataclass(frozen=True)
@@ -60,56 +52,6 @@ class Option:
         return value
 
 
-@dataclass(frozen=True)
-class Heat:
-    """One attribution map.
-
-    Attributes:
-        values: ``(rows, cols)`` float32, one number per patch, read-only.
-        unit: what a value means.
-        query: whose view it is ("CLS token", "patch (3, 4)", …).
-        method: registry name of the method.
-        target: class index that it explains, or None for a class-agnostic method.
-        signed: whether negative values mean evidence against.
-        share: whether values are shares of one whole, so that 1/N per patch is "uniform".
-        options: the options used, defaults included.
-    """
-
-    values: NDArray[np.float32]
-    unit: str
-    query: str
-    method: str
-    target: int | None = None
-    signed: bool = False
-    share: bool = False
-    options: Mapping[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.values.setflags(write=False)
-
-
-class Subject:
-    """One image before one model: what a method may ask for, computed once and only if asked."""
-
-    def __init__(self, vit: Vit, pixels: Tensor) -> None:
-        self.vit = vit
-        self.pixels = pixels
-
-    @property
-    def layout(self) -> TokenLayout:
-        return self.vit.layout
-
-    @cached_property
-    def trace(self) -> Trace:
-        """The attention of a plain forward pass."""
-        return self.vit.trace(self.pixels)
-
-    @cached_property
-    def differentiable(self) -> Differentiable:
-        """A forward pass that can be asked for gradients."""
-        return self.vit.differentiate(self.pixels)
-
-
 # A method turns a subject and a target class into one value per patch, (N,).
 Compute = Callable[..., Tensor]
 
@@ -128,7 +70,7 @@ class Method:
         signed, share: as in :class:`Heat`.
         own_admission: whether it is long and asks for its places among the forward passes itself,
             piece by piece, rather than hold one all the time.
-        needs: kind of map that the model must support (see :class:`attnlib.support.Support`).
+        needs: kind of map that the model must support (see ``Support`` in capture).
         options: name -> option.
     """
 

@@ -7,7 +7,8 @@ import zlib
 import torch
 from torch import Tensor
 
-from attnlib.methods.base import Method, Option, Subject
+from attnlib.methods.base import Method, Option
+from attnlib.methods.subject import Subject
 
 
 def uniform(subject: Subject, target: int | None) -> Tensor:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from torch import Tensor
 
 from attnlib.errors import AttnlibError
-from attnlib.methods.base import Method, Option, Subject
+from attnlib.methods.base import Method, Option
 from attnlib.methods.relevance import relevance
+from attnlib.methods.subject import Subject
 
 
 def contrast(

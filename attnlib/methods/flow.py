@@ -7,11 +7,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from attnlib import inference, maxflow
+from attnlib.capture import passes
+from attnlib.capture.mixing import mixing_map
 from attnlib.errors import AttnlibError, CaptureError
-from attnlib.maxflow import LayeredFlow
-from attnlib.methods.base import Method, Option, Subject
-from attnlib.methods.rollout import MIXING_OPTIONS, mixing_map
+from attnlib.methods import maxflow
+from attnlib.methods.base import Method, Option
+from attnlib.methods.maxflow import LayeredFlow
+from attnlib.methods.rollout import MIXING_OPTIONS
+from attnlib.methods.subject import Subject
 
 
 def flow(
@@ -67,7 +70,7 @@ def _graph(
 ) -> tuple[list[NDArray[np.float64]], NDArray[np.float64]]:
     """Capacities ``(T, T)`` of the layers, bottom first, and the source ``(T,)``."""
     # Only the forward pass needs a place; others may run theirs while this one is solved.
-    with inference.admitted():
+    with passes.admitted():
         trace = subject.trace
     count = len(trace.layers)
     through = count if source_layer is None else source_layer

@@ -5,7 +5,8 @@ from __future__ import annotations
 from torch import Tensor
 
 from attnlib.errors import AttnlibError
-from attnlib.methods.base import Method, Subject, patches_of
+from attnlib.methods.base import Method, patches_of
+from attnlib.methods.subject import Subject
 
 
 def gradcam(subject: Subject, target: int | None) -> Tensor:

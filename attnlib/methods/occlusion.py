@@ -7,10 +7,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from attnlib import perturbation
 from attnlib.errors import AttnlibError
-from attnlib.methods.base import Method, Option, Subject
-from attnlib.perturbation import BATCH_SIZE, REPLACEMENTS, Progress, Replacement
+from attnlib.methods import perturbation
+from attnlib.methods.base import Method, Option
+from attnlib.methods.perturbation import BATCH_SIZE, REPLACEMENTS, Progress, Replacement
+from attnlib.methods.subject import Subject
 
 
 def occlusion(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from attnlib.capture.trace import carry
 from attnlib.errors import AttnlibError
-from attnlib.methods.base import HEAD_FUSION, Method, Option, Subject, fuse, patches_of
-from attnlib.trace import carry
+from attnlib.methods.base import HEAD_FUSION, Method, Option, fuse, patches_of
+from attnlib.methods.subject import Subject
 
 
 def raw(

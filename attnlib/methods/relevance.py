@@ -5,9 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from attnlib.capture.trace import carry
 from attnlib.errors import AttnlibError
-from attnlib.methods.base import Method, Option, Subject, patches_of
-from attnlib.trace import carry
+from attnlib.methods.base import Method, Option, patches_of
+from attnlib.methods.subject import Subject
 
 
 def relevance(subject: Subject, target: int | None, *, start_layer: int = 0) -> Tensor:

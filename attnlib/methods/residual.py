@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from attnlib.methods.base import Method, Subject, patches_of
-from attnlib.methods.rollout import MIXING_OPTIONS, START_LAYER, step_down
-from attnlib.trace import Trace
+from attnlib.capture.mixing import step_down
+from attnlib.capture.trace import Trace
+from attnlib.methods.base import Method, patches_of
+from attnlib.methods.rollout import MIXING_OPTIONS, START_LAYER
+from attnlib.methods.subject import Subject
 
 
 def residual(

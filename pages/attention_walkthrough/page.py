@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-from attnlib.dashboard import chosen, workspace
+from attnlib.dashboard.parts import chosen
+from attnlib.dashboard.state import workspace
 from attnlib.dashboard.walk import page
 
 space = workspace.current()

@@ -2,8 +2,9 @@
 
 import streamlit as st
 
-from attnlib.dashboard import chosen, workspace
 from attnlib.dashboard.attention import page
+from attnlib.dashboard.parts import chosen
+from attnlib.dashboard.state import workspace
 
 space = workspace.current()
 

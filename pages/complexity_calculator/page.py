@@ -2,8 +2,8 @@
 
 import streamlit as st
 
-from attnlib.dashboard import workspace
 from attnlib.dashboard.cost import page
+from attnlib.dashboard.state import workspace
 
 space = workspace.current()
 

@@ -2,12 +2,14 @@
 
 import streamlit as st
 
-from attnlib.dashboard import chosen, heads, summary, workspace
+from attnlib.dashboard.heads import page
+from attnlib.dashboard.parts import chosen, progress
+from attnlib.dashboard.state import workspace
 
 space = workspace.current()
 
 st.title("Head similarity")
-summary.progress(space)
+progress.show(space)
 prediction = chosen.strip(space)
 if prediction is not None:
-    heads.show(space, prediction)
+    page.show(space, prediction)

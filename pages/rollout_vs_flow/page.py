@@ -2,8 +2,9 @@
 
 import streamlit as st
 
-from attnlib.dashboard import chosen, workspace
-from attnlib.dashboard.methods import show
+from attnlib.dashboard.compare import page
+from attnlib.dashboard.parts import chosen
+from attnlib.dashboard.state import workspace
 
 space = workspace.current()
 
@@ -11,4 +12,4 @@ st.title("Rollout vs flow")
 st.caption("Do the methods agree on this prediction, and which of them should one believe?")
 prediction = chosen.strip(space)
 if prediction is not None:
-    show.parts(space, prediction)
+    page.show(space, prediction)

@@ -6,16 +6,16 @@ import numpy as np
 import streamlit as st
 from PIL import Image
 
-from attnlib import attention
-from attnlib.colormaps import Scale
-from attnlib.dashboard import models, results
-from attnlib.dashboard.attention.look import Array, Look, fused, patches
 from attnlib.dashboard.attention.one import PICTURE
-from attnlib.dashboard.models import DEMO, ModelChoice
-from attnlib.dashboard.pictures import encoded, fit, plain
-from attnlib.dashboard.style import legend_bar
+from attnlib.dashboard.parts.look import Array, Look, fused, patches
+from attnlib.dashboard.parts.pictures import encoded, fit, plain
+from attnlib.dashboard.parts.style import legend_bar
+from attnlib.dashboard.state import models, results
+from attnlib.dashboard.state.models import DEMO, ModelChoice
 from attnlib.errors import AttnlibError
-from attnlib.overlay import overlay
+from attnlib.heads import rows as attention
+from attnlib.pictures.colormaps import Scale
+from attnlib.pictures.overlay import overlay
 
 CORRECT, IMAGE, MODEL = "Nearest correct", "Another image", "Another model"
 

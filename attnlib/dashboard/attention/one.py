@@ -7,12 +7,13 @@ from functools import partial
 import streamlit as st
 from PIL import Image
 
-from attnlib.dashboard import downloads
-from attnlib.dashboard.attention.look import Array, Look, ask_patch, asked_cells, token_name
-from attnlib.dashboard.cells import cells
-from attnlib.dashboard.pictures import encoded, fit, plain
-from attnlib.dashboard.style import legend_bar
-from attnlib.overlay import heat_image, mark_patch, overlay
+from attnlib.dashboard.attention.choose import ask_patch, asked_cells
+from attnlib.dashboard.parts import downloads
+from attnlib.dashboard.parts.cells import cells
+from attnlib.dashboard.parts.look import Array, Look, token_name
+from attnlib.dashboard.parts.pictures import encoded, fit, plain
+from attnlib.dashboard.parts.style import legend_bar
+from attnlib.pictures.overlay import heat_image, mark_patch, overlay
 
 PICTURE = 228  # pixels on screen: four side by side at 1440, two at 900
 

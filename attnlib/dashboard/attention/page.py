@@ -6,12 +6,13 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from attnlib import attention
-from attnlib.audit import Prediction
+from attnlib.audit.predictions import Prediction
 from attnlib.dashboard.attention import compare, grids, one, progression, whole
-from attnlib.dashboard.attention.look import Look, choose
-from attnlib.dashboard.workspace import Workspace
+from attnlib.dashboard.attention.choose import choose
+from attnlib.dashboard.parts.look import Look
+from attnlib.dashboard.state.workspace import Workspace
 from attnlib.errors import AttnlibError
+from attnlib.heads import rows as attention
 
 VIEWS: dict[str, Callable[[Look], None]] = {
     "One head": one.show,

@@ -8,16 +8,17 @@ import numpy as np
 import streamlit as st
 from PIL import Image
 
-from attnlib.colormaps import Scale
-from attnlib.dashboard import charts, downloads, results
-from attnlib.dashboard.attention.look import Array, Look
+from attnlib.capture.record import row_entropy
 from attnlib.dashboard.attention.one import PICTURE, panel
-from attnlib.dashboard.pictures import fit
-from attnlib.dashboard.style import legend_bar
+from attnlib.dashboard.parts import charts, downloads
+from attnlib.dashboard.parts.look import Array, Look
+from attnlib.dashboard.parts.pictures import fit
+from attnlib.dashboard.parts.style import legend_bar
+from attnlib.dashboard.state import results
 from attnlib.errors import AttnlibError
 from attnlib.heads import HeadStatistics, head_statistics
-from attnlib.overlay import overlay
-from attnlib.record import row_entropy
+from attnlib.pictures.colormaps import Scale
+from attnlib.pictures.overlay import overlay
 
 FRAME_MS = 700
 

@@ -6,16 +6,18 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from attnlib import attention
-from attnlib.colormaps import Scale
-from attnlib.dashboard import downloads, results
-from attnlib.dashboard.attention.look import Look, ask, token_name
-from attnlib.dashboard.cells import cells
-from attnlib.dashboard.style import legend_bar
-from attnlib.dashboard.workspace import Workspace
+from attnlib.dashboard.attention.choose import ask
+from attnlib.dashboard.parts import downloads
+from attnlib.dashboard.parts.cells import cells
+from attnlib.dashboard.parts.look import Look, token_name
+from attnlib.dashboard.parts.style import legend_bar
+from attnlib.dashboard.state import results
+from attnlib.dashboard.state.workspace import Workspace
+from attnlib.data.image import decode
 from attnlib.heads import pattern
-from attnlib.image import decode
-from attnlib.overlay import heat_image
+from attnlib.heads import rows as attention
+from attnlib.pictures.colormaps import Scale
+from attnlib.pictures.overlay import heat_image
 
 WIDTH = 620
 

@@ -12,11 +12,12 @@ from attnlib.complexity import ArchitectureError, Cost
 from attnlib.complexity.alternatives import alternatives
 from attnlib.complexity.attention_benchmark import AttentionTime
 from attnlib.complexity.savings import Alternative, Options
-from attnlib.dashboard import downloads, tasks
 from attnlib.dashboard.cost import charts, timing, words
 from attnlib.dashboard.cost.configuration import Resolved
-from attnlib.dashboard.markdown import literal
-from attnlib.dashboard.workspace import Workspace
+from attnlib.dashboard.parts import downloads
+from attnlib.dashboard.parts.markdown import literal
+from attnlib.dashboard.state import tasks
+from attnlib.dashboard.state.workspace import Workspace
 
 # The parameter of each alternative: its label, and what it is.
 LABELS: dict[str, tuple[str, str]] = {

@@ -12,23 +12,24 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageOps
 
-from attnlib.colormaps import Scale, lookup
 from attnlib.complexity import Architecture
 from attnlib.complexity.receptive_field import (
     ReceptiveField,
     cnn_receptive_field,
     vit_receptive_field,
 )
-from attnlib.dashboard import chosen, downloads, results, tasks
 from attnlib.dashboard.cost import charts
 from attnlib.dashboard.cost.configuration import Resolved
-from attnlib.dashboard.markdown import literal
-from attnlib.dashboard.pictures import encoded, fit
-from attnlib.dashboard.style import legend_bar
-from attnlib.dashboard.workspace import Workspace
+from attnlib.dashboard.parts import chosen, downloads
+from attnlib.dashboard.parts.markdown import literal
+from attnlib.dashboard.parts.pictures import encoded, fit
+from attnlib.dashboard.parts.style import legend_bar
+from attnlib.dashboard.state import results, tasks
+from attnlib.dashboard.state.workspace import Workspace
+from attnlib.data.image import decode
 from attnlib.heads import HeadStatistics, head_statistics
-from attnlib.image import decode
-from attnlib.overlay import enlarge
+from attnlib.pictures.colormaps import Scale, lookup
+from attnlib.pictures.overlay import enlarge
 
 PICTURE = 330
 COLORMAP = "viridis"

@@ -22,8 +22,8 @@ from attnlib.dashboard.cost.configuration import (
     resolve,
     size,
 )
-from attnlib.dashboard.markdown import literal
-from attnlib.dashboard.workspace import Workspace
+from attnlib.dashboard.parts.markdown import literal
+from attnlib.dashboard.state.workspace import Workspace
 
 # The titles stand in the address bar too, so they are short.
 TITLES: dict[str, Source] = {

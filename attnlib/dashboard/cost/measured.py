@@ -6,11 +6,12 @@ import streamlit as st
 
 from attnlib.complexity import Cost
 from attnlib.complexity.measure import Measurement
-from attnlib.dashboard import downloads, tasks
 from attnlib.dashboard.cost import charts, timing, words
 from attnlib.dashboard.cost.configuration import Resolved
-from attnlib.dashboard.markdown import literal
-from attnlib.dashboard.workspace import Workspace
+from attnlib.dashboard.parts import downloads
+from attnlib.dashboard.parts.markdown import literal
+from attnlib.dashboard.state import tasks
+from attnlib.dashboard.state.workspace import Workspace
 
 FORMULA, MEASURED = "formula", "measured"
 # Below this a process on the CPU finds room in what it has already.

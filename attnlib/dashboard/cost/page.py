@@ -8,8 +8,8 @@ import streamlit as st
 
 from attnlib.dashboard.cost import alternatives, fields, inputs, measured, pins, sweeps, table
 from attnlib.dashboard.cost.configuration import Resolved
-from attnlib.dashboard.markdown import literal
-from attnlib.dashboard.workspace import Workspace
+from attnlib.dashboard.parts.markdown import literal
+from attnlib.dashboard.state.workspace import Workspace
 from attnlib.errors import AttnlibError
 
 PARTS: dict[str, Callable[[Workspace, Resolved], None]] = {

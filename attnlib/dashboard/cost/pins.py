@@ -7,7 +7,6 @@ from typing import Any
 import streamlit as st
 
 from attnlib.complexity import Cost
-from attnlib.dashboard import downloads
 from attnlib.dashboard.cost import charts, words
 from attnlib.dashboard.cost.configuration import (
     Resolved,
@@ -17,8 +16,9 @@ from attnlib.dashboard.cost.configuration import (
     resolve,
 )
 from attnlib.dashboard.cost.table import csv_rows
-from attnlib.dashboard.markdown import literal
-from attnlib.dashboard.workspace import Workspace
+from attnlib.dashboard.parts import downloads
+from attnlib.dashboard.parts.markdown import literal
+from attnlib.dashboard.state.workspace import Workspace
 
 NAMES = ("A", "B")
 

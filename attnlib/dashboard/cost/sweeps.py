@@ -11,13 +11,14 @@ from attnlib.complexity import ArchitectureError, Cost, sweep
 from attnlib.complexity.architecture import Size
 from attnlib.complexity.cost import Over
 from attnlib.complexity.measure import Measurement
-from attnlib.dashboard import downloads, tasks
 from attnlib.dashboard.cost import timing, words
 from attnlib.dashboard.cost.configuration import Resolved
 from attnlib.dashboard.cost.measured import seen_memory
 from attnlib.dashboard.cost.sweep_chart import draw
-from attnlib.dashboard.markdown import literal
-from attnlib.dashboard.workspace import Workspace
+from attnlib.dashboard.parts import downloads
+from attnlib.dashboard.parts.markdown import literal
+from attnlib.dashboard.state import tasks
+from attnlib.dashboard.state.workspace import Workspace
 
 AXES: dict[str, Over] = {
     "Resolution": "image",

@@ -6,12 +6,12 @@ import math
 
 import streamlit as st
 
-from attnlib.__main__ import rows as command_rows
 from attnlib.complexity import Architecture, Cost
-from attnlib.dashboard import downloads
+from attnlib.complexity.cost import rows as command_rows
 from attnlib.dashboard.cost import charts, words
 from attnlib.dashboard.cost.configuration import Resolved, command, portable
-from attnlib.dashboard.workspace import Workspace
+from attnlib.dashboard.parts import downloads
+from attnlib.dashboard.state.workspace import Workspace
 
 PARTS = {
     "patch_embedding": "Patch embedding",

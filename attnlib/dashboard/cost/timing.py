@@ -11,15 +11,15 @@ from dataclasses import dataclass
 
 import streamlit as st
 
+from attnlib.capture.passes import choose_device
 from attnlib.complexity import Cost
 from attnlib.complexity.attention_benchmark import FORMS, AttentionTime, benchmark_attention
 from attnlib.complexity.matmul_rate import matmul_rate
 from attnlib.complexity.measure import Measurement, measure
 from attnlib.complexity.savings import Options
-from attnlib.dashboard import models
 from attnlib.dashboard.cost import words
+from attnlib.dashboard.state import models
 from attnlib.errors import AttnlibError
-from attnlib.inference import choose_device
 
 Progress = Callable[[int, int], None]
 

@@ -9,18 +9,19 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from attnlib.ablation import HeadEffects, head_effects, mean_effects
-from attnlib.audit import Outcome
-from attnlib.collection import Sample
-from attnlib.colormaps import Scale
-from attnlib.dashboard import downloads, results, tasks
+from attnlib.audit.predictions import Outcome
 from attnlib.dashboard.heads import grid, names, reasons
-from attnlib.dashboard.models import ModelChoice
-from attnlib.dashboard.tasks import Progress
-from attnlib.dashboard.workspace import Workspace
+from attnlib.dashboard.parts import downloads
+from attnlib.dashboard.state import results, tasks
+from attnlib.dashboard.state.models import ModelChoice
+from attnlib.dashboard.state.tasks import Progress
+from attnlib.dashboard.state.workspace import Workspace
+from attnlib.data.collection import Sample
+from attnlib.data.image import decode
 from attnlib.errors import CaptureError
-from attnlib.image import decode
-from attnlib.vit import Vit
+from attnlib.heads.ablation import HeadEffects, head_effects, mean_effects
+from attnlib.model.vit import Vit
+from attnlib.pictures.colormaps import Scale
 
 LISTED = 12
 

@@ -8,17 +8,17 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from attnlib.audit import Prediction
-from attnlib.collection import Sample
-from attnlib.colormaps import Scale
-from attnlib.dashboard import tasks
+from attnlib.audit.predictions import Prediction
 from attnlib.dashboard.heads import images
-from attnlib.dashboard.tasks import Progress
-from attnlib.dashboard.workspace import Workspace
+from attnlib.dashboard.state import tasks
+from attnlib.dashboard.state.tasks import Progress
+from attnlib.dashboard.state.workspace import Workspace
+from attnlib.data.collection import Sample
 from attnlib.errors import AttnlibError
 from attnlib.heads import MEASURES, Similarity, accumulate
 from attnlib.heads import similarity as library
 from attnlib.heads.similarity import Measure
+from attnlib.pictures.colormaps import Scale
 
 TITLES: dict[Measure, str] = {
     "pearson": "Pearson",

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import streamlit as st
 
-from attnlib.ablation import HeadEffects, head_effects
-from attnlib.audit import Prediction
-from attnlib.colormaps import Scale
-from attnlib.dashboard import downloads, results, tasks
+from attnlib.audit.predictions import Prediction
 from attnlib.dashboard.heads import averaged, grid, names, reasons, removal
 from attnlib.dashboard.heads.names import Head
-from attnlib.dashboard.markdown import literal
-from attnlib.dashboard.tasks import Progress
-from attnlib.dashboard.workspace import Workspace
+from attnlib.dashboard.parts import downloads
+from attnlib.dashboard.parts.markdown import literal
+from attnlib.dashboard.state import results, tasks
+from attnlib.dashboard.state.tasks import Progress
+from attnlib.dashboard.state.workspace import Workspace
 from attnlib.errors import AttnlibError, CaptureError
+from attnlib.heads.ablation import HeadEffects, head_effects
+from attnlib.pictures.colormaps import Scale
 
 ONE, WRONG, RIGHT = "This image", "All wrong images", "All right images"
 # Multiplications that take some seconds on one core; more is not started without being asked.

@@ -8,13 +8,13 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from attnlib.collection import Sample
-from attnlib.colormaps import Scale
-from attnlib.dashboard import downloads
 from attnlib.dashboard.heads import comparison, grid, names
-from attnlib.dashboard.workspace import Workspace
+from attnlib.dashboard.parts import downloads
+from attnlib.dashboard.state.workspace import Workspace
+from attnlib.data.collection import Sample
 from attnlib.heads import Flags, HeadStatistics, flag
 from attnlib.heads.flags import ONE_HOT, REDUNDANT, UNIFORM
+from attnlib.pictures.colormaps import Scale
 
 WIDTH = 294
 

@@ -9,11 +9,11 @@ import streamlit as st
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from attnlib.colormaps import Scale
-from attnlib.dashboard import cells, downloads
 from attnlib.dashboard.heads.names import Head, every
-from attnlib.dashboard.style import legend_bar
-from attnlib.overlay import heat_image
+from attnlib.dashboard.parts import cells, downloads
+from attnlib.dashboard.parts.style import legend_bar
+from attnlib.pictures.colormaps import Scale
+from attnlib.pictures.overlay import heat_image
 
 SIGNED = "purple-green"  # blue and red stand for classes elsewhere
 

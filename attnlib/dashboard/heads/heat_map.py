@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from attnlib.colormaps import Scale
-from attnlib.dashboard import cells
-from attnlib.overlay import heat_image
+from attnlib.dashboard.parts import cells
+from attnlib.pictures.colormaps import Scale
+from attnlib.pictures.overlay import heat_image
 
 # With more heads names could not be read, and the picture would weigh megabytes.
 NAMED = 160

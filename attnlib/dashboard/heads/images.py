@@ -8,15 +8,15 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from attnlib.audit import Prediction
-from attnlib.collection import Sample
-from attnlib.dashboard import results
-from attnlib.dashboard.models import ModelChoice
-from attnlib.dashboard.results import Inspected
-from attnlib.dashboard.tasks import Progress
-from attnlib.dashboard.workspace import Workspace
-from attnlib.record import Record
-from attnlib.vit import Vit
+from attnlib.audit.predictions import Prediction
+from attnlib.capture.record import Record
+from attnlib.dashboard.state import results
+from attnlib.dashboard.state.models import ModelChoice
+from attnlib.dashboard.state.results import Inspected
+from attnlib.dashboard.state.tasks import Progress
+from attnlib.dashboard.state.workspace import Workspace
+from attnlib.data.collection import Sample
+from attnlib.model.vit import Vit
 
 ONE, ALL = "This image", "All images"
 BATCH = 8

@@ -9,19 +9,20 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from attnlib.audit import Prediction
-from attnlib.collection import Sample
-from attnlib.colormaps import Scale
-from attnlib.dashboard import charts, downloads, results, tasks
+from attnlib.audit.predictions import Prediction
 from attnlib.dashboard.heads import flagged, grid, images, names, peaks, reasons
-from attnlib.dashboard.models import ModelChoice
-from attnlib.dashboard.tasks import Progress
-from attnlib.dashboard.workspace import Workspace
+from attnlib.dashboard.parts import charts, downloads
+from attnlib.dashboard.state import results, tasks
+from attnlib.dashboard.state.models import ModelChoice
+from attnlib.dashboard.state.tasks import Progress
+from attnlib.dashboard.state.workspace import Workspace
+from attnlib.data.collection import Sample
+from attnlib.data.image import decode
 from attnlib.errors import AttnlibError, CaptureError
 from attnlib.heads import HeadStatistics, head_statistics, mean_statistics
 from attnlib.heads.statistics import SINK_RATIO
-from attnlib.image import decode
-from attnlib.vit import Vit
+from attnlib.model.vit import Vit
+from attnlib.pictures.colormaps import Scale
 
 MAPS, LINES = "Maps", "Dots by layer"
 

@@ -8,17 +8,17 @@ import numpy as np
 import streamlit as st
 from PIL import Image
 
-from attnlib.collection import Sample
-from attnlib.colormaps import Scale
-from attnlib.dashboard import downloads
 from attnlib.dashboard.heads import comparison, names
-from attnlib.dashboard.markdown import literal
-from attnlib.dashboard.pictures import Style, draw, encoded, plain, scale_of
-from attnlib.dashboard.style import legend_bar
-from attnlib.dashboard.workspace import Workspace
+from attnlib.dashboard.parts import downloads
+from attnlib.dashboard.parts.markdown import literal
+from attnlib.dashboard.parts.pictures import Style, draw, encoded, plain, scale_of
+from attnlib.dashboard.parts.style import legend_bar
+from attnlib.dashboard.state.workspace import Workspace
+from attnlib.data.collection import Sample
 from attnlib.heads import Similarity
 from attnlib.heads.similarity import Measure
 from attnlib.methods import Heat
+from attnlib.pictures.colormaps import Scale
 
 PICTURE = 116
 WIDTH = 3 * PICTURE + 30

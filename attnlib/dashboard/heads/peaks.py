@@ -6,15 +6,15 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from attnlib.audit import Prediction
-from attnlib.colormaps import Scale
-from attnlib.dashboard import cells, downloads
+from attnlib.audit.predictions import Prediction
 from attnlib.dashboard.heads import names
-from attnlib.dashboard.pictures import fit
-from attnlib.dashboard.style import legend_bar
-from attnlib.dashboard.workspace import Workspace
+from attnlib.dashboard.parts import cells, downloads
+from attnlib.dashboard.parts.pictures import fit
+from attnlib.dashboard.parts.style import legend_bar
+from attnlib.dashboard.state.workspace import Workspace
 from attnlib.heads import HeadStatistics
-from attnlib.overlay import overlay
+from attnlib.pictures.colormaps import Scale
+from attnlib.pictures.overlay import overlay
 
 SIDE = 198
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from attnlib.dashboard.workspace import Workspace
+from attnlib.dashboard.state.workspace import Workspace
 from attnlib.errors import CaptureError
 
 

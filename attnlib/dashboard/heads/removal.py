@@ -9,13 +9,14 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from attnlib.ablation import HeadEffects, without_heads
-from attnlib.audit import Prediction
-from attnlib.dashboard import downloads, results, tasks
+from attnlib.audit.predictions import Prediction
 from attnlib.dashboard.heads import names
 from attnlib.dashboard.heads.names import Head
-from attnlib.dashboard.tasks import Progress
-from attnlib.dashboard.workspace import Workspace
+from attnlib.dashboard.parts import downloads
+from attnlib.dashboard.state import results, tasks
+from attnlib.dashboard.state.tasks import Progress
+from attnlib.dashboard.state.workspace import Workspace
+from attnlib.heads.ablation import HeadEffects, without_heads
 
 TOP = 5
 STRONGEST = 5

@@ -8,11 +8,11 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from attnlib.audit import Prediction
-from attnlib.dashboard import cells, downloads
+from attnlib.audit.predictions import Prediction
 from attnlib.dashboard.heads import comparison, heat_map, images, names, pairs, reasons
-from attnlib.dashboard.style import legend_bar
-from attnlib.dashboard.workspace import Workspace
+from attnlib.dashboard.parts import cells, downloads
+from attnlib.dashboard.parts.style import legend_bar
+from attnlib.dashboard.state.workspace import Workspace
 from attnlib.errors import AttnlibError
 from attnlib.heads import Similarity, cluster_order, diversity
 from attnlib.heads.similarity import Measure

@@ -9,13 +9,13 @@ import streamlit as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from attnlib.colormaps import Scale
-from attnlib.dashboard import downloads
-from attnlib.dashboard.attention.look import token_name
-from attnlib.dashboard.cells import cells
-from attnlib.dashboard.pictures import fit
+from attnlib.dashboard.parts import downloads
+from attnlib.dashboard.parts.cells import cells
+from attnlib.dashboard.parts.look import token_name
+from attnlib.dashboard.parts.pictures import fit
 from attnlib.dashboard.walk.place import PICTURE, Place
-from attnlib.overlay import heat_image, overlay
+from attnlib.pictures.colormaps import Scale
+from attnlib.pictures.overlay import heat_image, overlay
 
 Values = NDArray[np.floating]
 

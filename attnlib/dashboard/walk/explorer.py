@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from attnlib.dashboard.attention.grids import tiles
+from attnlib.dashboard.parts.tiles import tiles
 from attnlib.dashboard.walk.place import Place
 
 

@@ -7,15 +7,15 @@ from functools import partial
 
 import streamlit as st
 
-from attnlib import attention
-from attnlib.audit import Prediction
-from attnlib.dashboard import results
-from attnlib.dashboard.attention.look import Look, token_name
-from attnlib.dashboard.cells import Cell, cells
-from attnlib.dashboard.pictures import plain
-from attnlib.dashboard.workspace import Workspace
-from attnlib.record import row_entropy
-from attnlib.walkthrough import Array, Walk, walk
+from attnlib.audit.predictions import Prediction
+from attnlib.capture.record import row_entropy
+from attnlib.dashboard.parts.cells import Cell, cells
+from attnlib.dashboard.parts.look import Look, token_name
+from attnlib.dashboard.parts.pictures import plain
+from attnlib.dashboard.state import results
+from attnlib.dashboard.state.workspace import Workspace
+from attnlib.heads import rows as attention
+from attnlib.lessons.walkthrough import Array, Walk, walk
 
 PICTURE = 228
 

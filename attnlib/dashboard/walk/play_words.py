@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import streamlit as st
 
-from attnlib.colormaps import Scale
-from attnlib.dashboard import downloads
-from attnlib.dashboard.cells import cells
-from attnlib.dashboard.style import legend_bar
+from attnlib.dashboard.parts import downloads
+from attnlib.dashboard.parts.cells import cells
+from attnlib.dashboard.parts.style import legend_bar
 from attnlib.errors import AttnlibError
-from attnlib.overlay import heat_image
-from attnlib.playground import EXAMPLES, MAX_WORDS, Toy, toy, words
+from attnlib.lessons.playground import EXAMPLES, MAX_WORDS, Toy, toy, words
+from attnlib.pictures.colormaps import Scale
+from attnlib.pictures.overlay import heat_image
 
 
 def show() -> None:

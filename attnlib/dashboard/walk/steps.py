@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import streamlit as st
 
-from attnlib.colormaps import Scale
 from attnlib.dashboard.walk.drawing import matrix, numbers, signed, strip, tokens
 from attnlib.dashboard.walk.place import Place, entropy
+from attnlib.pictures.colormaps import Scale
 
 
 @dataclass(frozen=True)

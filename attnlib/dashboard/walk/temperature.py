@@ -8,12 +8,13 @@ import numpy as np
 import streamlit as st
 import torch
 
-from attnlib.colormaps import Scale
-from attnlib.dashboard import downloads, results
-from attnlib.dashboard.style import legend_bar
+from attnlib.dashboard.parts import downloads
+from attnlib.dashboard.parts.style import legend_bar
+from attnlib.dashboard.state import results
 from attnlib.dashboard.walk.drawing import tokens
 from attnlib.dashboard.walk.place import Place, entropy
-from attnlib.intervention import at_temperature
+from attnlib.heads.intervention import at_temperature
+from attnlib.pictures.colormaps import Scale
 
 TEMPERATURES = [round(float(t), 3) for t in np.geomspace(0.1, 10, 41)]
 

@@ -1,0 +1,1 @@
+"""Many predictions: one table, its numbers, one report."""

@@ -1,0 +1,58 @@
+"""Gradients of one image's logits, without ever holding the attention in the graph."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from attnlib.capture.call import AttentionCall
+from attnlib.capture.trace import Trace
+from attnlib.errors import CaptureError
+
+
+class Differentiable:
+    """One forward pass of one image that can be asked for the gradient of any class's logit.
+
+    Each backward pass starts from what the fused kernel returned, so the attention matrices are
+    never part of the graph.
+
+    Attributes:
+        trace: the attention of all layers, with values, outside the graph.
+    """
+
+    def __init__(self, trace: Trace, logits: Tensor, layers: Sequence[AttentionCall]) -> None:
+        self.trace = trace
+        self._logits = logits
+        self._layers = layers
+        self._attention: dict[int, list[Tensor]] = {}
+
+    def of_attention(self, target: int) -> list[Tensor]:
+        """d logit / d(A V) of every layer, ``(1, H, T, dv)`` each, bottom first.
+
+        The gradient of the attention itself is d(A V) Vᵀ; whoever needs it forms it in blocks.
+        """
+        if target not in self._attention:
+            nodes = [call.node for call in self._layers if call.node is not None]
+            found = torch.autograd.grad(self._logits[0, target], nodes, retain_graph=True)
+            self._attention[target] = [
+                call.pull(gradient) if call.pull else gradient
+                for call, gradient in zip(self._layers, found, strict=True)
+            ]
+        return self._attention[target]
+
+    def of_tokens(self, target: int) -> tuple[Tensor, Tensor]:
+        """What the last layer reads and d logit / d that, ``(T, D)`` both.
+
+        Raises:
+            CaptureError: the model normalises nothing before its last layer.
+        """
+        tokens = self._layers[-1].normed if self._layers else None
+        if tokens is None or not tokens.requires_grad:
+            raise CaptureError(
+                "This model makes no normalisation before its last attention layer, where "
+                "Grad-CAM reads the tokens."
+            )
+        (gradient,) = torch.autograd.grad(self._logits[0, target], tokens, retain_graph=True)
+        return tokens.detach()[0], gradient[0]

@@ -1,0 +1,164 @@
+"""Exact attention out of any forward pass: per call, per thread, without hooks.
+
+Fused attention never forms the weights, so a hook has nothing to see.  :class:`Capture` is a
+:class:`torch.overrides.TorchFunctionMode`: while it is active, on this thread only, it sees the
+arguments of every attention computation that the model makes and hands them to an observer as
+an :class:`AttentionCall`.  The model's own computation is passed through unchanged.
+
+Three spellings are seen, which together cover every token attention in timm, torchvision and
+``transformers``:
+
+``scaled_dot_product_attention``
+    The query, key, mask and scale that the model really uses; weights are recomputed from them.
+``softmax`` followed by ``attention @ value``
+    The left operand of the product *is* the attention, whatever the model did after the softmax
+    (talking heads, gates, differences), so it is kept as it stands.
+``multi_head_attention_forward``
+    Arrives whole; query and key are projected again from its arguments.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from attnlib.capture.call import AttentionCall as AttentionCall
+from attnlib.capture.spellings import from_multi_head, from_product, from_sdpa
+from attnlib.errors import CaptureError
+
+# Told of every attention; may return what the model shall go on with in place of its A V,
+# (B, H, Tq, dv): an intervention.
+Observer = Callable[[AttentionCall], Tensor | None]
+
+_SOFTMAX = {torch.softmax, Tensor.softmax, F.softmax}
+_MATMUL = {torch.matmul, Tensor.matmul, Tensor.__matmul__, torch.bmm, Tensor.bmm}
+_NORM = {F.layer_norm, F.rms_norm}
+
+# Modules that mix heads linearly after the softmax. What they multiply the values with is signed
+# and its rows do not sum to 1; the attention is what the softmax gave.
+MIXES_HEADS = {"TalkingHeadAttn"}
+
+# Pooling modules that compute every query's row but hand on the first alone.
+_POOLS_BY_FIRST = {"AttentionPool2d", "RotAttentionPool2d"}
+
+
+class Capture(TorchFunctionMode):
+    """Run forward passes inside ``with Capture(module, observe) as capture``.
+
+    Args:
+        module: the model, for the names of the calls; it is not modified.
+        observe: called with each :class:`AttentionCall` right after the model made it.  Tensors
+            that it does not keep are freed with the forward pass.  If it returns a tensor, the
+            model goes on with that in place of ``A V``; else with its own, bit for bit.
+        classifier: weight of the model's final linear layer.  When the model applies it, its
+            input, the image embedding ``(B, D)``, is kept as ``capture.embedding``.
+
+    The mode belongs to the thread that entered it; other threads that use the same module see
+    nothing of it.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        observe: Observer,
+        classifier: Tensor | None = None,
+    ) -> None:
+        super().__init__()
+        self._names = {id(child): name for name, child in module.named_modules()}
+        self._observe = observe
+        self._classifier = classifier
+        self._after_softmax: tuple[Tensor, nn.Module | None] | None = None
+        self._normalised: tuple[Tensor, Tensor] | None = None
+        self.embedding: Tensor | None = None
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        kwargs = kwargs or {}
+        result = func(*args, **kwargs)
+        if func is F.scaled_dot_product_attention:
+            return self._seen(from_sdpa(result, *args, **kwargs), result)
+        if func is F.multi_head_attention_forward:
+            output, *weights = result
+            return (self._seen(from_multi_head(output, *args, **kwargs), output), *weights)
+        if func in _MATMUL:
+            return self._product(result, *args, **kwargs)
+        if func in _SOFTMAX:
+            # Over another dimension than the last it does not weigh keys (CoaT's factors).
+            last = _softmax_dim(*args, **kwargs) in (-1, result.ndim - 1)
+            self._after_softmax = (result, self._caller()) if last else None
+        elif func in _NORM and result.ndim == 3:
+            self._normalised = (args[0], result)
+        elif func is F.linear and self._is_classifier(args):
+            self.embedding = args[0].detach()
+        return result
+
+    def _is_classifier(self, args: tuple[Any, ...]) -> bool:
+        return self._classifier is not None and len(args) > 1 and args[1] is self._classifier
+
+    def _product(self, result: Tensor, left: Tensor, right: Tensor) -> Tensor:
+        """A matrix product: attention applied to values if one operand fits the softmax."""
+        if self._after_softmax is None or min(left.ndim, right.ndim) < 3:
+            return result
+        soft, module = self._after_softmax
+        # V'A' is (A V)': the transposed spelling of the same product.
+        turned = right.shape[-2:] == soft.shape[:-3:-1] and _same_storage(right, soft)
+        weights = right.mT if turned else left
+        if weights.shape[-2:] != soft.shape[-2:] or left.ndim != right.ndim:
+            return result
+        if weights.shape[0] != soft.shape[0] or self._caller() is not module:
+            return result
+        self._after_softmax = None
+        call = from_product(result, left, right, turned, module)
+        if type(module).__name__ in MIXES_HEADS or hasattr(module, "talking_head2"):
+            call.weights, call.applied, call.push = soft, call.weights, None
+        return self._seen(call, result, module)
+
+    def _seen(self, call: AttentionCall, result: Tensor, module: nn.Module | None = None) -> Tensor:
+        """Tell the observer; what the operator shall return is ``result`` unless it says more."""
+        module = module or self._caller()
+        if module is not None:
+            call.module, call.kind = self._names[id(module)], type(module).__name__
+        if self._normalised is not None:
+            call.stream, call.normed = self._normalised
+        if call.kind in _POOLS_BY_FIRST:
+            call = call.first_query()
+        changed = self._observe(call)
+        if changed is None:
+            return result
+        if call.push is None:
+            raise CaptureError(f"{call.kind} lets no intervention be made in its attention.")
+        return call.push(changed)
+
+    def _caller(self) -> nn.Module | None:
+        """The innermost module of this model on the call stack that is more than a softmax."""
+        frame = sys._getframe(1)
+        while frame is not None:
+            candidate = frame.f_locals.get("self")
+            if (
+                isinstance(candidate, nn.Module)
+                and not isinstance(candidate, nn.Softmax | nn.Dropout)
+                and id(candidate) in self._names
+            ):
+                return candidate
+            frame = frame.f_back  # type: ignore[assignment]
+        return None
+
+
+def _softmax_dim(tensor: Tensor, dim: int | None = None, *rest: Any, **options: Any) -> int | None:
+    return dim
+
+
+def _same_storage(a: Tensor, b: Tensor) -> bool:
+    # By identity of the storage: also true of meta tensors, whose addresses are all 0.
+    return bool(a.untyped_storage()._cdata == b.untyped_storage()._cdata)

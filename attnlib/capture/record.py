@@ -1,0 +1,87 @@
+"""The small, read-only, per-image result that is cached and passed around."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attnlib.capture.tokens import TokenLayout
+
+Array = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Record:
+    """What one forward pass says about one image; well under 1 MB for ViT-B/16.
+
+    Attributes:
+        logits: ``(C,)``.
+        probabilities: ``(C,)``, softmax of the logits.
+        embedding: ``(D,)``, the input of the final linear layer (the logits if there is none).
+        rows: ``(L, H, T)``, the readout's attention to every token, prefix tokens first;
+            each row sums to 1.  L is 0 where the model has no such rows (windowed attention).
+        rollout: ``(T,)``, the readout's row of attention rollout (mean heads, no discarding),
+            sums to 1; None where rollout is not defined.
+        layout: what the tokens are.
+        query: the query that stands for the prediction, in words.
+        self_check: ``max |A V - output|`` over the layers for the rows above; NaN without rows.
+    """
+
+    logits: Array
+    probabilities: Array
+    embedding: Array
+    rows: Array
+    rollout: Array | None
+    layout: TokenLayout
+    query: str
+    self_check: float
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, np.ndarray):
+                value.setflags(write=False)
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """``(rows, cols)`` of the patch grid."""
+        return self.layout.grid
+
+    @property
+    def cls_rows(self) -> Array:
+        """``(L, H, N)``: the patch part of ``rows``; the rest of each row is on prefix tokens."""
+        return self.rows[:, :, self.rows.shape[2] - self.layout.patches :]
+
+    @property
+    def predicted(self) -> int:
+        return int(self.probabilities.argmax())
+
+    @cached_property
+    def entropy(self) -> Array:
+        """``(L, H)``: entropy of each patch row, renormalised, in units of log N: 0 to 1.
+
+        0 is all attention on one patch, 1 is the same on every patch.
+        """
+        return row_entropy(self.cls_rows)
+
+    @property
+    def nbytes(self) -> int:
+        """Size of the arrays in bytes."""
+        arrays = (getattr(self, field.name) for field in fields(self))
+        return sum(array.nbytes for array in arrays if isinstance(array, np.ndarray))
+
+
+def row_entropy(rows: Array) -> Array:
+    """Entropy over the last axis ``(..., N) -> (...)`` after renormalising, in units of log N."""
+    count = rows.shape[-1]
+    if rows.size == 0 or count < 2:
+        return np.zeros(rows.shape[:-1], dtype=np.float32)
+    wide = rows.astype(np.float64)
+    share = wide / np.maximum(wide.sum(-1, keepdims=True), np.finfo(np.float64).tiny)
+    logs = np.log(share, out=np.zeros_like(share), where=share > 0)
+    entropy = -(share * logs).sum(-1) / np.log(count)
+    clipped: Array = np.clip(entropy, 0.0, 1.0).astype(np.float32)
+    return clipped

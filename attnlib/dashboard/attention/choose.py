@@ -1,0 +1,103 @@
+"""The controls for layer, head and query, and what a click on the image asks."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from attnlib.audit.predictions import Prediction
+from attnlib.dashboard.parts.look import CLIPS, Look, token_name
+from attnlib.dashboard.state.workspace import Workspace
+from attnlib.heads import rows as attention
+from attnlib.methods.base import FUSIONS
+
+
+def choose(space: Workspace, prediction: Prediction) -> Look:
+    """The controls for layer, head and query, and what was chosen with them."""
+    layers, heads = attention.layer_shape(space.vit)
+    numbers = [str(layer) for layer in range(layers)]
+    names = [*FUSIONS, *map(str, range(heads))]
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        layer = st.selectbox(
+            "Layer",
+            numbers[::-1],
+            key="attention_layer",
+            bind="query-params",
+            persist_state="session",
+            width=90,
+            help="Counted from 0, the first layer after the patch embedding.",
+        )
+        head = st.selectbox(
+            "Head",
+            names,
+            key="attention_head",
+            bind="query-params",
+            persist_state="session",
+            width=110,
+            help="One head, or the mean, maximum or minimum over the heads of the layer.",
+        )
+        query = _query(space)
+        clip = st.segmented_control(
+            "Scale up to",
+            list(CLIPS),
+            default="99 %",
+            required=True,
+            key="attention_clip",
+            persist_state="session",
+            help="The largest value, or the value below which 99 % or 95 % of those shown lie.",
+        )
+    chosen = layers - 1 if layer not in numbers else int(layer)
+    head = head if head in names else names[0]
+    return Look(space, prediction, layers, heads, chosen, head, query, CLIPS.get(clip or "", 0.99))
+
+
+def _query(space: Workspace) -> int | None:
+    """The readout, a prefix token or a patch; patches are chosen by clicking on the image."""
+    layout = space.vit.layout
+    if "rollout" not in space.vit.support.maps:
+        return None
+    query = st.session_state.get("attention_query")
+    if query is not None and query >= layout.tokens:
+        query = st.session_state["attention_query"] = None
+    prefix = len(layout.prefix)
+    options: list[int | None] = [None, *range(1 if layout.readout == "cls" else 0, prefix)]
+    if query is not None and query >= prefix:
+        options.append(query)
+
+    def title(token: int | None) -> str:
+        if token is None:
+            return layout.query
+        return token_name(layout.token_name(token))
+
+    if st.session_state.get("attention_asks") != query or query not in options:
+        st.session_state["attention_asks"] = query
+    st.selectbox(
+        "Query",
+        options,
+        format_func=title,
+        key="attention_asks",
+        on_change=lambda: ask(st.session_state["attention_asks"]),
+        width=230,
+        help="The token whose attention is shown. Click on the image to ask a patch.",
+    )
+    return query
+
+
+def ask(token: int | None) -> None:
+    """Make a token the query."""
+    st.session_state["attention_query"] = token
+
+
+def ask_patch(space: Workspace, cell: tuple[int, int]) -> None:
+    """Make a patch the query; the same patch again goes back to the readout."""
+    layout = space.vit.layout
+    token = layout.tokens - layout.patches + cell[0] * layout.grid[1] + cell[1]
+    ask(None if st.session_state.get("attention_query") == token else token)
+
+
+def asked_cells(look: Look) -> list[tuple[int, int]]:
+    """The cell of the query on the patch grid, if it is a patch."""
+    layout = look.space.vit.layout
+    first = layout.tokens - layout.patches
+    if look.query is None or look.query < first:
+        return []
+    return [divmod(look.query - first, layout.grid[1])]

@@ -1,0 +1,232 @@
+"""Deletion and insertion for the chosen image and class."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from attnlib.audit.predictions import Prediction
+from attnlib.dashboard.compare import curves, maps
+from attnlib.dashboard.compare.compute import Compared
+from attnlib.dashboard.compare.settings import light
+from attnlib.dashboard.parts import downloads
+from attnlib.dashboard.parts.downloads import stem_of
+from attnlib.dashboard.parts.markdown import literal
+from attnlib.dashboard.state import results, tasks
+from attnlib.dashboard.state.models import ModelChoice
+from attnlib.dashboard.state.workspace import Workspace
+from attnlib.data.collection import Sample
+from attnlib.evaluation import faithfulness
+from attnlib.evaluation.faithfulness import Faithfulness
+from attnlib.methods import METHODS, Heat
+from attnlib.methods.perturbation import REPLACEMENTS, Replacement
+from attnlib.model.vit import Vit
+
+Rows = list[dict[str, object]]
+REPLACEMENT = "compare_replacement"
+
+
+def replacement() -> Replacement:
+    """What stands in the place of patches, as chosen on the page."""
+    chosen = st.segmented_control(
+        "Patches are replaced by",
+        REPLACEMENTS,
+        default="blur",
+        required=True,
+        key=REPLACEMENT,
+        persist_state="session",
+        help="The blurred image, the image's own mean colour, or zero, the mean of training.",
+    )
+    return chosen or "blur"
+
+
+def show(space: Workspace, prediction: Prediction, compared: Compared) -> None:
+    """Curves, areas and their table."""
+    maps.missing(compared)
+    st.subheader("This image")
+    wanted = replacement()
+    found = _computed(space, prediction, compared, wanted)
+    if found is None:
+        return
+    name = literal(space.class_name(compared.target))
+    st.caption(
+        f"The probability of “{name}” while patches are taken away (deletion) or put in "
+        "(insertion), those first that the map ranks highest. A map is faithful if deletion "
+        "falls early (small area) and insertion rises early (large area). Grey: random orders, "
+        f"mean and where 95 % of them lie ({len(found.random_deletion.probabilities)} drawn)."
+        + (
+            " Occlusion replaces patches by zero itself, so here it measures with its own ruler."
+            if wanted == "zero"
+            else ""
+        )
+    )
+    _charts(prediction, found)
+
+
+def _computed(
+    space: Workspace, prediction: Prediction, compared: Compared, wanted: Replacement
+) -> Faithfulness | None:
+    """The curves of all maps but the random one, which the random orders replace."""
+    heats = {name: heat for name, heat in compared.heats.items() if name != "random"}
+    if not heats:
+        st.info("No method has a map here.")
+        return None
+    sample = space.by_name[prediction.name]
+    choice, vit, target = space.choice, space.vit, compared.target
+    options = tuple((name, tuple(sorted(heat.options.items()))) for name, heat in heats.items())
+    return tasks.run(
+        "compare_curves",
+        (choice, sample.sha256, target, wanted, options),
+        lambda progress: _evaluated(
+            choice, vit, sample, list(heats.values()), target, wanted, progress
+        ),
+        button="Deletion and insertion of this image",
+        help="Some hundred forward passes: a curve down and one up for each method.",
+        eager=light(vit) and not compared.waiting,
+    )
+
+
+def _evaluated(
+    choice: ModelChoice,
+    vit: Vit,
+    sample: Sample,
+    heats: list[Heat],
+    target: int,
+    wanted: Replacement,
+    progress: tasks.Progress,
+) -> Faithfulness:
+    pixels = results.subject(choice, vit, sample).pixels
+    return faithfulness.evaluate(
+        vit, pixels, heats, [target], replacement=wanted, progress=progress
+    )
+
+
+def _charts(prediction: Prediction, found: Faithfulness) -> None:
+    stem = f"{stem_of(prediction.name)}-{found.replacement}"
+    titles = [METHODS[entry.method].title for entry in found.methods]
+    with st.container(horizontal=True, gap="medium"):
+        for kind, axis in (("deletion", "patches taken away"), ("insertion", "patches put in")):
+            random = getattr(found, f"random_{kind}")
+            rows, band = line_rows(found, kind, axis), band_rows(found, kind, axis)
+            low, high = (float(side[0]) for side in random.auc_interval())
+            mean = float(random.auc.mean())
+            with st.container(width=460, gap="small"):
+                st.markdown(f"**{kind.capitalize()}**")
+                st.vega_lite_chart(
+                    spec=curves.lines(rows, band, axis, titles),
+                    width=455,
+                    height=380,
+                    alt=f"{kind} curves of all methods beside random orders",
+                )
+                better = "smaller" if kind == "deletion" else "larger"
+                st.vega_lite_chart(
+                    spec=curves.areas(
+                        [
+                            {"method": r["method"], "auc": r[f"{kind} AUC"]}
+                            for r in table(found)
+                            if r["method"] != RANDOM
+                        ],
+                        f"area under the {kind} curve ({better} is better)",
+                        low,
+                        mean,
+                        high,
+                    ),
+                    width=455,
+                    height=210,
+                    alt=f"Area under the {kind} curve of each method, beside random orders",
+                )
+                downloads.table([*rows, *_random_rows(band, axis)], f"{stem}-{kind}")
+    rows = table(found)
+    st.dataframe(rows, hide_index=True, column_config=_columns(rows), width=980)
+    downloads.table(rows, f"{stem}-areas")
+
+
+RANDOM = "Random orders"
+
+
+def line_rows(found: Faithfulness, kind: str, axis: str) -> Rows:
+    """One row per method and step."""
+    rows: Rows = []
+    for entry in found.methods:
+        curve = getattr(entry, kind)
+        for share, value in zip(curve.fractions, curve.probabilities[:, 0], strict=True):
+            rows.append(
+                {
+                    "method": METHODS[entry.method].title,
+                    axis: float(share),
+                    "probability": float(value),
+                }
+            )
+    return rows
+
+
+def band_rows(found: Faithfulness, kind: str, axis: str) -> Rows:
+    """One row per step: mean of the random orders, and where 95 % of single ones lie."""
+    draws = getattr(found, f"random_{kind}")
+    low, high = draws.interval()
+    mean = draws.mean.probabilities
+    return [
+        {
+            axis: float(share),
+            "low": float(low[i, 0]),
+            "mean": float(mean[i, 0]),
+            "high": float(high[i, 0]),
+        }
+        for i, share in enumerate(draws.fractions)
+    ]
+
+
+def _random_rows(band: Rows, axis: str) -> Rows:
+    return [
+        {"method": f"{RANDOM}, {part}", axis: row[axis], "probability": row[part]}
+        for part in ("low", "mean", "high")
+        for row in band
+    ]
+
+
+def table(found: Faithfulness) -> Rows:
+    """One row per method: both areas, the gain over random, and whether it stands out."""
+    down, up = found.random_deletion, found.random_insertion
+    (low_down, _), (_, high_up) = down.auc_interval(), up.auc_interval()
+    rows: Rows = []
+    for entry in found.methods:
+        fall, rise = float(entry.deletion.auc[0]), float(entry.insertion.auc[0])
+        beats = [
+            kind
+            for kind, better in (
+                ("deletion", fall < low_down[0]),
+                ("insertion", rise > high_up[0]),
+            )
+            if better
+        ]
+        rows.append(
+            {
+                "method": METHODS[entry.method].title,
+                "deletion AUC": fall,
+                "insertion AUC": rise,
+                "gain in deletion": float(np.mean(down.auc[:, 0])) - fall,
+                "gain in insertion": rise - float(np.mean(up.auc[:, 0])),
+                "better than 95 % of random orders": " and ".join(beats) or "neither",
+            }
+        )
+    rows.append(
+        {
+            "method": RANDOM,
+            "deletion AUC": float(np.mean(down.auc[:, 0])),
+            "insertion AUC": float(np.mean(up.auc[:, 0])),
+            "gain in deletion": 0.0,
+            "gain in insertion": 0.0,
+            "better than 95 % of random orders": "",
+        }
+    )
+    return rows
+
+
+def _columns(rows: Rows) -> dict[str, Any]:
+    return {
+        name: st.column_config.NumberColumn(format="%.3f")
+        for name, value in rows[0].items()
+        if isinstance(value, float)
+    }

@@ -1,0 +1,146 @@
+"""Do the maps lie on the object? Measures of every method against a mask or a box."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import streamlit as st
+from PIL import Image
+
+from attnlib.audit.predictions import Prediction
+from attnlib.dashboard.compare import maps, where
+from attnlib.dashboard.compare.compute import Compared
+from attnlib.dashboard.compare.settings import SHORT
+from attnlib.dashboard.parts import downloads
+from attnlib.dashboard.parts.downloads import stem_of
+from attnlib.dashboard.parts.pictures import encoded, plain
+from attnlib.dashboard.state.workspace import Workspace
+from attnlib.data.annotation import Mask
+from attnlib.evaluation import localisation
+from attnlib.evaluation.localisation import Localisation
+from attnlib.methods import METHODS
+
+SIDE = 290
+Rows = list[dict[str, object]]
+# The column, what is better than chance, and where chance is.
+MEASURES = {
+    "mass": "mass inside",
+    "ratio": "mass ÷ area",
+    "pointing": "pointing game",
+    "auc": "AUC",
+}
+
+
+def show(space: Workspace, prediction: Prediction, compared: Compared) -> None:
+    """Where the object is, then bars and a table of every method."""
+    maps.missing(compared)
+    sample = space.by_name[prediction.name]
+    where.uploader(space, sample)
+    source, mask = where.mask(space, sample)
+    if mask is None:
+        st.info("Say where the object is: draw a box on the picture, or upload a mask.")
+        return
+    found = {name: localisation.localise(h.values, mask) for name, h in compared.heats.items()}
+    if not found:
+        st.info("No method has a map here.")
+        return
+    area = next(iter(found.values())).area
+    with st.container(horizontal=True, gap="small"):
+        for name, title in MEASURES.items():
+            st.vega_lite_chart(
+                spec=_spec(found, name, title, area),
+                width=228,
+                height=250,
+                alt=f"{title} of every method",
+            )
+    with st.container(horizontal=True, gap="medium"):
+        if source != where.BOX:
+            crop = space.inspected(prediction.name).picture
+            with st.container(width=SIDE):
+                st.image(
+                    encoded(outlined(crop, mask)),
+                    width=SIDE,
+                    caption="Coloured: the object",
+                    alt="The object in the crop that the model saw",
+                )
+        with st.container(width=640):
+            rows = table(found)
+            st.dataframe(rows, hide_index=True, column_config=_columns())
+            downloads.table(rows, f"{stem_of(prediction.name)}-localisation")
+    st.caption(
+        f"The object covers {area:.1%} of the patches' area. Dashed: what a uniform map gets. "
+        "Mass inside: share of the map's positive part on the object. Pointing game: whether the "
+        "highest patch is on the object. AUC: chance that a pixel of the object has a higher "
+        "value than one beside it. These say where the evidence lies, not whether the map is "
+        "right: a model that uses the background has a faithful map beside the object."
+    )
+
+
+def table(found: dict[str, Localisation]) -> Rows:
+    """One row per method."""
+    rows: Rows = []
+    for name, measured in found.items():
+        row: dict[str, object] = {"method": METHODS[name].title}
+        for key, title in MEASURES.items():
+            row[title] = _number(getattr(measured, key))
+        rows.append(row | {"area": measured.area})
+    return rows
+
+
+def outlined(crop: Image.Image, mask: Mask) -> Image.Image:
+    """The crop with the object coloured and the rest dimmed."""
+    picture = np.asarray(plain(crop, 2 * SIDE), dtype=np.float32)
+    height, width = picture.shape[:2]
+    rows = np.arange(height) * mask.shape[0] // height
+    cols = np.arange(width) * mask.shape[1] // width
+    inside = mask[rows][:, cols, None]
+    orange = np.array([230, 159, 0], np.float32)
+    shown = np.where(inside, 0.6 * picture + 0.4 * orange, 0.45 * picture)
+    return Image.fromarray(shown.astype(np.uint8))
+
+
+def _spec(found: dict[str, Localisation], name: str, title: str, area: float) -> dict[str, Any]:
+    chance = {"mass": area, "ratio": 1.0, "pointing": area, "auc": 0.5}[name]
+    rows = [
+        {"method": SHORT[method], "value": _number(getattr(measured, name))}
+        for method, measured in found.items()
+    ]
+    y = {
+        "field": "method",
+        "type": "nominal",
+        "sort": [row["method"] for row in rows],
+        "title": None,
+        "axis": {"labelLimit": 90},
+    }
+    x: dict[str, Any] = {"field": "value", "type": "quantitative", "title": title}
+    if name != "ratio":
+        x |= {"scale": {"domain": [0, 1]}, "axis": {"values": [0, 0.5, 1]}}
+    return {
+        "data": {"values": rows},
+        "layer": [
+            {
+                "mark": {"type": "bar", "height": {"band": 0.65}},
+                "encoding": {
+                    "x": x,
+                    "y": y,
+                    "tooltip": [{"field": "method"}, {"field": "value", "format": ".3f"}],
+                },
+            },
+            {
+                "mark": {"type": "rule", "color": "#d55e00", "strokeDash": [5, 4], "size": 2},
+                "encoding": {"x": {"datum": chance}},
+            },
+        ],
+    }
+
+
+def _number(value: float) -> float | None:
+    return None if math.isnan(value) else value
+
+
+def _columns() -> dict[str, Any]:
+    return {
+        name: st.column_config.NumberColumn(format="%.3f") for name in (*MEASURES.values(), "area")
+    }

@@ -1,0 +1,28 @@
+"""The page as a whole: all predictions, or one of them opened."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from attnlib.dashboard.mistakes import confusion, detail, gallery, summary
+from attnlib.dashboard.parts import progress, verdict
+from attnlib.dashboard.state.workspace import Workspace
+
+
+def show(space: Workspace) -> None:
+    """What came in, then the gallery or the opened image."""
+    summary.line(space)
+    progress.show(space)
+    summary.refusals(space)
+    summary.label_table(space)
+    chosen = st.session_state.get("image")
+    if chosen is not None:
+        verdict.back_button()
+        detail.show(space, chosen)
+        return
+    with st.expander("Confusion matrix", icon=":material/grid_on:", expanded=False):
+        st.caption("Click a cell to see its images below; double-click to see all again.")
+        cell = confusion.show(space)
+    st.subheader("Wrong predictions first")
+    gallery.show(space, cell)
+    summary.exports(space)

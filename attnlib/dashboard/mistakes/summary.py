@@ -1,0 +1,156 @@
+"""The summary line, progress, refusals, labels and exports of the loaded images."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import streamlit as st
+
+from attnlib.audit import predictions as audit
+from attnlib.audit.predictions import Prediction
+from attnlib.audit.report import ReportEntry, html_report
+from attnlib.dashboard.mistakes import case as cases
+from attnlib.dashboard.parts.pictures import Style, encoded
+from attnlib.dashboard.state.workspace import Workspace
+from attnlib.model import demo
+
+REPORT_LIMIT = 60
+
+
+def line(space: Workspace) -> None:
+    """Images, labelled, wrong, accuracy with its interval, confidence when right and wrong."""
+    found = audit.summarise(space.predictions)
+    with st.container(horizontal=True, gap="medium"):
+        st.metric("Images", found.images, width="content")
+        st.metric("Labelled", found.labelled, width="content")
+        st.metric("Wrong", found.wrong, width="content")
+        if found.accuracy is not None and found.accuracy_interval is not None:
+            low, high = found.accuracy_interval
+            st.metric(
+                f"Accuracy (95 %: {low:.0%} to {high:.0%})",
+                f"{found.accuracy:.1%}",
+                help="With its Wilson 95 % interval: few images leave a wide one.",
+                width="content",
+            )
+        if found.confidence_right is not None:
+            st.metric("Confidence when right", f"{found.confidence_right:.0%}", width="content")
+        if found.confidence_wrong is not None:
+            st.metric("Confidence when wrong", f"{found.confidence_wrong:.0%}", width="content")
+    if not space.session.own:
+        facts = demo.facts()
+        st.caption(
+            "Embedded CIFAR-10 test images: 60 drawn at random and the demo model's 20 most "
+            f"confident mistakes. Over the whole test split of {facts['test_images']:,} images its "
+            f"accuracy is {facts['test_accuracy']:.1%}."
+        )
+
+
+def refusals(space: Workspace) -> None:
+    """Files that were not taken, each with its reason, and labels that fit nothing."""
+    job = space.session.job
+    refused = [*space.session.refusals, *(job.refusals if job is not None else [])]
+    if refused:
+        with st.expander(
+            f"{len(refused)} file{'s' if len(refused) > 1 else ''} could not be used",
+            icon=":material/warning:",
+        ):
+            st.dataframe(
+                [{"file": item.name, "reason": item.reason} for item in refused],
+                hide_index=True,
+            )
+    problems = [*(space.session.table.problems if space.session.table else [])]
+    labels = space.labels
+    problems += [f"No image named “{name}” is loaded." for name in labels.unknown_files]
+    problems += [f"“{name}” fits several images." for name in labels.ambiguous_files]
+    problems += [
+        f"“{name}” is no class of this model ({count} image{'s' if count > 1 else ''})."
+        for name, count in labels.unknown_names.items()
+    ]
+    if problems:
+        with st.expander(f"{len(problems)} labels could not be used", icon=":material/label_off:"):
+            st.dataframe([{"label": problem} for problem in problems], hide_index=True)
+
+
+def label_table(space: Workspace) -> None:
+    """A table in which the labels of one's own images can be chosen."""
+    if not space.session.own:
+        return
+    missing = len(space.labels.unlabelled)
+    title = f"Labels ({missing} missing)" if missing else "Labels"
+    with st.expander(title, icon=":material/label:", expanded=bool(missing == len(space.samples))):
+        names = list(space.vit.class_names)
+        rows = [
+            {
+                "image": sample.name,
+                "label": names[space.labels.labels[sample.name]]
+                if sample.name in space.labels.labels
+                else None,
+            }
+            for sample in space.samples
+        ]
+        edited = st.data_editor(
+            rows,
+            hide_index=True,
+            disabled=["image"],
+            column_config={
+                "label": st.column_config.SelectboxColumn("true class", options=names),
+            },
+            key=f"labels_{space.session.uploader}",
+        )
+        changed = {
+            str(after["image"]): str(after["label"])
+            for before, after in zip(rows, edited, strict=True)
+            if after["label"] != before["label"] and after["label"] is not None
+        }
+        if changed:
+            space.session.manual |= changed
+            st.rerun()
+
+
+def exports(space: Workspace) -> None:
+    """The whole table as CSV, and the wrong predictions as a page of their own."""
+    with st.container(horizontal=True):
+        st.download_button(
+            "Table (CSV)",
+            lambda: audit.to_csv(audit.table(space.predictions, space.vit.class_names)),
+            "predictions.csv",
+            "text/csv",
+            icon=":material/table:",
+            on_click="ignore",
+            help="One row for each image: labels, probabilities, margin, loss, entropy.",
+        )
+        st.download_button(
+            "Report of the wrong predictions (HTML)",
+            lambda: report(space),
+            "wrong-predictions.html",
+            "text/html",
+            icon=":material/description:",
+            on_click="ignore",
+            help=f"One file with pictures inside, to send around; at most {REPORT_LIMIT} images.",
+        )
+
+
+def report(space: Workspace) -> str:
+    """The wrong predictions, most confident first, as one self-contained HTML page."""
+    wrong = [p for p in space.predictions if p.wrong]
+    wrong.sort(key=lambda prediction: -prediction.confidence)
+    return html_report(
+        "Wrong predictions",
+        space.choice.title,
+        audit.summarise(space.predictions),
+        [_entry(space, prediction) for prediction in wrong[:REPORT_LIMIT]],
+        datetime.now(),
+    )
+
+
+def _entry(space: Workspace, prediction: Prediction) -> ReportEntry:
+    case = cases.build(space, prediction, Style(), side=264)
+    label = prediction.label
+    return ReportEntry(
+        prediction.name,
+        "no label" if label is None else space.class_name(label),
+        space.class_name(prediction.predicted),
+        [(space.class_name(index), share) for index, share in prediction.top(5)],
+        [(p.caption, encoded(p.picture)) for p in [*case.panels, *case.references]],
+        space.by_name[prediction.name].note,
+    )

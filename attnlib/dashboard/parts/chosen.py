@@ -1,0 +1,57 @@
+"""The image that a page is about, and its prediction, in a strip at the top."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from attnlib.audit.predictions import Prediction
+from attnlib.dashboard.parts.pictures import encoded, plain
+from attnlib.dashboard.parts.verdict import verdict
+from attnlib.dashboard.state.workspace import Workspace
+
+SIDE = 128
+
+
+def prediction(space: Workspace) -> Prediction | None:
+    """The chosen image's prediction; without a choice, the most confident mistake."""
+    name = st.session_state.get("image")
+    if name is not None:
+        return space.prediction_of.get(name)
+    ranked = sorted(space.predictions, key=lambda p: (not p.wrong, -p.confidence))
+    return ranked[0] if ranked else None
+
+
+def strip(space: Workspace) -> Prediction | None:
+    """Show which image this page is about; None (and why) where there is none yet."""
+    found = prediction(space)
+    if found is None:
+        st.info("This image waits for its turn, or could not be read.")
+        return None
+    names = [p.name for p in sorted(space.predictions, key=lambda p: (not p.wrong, -p.confidence))]
+    place = names.index(found.name)
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
+        crop = space.inspected(found.name).picture
+        st.image(encoded(plain(crop, 2 * SIDE)), width=SIDE, alt=found.name)
+        with st.container(width=260):
+            verdict(space, found, key="strip")
+        with st.container(width="content", gap="small"):
+            with st.container(horizontal=True):
+                for label, step, icon in (
+                    ("Previous", -1, ":material/chevron_left:"),
+                    ("Next", 1, ":material/chevron_right:"),
+                ):
+                    st.button(
+                        label,
+                        icon=icon,
+                        disabled=not 0 <= place + step < len(names),
+                        on_click=_choose,
+                        args=(names[min(max(place + step, 0), len(names) - 1)],),
+                        help="Through all images, confident mistakes first.",
+                    )
+            if st.session_state.get("image") is None:
+                st.caption("The most confident mistake. Choose another image in the sidebar.")
+    return found
+
+
+def _choose(name: str) -> None:
+    st.session_state["image"] = name

@@ -1,0 +1,31 @@
+"""The choice of the class that a map explains."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from attnlib.audit.predictions import Prediction
+from attnlib.dashboard.state.workspace import Workspace
+
+
+def choose(space: Workspace, prediction: Prediction, *, key: str, width: int, help: str) -> int:
+    """A class index: predicted and true first and named so, the top five next, then all."""
+    first = [index for index, _ in prediction.top(5)]
+    if prediction.label is not None:
+        first = list(dict.fromkeys([first[0], prediction.label, *first]))
+    rest = [i for i in range(len(space.vit.class_names)) if i not in set(first)]
+
+    def title(index: int) -> str:
+        role = ["predicted"] if index == prediction.predicted else []
+        role += ["true"] if index == prediction.label else []
+        return space.class_name(index) + (f" ({', '.join(role)})" if role else "")
+
+    chosen = st.selectbox(
+        "Class",
+        first + rest,
+        format_func=title,
+        key=f"{key}_{prediction.name}",
+        width=width,
+        help=help,
+    )
+    return prediction.predicted if chosen is None else chosen

@@ -1,0 +1,80 @@
+"""Several maps of one image side by side, as one picture that can be clicked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from PIL import Image
+
+from attnlib.capture.record import row_entropy
+from attnlib.dashboard.parts import downloads
+from attnlib.dashboard.parts.cells import Cell, cells
+from attnlib.dashboard.parts.look import Array, Look
+from attnlib.dashboard.parts.pictures import fit
+from attnlib.dashboard.parts.style import legend_bar
+from attnlib.pictures.overlay import overlay
+
+WIDTH = 1000  # pixels on screen at most
+
+
+TILE = 200
+
+
+def tiles(
+    look: Look,
+    maps: Array,
+    what: str,
+    *,
+    key: str,
+    on_pick: Callable[[int], None],
+    hint: str,
+) -> None:
+    """Maps ``(n, rows, cols)`` over the image, side by side, as one picture that can be clicked.
+
+    Args:
+        what: what each map belongs to, "head" or "layer"; they are counted from 0.
+    """
+    scale = look.scale(maps)
+    across = min(len(maps), 6)
+    down = -(-len(maps) // across)
+    size = fit(look.crop.size, 2 * TILE)
+    sheet = _sheet([overlay(look.crop, one, scale, size=size) for one in maps], across)
+    names = [f"{what} {i}: entropy {e:.2f}, peak {p:.1f} × uniform" for i, e, p in entropies(maps)]
+    names += [""] * (across * down - len(names))
+    starts = [i * across for i in range(down)]
+
+    def picked(cell: Cell) -> None:
+        index = cell[0] * across + cell[1]
+        if index < len(maps):
+            on_pick(index)
+
+    cells(
+        sheet,
+        (down, across),
+        key=key,
+        alt=f"One map for each {what}",
+        width=min(WIDTH, across * TILE),
+        on_pick=picked,
+        cell_names=names,
+        top=[f"{what} {i}" for i in range(across)] if down == 1 else None,
+        left=None if down == 1 else [f"{i} to {min(len(maps), i + across) - 1}" for i in starts],
+        smooth=True,
+    )
+    legend_bar(scale, hint)
+    downloads.picture(lambda: sheet, key)
+
+
+def _sheet(tiles: list[Image.Image], across: int) -> Image.Image:
+    width, height = tiles[0].size
+    down = -(-len(tiles) // across)
+    sheet = Image.new("RGB", (across * width, down * height), "grey")
+    for i, tile in enumerate(tiles):
+        sheet.paste(tile, (i % across * width, i // across * height))
+    return sheet
+
+
+def entropies(maps: Array) -> list[tuple[int, float, float]]:
+    """Head, entropy in units of log N, largest multiple of uniform."""
+    flat = maps.reshape(len(maps), -1)
+    entropy = row_entropy(flat)
+    return [(i, float(entropy[i]), float(flat[i].max() * flat.shape[1])) for i in range(len(maps))]

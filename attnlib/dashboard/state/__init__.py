@@ -1,0 +1,1 @@
+"""One visitor: session, workspace, results, work beside the page."""

@@ -1,0 +1,98 @@
+"""Models shared by all visitors: one copy in memory for each choice."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import streamlit as st
+
+from attnlib.capture import passes
+from attnlib.dashboard.state import startup
+from attnlib.errors import ModelError
+from attnlib.model import checkpoint
+from attnlib.model.load import load, model_names
+from attnlib.model.vit import Vit
+
+
+@dataclass(frozen=True)
+class ModelChoice:
+    """What to load. Hashable, and equal only if the loaded model is the same.
+
+    Attributes:
+        source: ``"demo"``, a timm name or a hub id.
+        checkpoint: path of a checkpoint on this machine, or ``""``.
+        digest: SHA-256 of an uploaded checkpoint, or path, size and time of a local one.
+        class_names: names of the classes; empty for those the model brings along.
+        img_size: ``(height, width)``, or None for the model's own.
+        device, precision: as in :func:`attnlib.load`.
+    """
+
+    source: str = "demo"
+    checkpoint: str = ""
+    digest: str = ""
+    class_names: tuple[str, ...] = ()
+    img_size: tuple[int, int] | None = None
+    device: str = "auto"
+    precision: passes.Precision = "float32"
+
+    @property
+    def title(self) -> str:
+        """What the model is called on screen."""
+        if self.source == "demo":
+            return "Demo ViT (CIFAR-10)"
+        if self.checkpoint:
+            return f"{Path(self.checkpoint).name} ({self.source})"
+        return self.source
+
+
+DEMO = ModelChoice()
+
+
+@st.cache_resource(max_entries=3, show_spinner="Loading the model …")
+def get(choice: ModelChoice, _upload: bytes | None = None) -> Vit:
+    """The model of a choice, from memory if somebody chose it before.
+
+    Raises:
+        AttnlibError: as :func:`attnlib.load`. Failures are not remembered.
+    """
+    weights: checkpoint.StateDict | str | None = choice.checkpoint or None
+    if _upload is not None:
+        weights = checkpoint.read_safetensors(_upload)
+    vit = load(
+        choice.source,
+        checkpoint=weights,
+        class_names=choice.class_names or None,
+        img_size=choice.img_size,
+        device=choice.device,
+        precision=choice.precision,
+    )
+    startup.settle()
+    return vit
+
+
+def local_digest(path: str) -> str:
+    """Changes when the file does, so that a new training run is not taken for the old one.
+
+    Raises:
+        ModelError: there is no such file.
+    """
+    if not os.path.isfile(path):
+        raise ModelError(f"There is no checkpoint file {path!r} on this machine.")
+    status = os.stat(path)
+    return f"{os.path.abspath(path)}:{status.st_size}:{status.st_mtime_ns}"
+
+
+def local_files_allowed() -> bool:
+    """Whether visitors may name files of this machine: only where it serves nobody else."""
+    setting = os.environ.get("ATTNLIB_LOCAL_FILES")
+    if setting is not None:
+        return setting == "1"
+    return st.get_option("server.address") in ("localhost", "127.0.0.1", "::1")
+
+
+@st.cache_data(max_entries=1, show_spinner=False)
+def timm_names() -> list[str]:
+    """Every timm model with pretrained weights."""
+    return model_names()

@@ -1,0 +1,124 @@
+"""What every page works on: the model, the images, their labels and their results."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import streamlit as st
+
+from attnlib.audit import predictions as audit
+from attnlib.dashboard.state import results
+from attnlib.dashboard.state.jobs import Outcome
+from attnlib.dashboard.state.models import ModelChoice
+from attnlib.dashboard.state.results import Inspected
+from attnlib.dashboard.state.session import Session
+from attnlib.data.collection import Sample
+from attnlib.data.labels import LabelMatch, match_labels
+from attnlib.model.vit import Vit
+
+
+@dataclass
+class Workspace:
+    """One run's view of one visitor's session.
+
+    Attributes:
+        session: the visitor's state.
+        vit, choice: the model and how it was chosen.
+        labels: what the labels of the images resolve to for this model's classes.
+    """
+
+    session: Session
+    vit: Vit
+    choice: ModelChoice
+    labels: LabelMatch
+    _inspected: dict[str, Inspected] = field(default_factory=dict)
+
+    @property
+    def samples(self) -> tuple[Sample, ...]:
+        return self.session.samples
+
+    @cached_property
+    def by_name(self) -> Mapping[str, Sample]:
+        return {sample.name: sample for sample in self.samples}
+
+    def inspected(self, name: str) -> Inspected:
+        """The whole result of an image, made again if the store has dropped it.
+
+        Raises:
+            AttnlibError: the image cannot be read, or the model fails on it.
+        """
+        if name not in self._inspected:
+            found = results.inspect(self.choice, self.vit, [self.by_name[name]])[0]
+            if isinstance(found, Exception):
+                raise found
+            self._inspected[name] = found
+        return self._inspected[name]
+
+    @property
+    def outcomes(self) -> Mapping[str, Outcome]:
+        """What is known of the images inspected so far, by name."""
+        job = self.session.job
+        return job.outcomes if job is not None and job.choice == self.choice else {}
+
+    @cached_property
+    def predictions(self) -> list[audit.Prediction]:
+        """Predictions of all samples that are inspected, in the order of the samples."""
+        labels, outcomes = self.labels.labels, self.outcomes
+        return [
+            audit.Prediction(name, labels.get(name), outcome.probabilities, outcome.entropy)
+            for name in self.by_name
+            if (outcome := outcomes.get(name)) is not None
+        ]
+
+    @cached_property
+    def prediction_of(self) -> Mapping[str, audit.Prediction]:
+        return {prediction.name: prediction for prediction in self.predictions}
+
+    @cached_property
+    def _embeddings(self) -> np.ndarray:
+        return np.stack([self.outcomes[p.name].embedding for p in self.predictions])
+
+    def nearest_correct(self, name: str, label: int, count: int = 1) -> list[tuple[str, float]]:
+        """Names of the correct images of a class most like an image, with cosine similarity."""
+        right = [
+            i for i, p in enumerate(self.predictions) if p.outcome == "right" and p.label == label
+        ]
+        query = next(i for i, p in enumerate(self.predictions) if p.name == name)
+        found = audit.nearest(self._embeddings, query, right, count) if right else []
+        return [(self.predictions[i].name, similarity) for i, similarity in found]
+
+    def class_name(self, index: int) -> str:
+        """The first synonym of a class's name."""
+        return short_name(self.vit.class_names[index])
+
+
+def short_name(name: str) -> str:
+    """``"tench, Tinca tinca"`` as ``"tench"``, for places where a whole name does not fit."""
+    return name.split(",")[0] or name
+
+
+def build(session: Session, vit: Vit) -> Workspace:
+    """The workspace of this run; manual labels win over a table, a table over folders."""
+    match = match_labels(session.samples, session.table, vit.class_names)
+    index = {name: i for i, name in enumerate(vit.class_names)}
+    manual = {name: index[label] for name, label in session.manual.items() if label in index}
+    merged = {**match.labels, **manual}
+    match = LabelMatch(
+        merged,
+        match.unknown_files,
+        match.unknown_names,
+        tuple(name for name in match.unlabelled if name not in manual),
+        match.ambiguous_files,
+    )
+    workspace = Workspace(session, vit, session.choice, match)
+    st.session_state["workspace"] = workspace
+    return workspace
+
+
+def current() -> Workspace:
+    """The workspace that ``app.py`` made for this run."""
+    workspace: Workspace = st.session_state["workspace"]
+    return workspace

@@ -1,0 +1,1 @@
+"""What people bring: images, archives, labels, masks, boxes."""

@@ -1,0 +1,263 @@
+"""Bytes to a safe RGB image: every limit on hostile image files lives here.
+
+ICC colour profiles are ignored, as the training pipelines of timm and torchvision ignore them:
+the model must see the numbers it would have been trained on.
+"""
+
+import hashlib
+import io
+import re
+import struct
+from collections.abc import Callable
+from typing import Any, Final
+
+import numpy as np
+from PIL import Image
+from torch import Tensor
+
+from attnlib.errors import ImageError
+
+# What a model does to an image before it sees it: the model's input (3, h, w).
+Transform = Callable[[Image.Image], Tensor]
+
+# Phone and camera files stay below 40 MiB; more than this is not a photograph for a ViT.
+MAX_BYTES: Final = 64 * 2**20
+# Pillow keeps RGB at 4 bytes a pixel: this is 256 MB, and above every full-frame camera (61 Mpx).
+MAX_PIXELS: Final = 64_000_000
+# Half of one ViT patch of 16 pixels: anything smaller shows the model only interpolation.
+MIN_SIDE: Final = 8
+# A centre crop of a longer strip would show less than 1/32 of it.
+MAX_ASPECT: Final = 32
+# Progressive JPEGs have about 10 scans. Each costs up to 55 ms at MAX_PIXELS but only 100 bytes
+# of file, so a small file could otherwise hold a processor for hours.
+MAX_JPEG_SCANS: Final = 100
+# One number for each strip or tile is enough for real files. Python unpacks tags into objects:
+# 8 million numbers (32 MB of file) took 58 s and 2 GB.
+MAX_TIFF_VALUES: Final = 2**19
+# Enough to see through an XML prologue or a comment in front of <svg>.
+HEAD_BYTES: Final = 1024
+
+FORMATS: Final = ("JPEG", "PNG", "WebP", "BMP", "TIFF", "GIF")
+
+_READABLE = (
+    (b"\xff\xd8\xff", "JPEG"),
+    (b"\x89PNG\r\n\x1a\n", "PNG"),
+    (b"GIF87a", "GIF"),
+    (b"GIF89a", "GIF"),
+    (b"BM", "BMP"),
+    (b"II*\0", "TIFF"),
+    (b"MM\0*", "TIFF"),
+    (b"II+\0", "TIFF"),
+    (b"MM\0+", "TIFF"),
+)
+_TIFF_BYTE_TYPES = {1, 2, 6, 7}  # kept as one bytes object, so they cost no more than the file
+_TIFF_DIRECTORY_TAGS = {330, 34665, 34853, 40965}  # sub-images, EXIF, GPS, interoperability
+_START_OF_SCAN = re.compile(rb"\xff\xda\x00[\x08\x0a\x0c\x0e][\x01-\x04]")
+_ORIENTATION_TAG = 0x0112
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def sha256(data: bytes) -> str:
+    """The SHA-256 of the bytes, as 64 hexadecimal digits."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def sniff(head: bytes) -> str:
+    """The format, one of FORMATS, told from the first HEAD_BYTES bytes, never from a name.
+
+    Raises ImageError, naming what the file is where that is known.
+    """
+    if not head:
+        raise ImageError("The file is empty (0 bytes): save or download it again.")
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "WebP"
+    for magic, kind in _READABLE:
+        if head.startswith(magic):
+            return kind
+    raise ImageError(
+        f"This is {_describe(head)}, not an image format we read ({', '.join(FORMATS)})."
+    )
+
+
+def check(data: bytes) -> None:
+    """Check the format, the file's size and the header's width and height; decode no pixel.
+
+    Raises ImageError.
+    """
+    _open(data).close()
+
+
+def decode(data: bytes) -> Image.Image:
+    """The picture as a loaded, upright "RGB" image of (width, height), 8 bits a channel.
+
+    The first frame of an animation. Transparency is laid on white. 16-bit grey is scaled by 1/257;
+    integer pixels must lie in 0..65535 and float pixels in 0..1, and are refused otherwise, since
+    a guessed scale would silently change what the model sees. No metadata is kept.
+
+    Raises ImageError, and nothing else, on any bytes.
+    """
+    with _open(data) as image:
+        try:
+            image.load()
+            rgb = _to_rgb(image)
+            turn = _UPRIGHT.get(_orientation(image))
+        except ImageError:
+            raise
+        except Exception as error:
+            raise _unreadable(image.format, error) from error
+    if turn is not None:
+        rgb = rgb.transpose(turn)
+    rgb.info = {}  # Pillow would write a kept ICC profile into every copy saved later
+    return rgb
+
+
+def _open(data: bytes) -> Image.Image:
+    """The image with its header parsed and within the limits, its pixels not yet decoded."""
+    if len(data) > MAX_BYTES:
+        raise ImageError(
+            f"The file is too large: {len(data) / 2**20:.0f} MiB, and the limit is "
+            f"{MAX_BYTES // 2**20} MiB. Save a smaller copy."
+        )
+    kind = sniff(data[:HEAD_BYTES])
+    if kind == "JPEG" and sum(1 for _ in _START_OF_SCAN.finditer(data)) > MAX_JPEG_SCANS:
+        raise ImageError(f"The JPEG has more than {MAX_JPEG_SCANS} scans: save it again as a PNG.")
+    if kind == "TIFF":
+        _check_tiff_directories(data)
+    try:
+        # One named format: no other parser of Pillow's ever sees these bytes.
+        image = Image.open(io.BytesIO(data), formats=(kind,))
+    except Exception as error:
+        raise _unreadable(kind, error) from error
+    _check_size(*image.size)
+    return image
+
+
+def _check_size(width: int, height: int) -> None:
+    if width * height > MAX_PIXELS:
+        raise ImageError(
+            f"The image has too many pixels: {width} x {height}, and the limit is "
+            f"{MAX_PIXELS // 10**6} million. Resize it."
+        )
+    if min(width, height) < MIN_SIDE:
+        raise ImageError(
+            f"The image is too small: {width} x {height} pixels, and each side needs {MIN_SIDE}."
+        )
+    if max(width, height) > MAX_ASPECT * min(width, height):
+        raise ImageError(
+            f"The image is too narrow: {width} x {height} pixels, and the longer side may be at "
+            f"most {MAX_ASPECT} times the shorter. Crop it."
+        )
+
+
+def _check_tiff_directories(data: bytes) -> None:
+    """Refuse tags with absurdly many numbers before Pillow unpacks them."""
+    order = ">" if data[:1] == b"M" else "<"
+    big = b"+" in data[2:4]
+    start = struct.Struct(order + ("Q" if big else "I"))
+    length = struct.Struct(order + ("Q" if big else "H"))
+    entry = struct.Struct(order + ("HHQQ" if big else "HHII"))
+    values = 0
+    try:
+        pending, seen = [start.unpack_from(data, 8 if big else 4)[0]], set()
+        while pending:
+            offset = pending.pop()
+            if offset in seen:
+                continue
+            seen.add(offset)
+            (entries,) = length.unpack_from(data, offset)
+            offset += length.size
+            for at in range(offset, offset + entries * entry.size, entry.size):
+                tag, kind, count, value = entry.unpack_from(data, at)
+                values += 1 if kind in _TIFF_BYTE_TYPES else count
+                if values > MAX_TIFF_VALUES:
+                    raise ImageError(
+                        f"The TIFF has more than {MAX_TIFF_VALUES} tag values: "
+                        "save it again, or as a PNG."
+                    )
+                if tag in _TIFF_DIRECTORY_TAGS and count == 1:
+                    pending.append(value)
+    except (struct.error, OverflowError):
+        return  # a directory outside the file: Pillow gives the reason or reads what is there
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+        return _deep_grey(image)
+    if image.has_transparency_data:
+        rgba = image.convert("RGBA")
+        rgb = Image.new("RGB", image.size, "white")
+        rgb.paste(rgba, mask=rgba.getchannel("A"))
+        return rgb
+    return image.convert("RGB")
+
+
+def _deep_grey(image: Image.Image) -> Image.Image:
+    """8-bit RGB from grey pixels of more than 8 bits, which Pillow would clip at 255."""
+    tags: Any = getattr(image, "tag_v2", {})
+    top = 4095 if tags.get(258) == (12,) else 65535
+    grey: np.ndarray[Any, np.dtype[Any]] = np.asarray(image)
+    lowest, highest = grey.min(), grey.max()
+    if image.mode == "F":
+        if not (lowest >= 0 and highest <= 1):  # also refuses NaN
+            raise ImageError(
+                f"Float pixels must lie in 0..1, and these go from {lowest:g} to {highest:g}. "
+                "Save the image with 8 bits a channel."
+            )
+        levels = np.rint(grey * np.float32(255))
+    else:
+        if lowest < 0 or highest > top:
+            raise ImageError(
+                f"Integer pixels must lie in 0..{top}, and these go from {lowest} to {highest}. "
+                "Save the image with 8 bits a channel."
+            )
+        levels = (grey.astype(np.uint32) * 255 + top // 2) // top
+    if tags.get(262) == 0:  # "white is zero", which Pillow undoes only up to 8 bits
+        levels = 255 - levels
+    return Image.fromarray(levels.astype(np.uint8)).convert("RGB")
+
+
+def _orientation(image: Image.Image) -> int:
+    """The EXIF orientation, 1..8; 1 where the metadata cannot be read."""
+    try:
+        orientation = image.getexif().get(_ORIENTATION_TAG, 1)
+    except Exception:  # broken metadata must not cost the picture
+        return 1
+    return orientation if isinstance(orientation, int) else 1
+
+
+def _unreadable(kind: str | None, error: Exception) -> ImageError:
+    """What to tell the person; hostile bytes make Pillow raise nearly every built-in exception."""
+    if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
+        return ImageError(
+            f"The image has too many pixels: the limit is {MAX_PIXELS // 10**6} million. Resize it."
+        )
+    if isinstance(error, MemoryError):
+        return ImageError("There is not enough memory to decode the image. Resize it.")
+    return ImageError(
+        f"The {kind} file is damaged, truncated or of an unsupported kind: "
+        "save or download it again, or convert it to PNG."
+    )
+
+
+def _describe(head: bytes) -> str:
+    """A name for what is not an image that we read."""
+    text = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    if text.startswith(b"<svg") or (text.startswith((b"<?xml", b"<!")) and b"<svg" in text):
+        return "an SVG drawing"
+    if text.startswith((b"<!doctype html", b"<html", b"<head", b"<body")):
+        return "an HTML page (perhaps an error page instead of a download)"
+    if head[4:8] == b"ftyp":
+        return "an AVIF, HEIC or video file"
+    if head.startswith(b"%PDF"):
+        return "a PDF document"
+    if head.startswith(b"PK\x03\x04"):
+        return "a zip file"
+    return "some other kind of file"

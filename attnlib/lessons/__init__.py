@@ -1,0 +1,1 @@
+"""One attention computation explained, and a playground of words."""

@@ -1,0 +1,411 @@
+"""A loaded Vision Transformer and everything one can ask it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor, nn
+
+from attnlib.capture import passes
+from attnlib.capture.call import AttentionCall
+from attnlib.capture.gradients import Differentiable
+from attnlib.capture.mixing import rollout_row
+from attnlib.capture.record import Record
+from attnlib.capture.support import Support
+from attnlib.capture.tokens import TokenLayout
+from attnlib.capture.trace import Trace, carry
+from attnlib.data.image import Transform
+from attnlib.errors import AttnlibError, CaptureError, ModelError, OutOfMemory
+from attnlib.methods import METHODS, Heat, Method, Subject
+
+
+class Vit:
+    """A model, its preprocessing, its classes and its tokens. Made by :func:`attnlib.load`.
+
+    One instance may be used by many threads at once: nothing is ever set on ``module``.
+
+    Attributes:
+        name: what was loaded.
+        module: the plain ``torch.nn.Module``.
+        transform: PIL image -> ``(3, h, w)`` float32 tensor, the model's own preprocessing.
+        layout: prefix tokens, patch grid and readout.
+        support: which maps are defined, and why others are not.
+        class_names: one name per logit.
+        size: ``(height, width)`` of the model's input in pixels.
+        mean, std: per channel, of the normalisation that ``transform`` applies.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        module: nn.Module,
+        transform: Transform,
+        layout: TokenLayout,
+        support: Support,
+        class_names: Sequence[str],
+        size: tuple[int, int],
+        mean: Sequence[float],
+        std: Sequence[float],
+        precision: passes.Precision = "float32",
+    ) -> None:
+        self.name = name
+        self.module = module
+        self.transform = transform
+        self.layout = layout
+        self.support = support
+        self.class_names = tuple(class_names)
+        self.size = size
+        self.mean = tuple(mean)
+        self.std = tuple(std)
+        self.precision = precision
+        self._classifier = _classifier_weight(module, len(self.class_names))
+
+    def __repr__(self) -> str:
+        rows, cols = self.layout.grid
+        return (
+            f"Vit({self.name!r}, {self.device}, {rows} x {cols} patches, "
+            f"{len(self.class_names)} classes, query: {self.layout.query})"
+        )
+
+    @property
+    def width(self) -> int:
+        """D, the width of the embedding that the classifier reads (1024 where it has none)."""
+        return 1024 if self._classifier is None else int(self._classifier.shape[1])
+
+    @property
+    def classifies(self) -> bool:
+        """Whether the model ends in a classifier, so that its logits stand for classes."""
+        return getattr(self.module, "num_classes", None) != 0
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.module.parameters()).device
+
+    # -- images -------------------------------------------------------------------------------
+
+    def pixels(self, image: Image.Image) -> Tensor:
+        """The model's input for an image, ``(1, 3, h, w)`` on the model's device."""
+        prepared = self.transform(image.convert("RGB"))
+        return prepared.unsqueeze(0).to(self.device, next(self.module.parameters()).dtype)
+
+    def crop(self, image: Image.Image) -> Image.Image:
+        """The part of the image that the model sees, as it sees it, ``h x w`` pixels RGB."""
+        prepared = self.transform(image.convert("RGB")).float().cpu()
+        mean, std = (torch.tensor(v).reshape(3, 1, 1) for v in (self.mean, self.std))
+        shown = (prepared * std + mean).clamp(0, 1).mul(255).round().to(torch.uint8)
+        return Image.fromarray(shown.permute(1, 2, 0).contiguous().numpy())
+
+    # -- records ------------------------------------------------------------------------------
+
+    def inspect(self, image: Image.Image, *, rollout: bool = True) -> Record:
+        """One forward pass: logits, the readout's attention in every layer and head, rollout.
+
+        Args:
+            rollout: without it the pass costs about as much as a plain one.
+
+        Raises:
+            OutOfMemory: the device ran out of memory.
+            ModelError: the model returned values that are not finite.
+        """
+        return self.inspect_pixels(self.pixels(image), rollout=rollout)[0]
+
+    def inspect_many(
+        self, images: Sequence[Image.Image], *, batch_size: int = 16, rollout: bool = True
+    ) -> Iterator[Record]:
+        """:meth:`inspect` for many images, in batches; halved when memory does not suffice."""
+        start = 0
+        while start < len(images):
+            batch = torch.cat([self.pixels(i) for i in images[start : start + batch_size]])
+            try:
+                records = self.inspect_pixels(batch, rollout=rollout)
+            except OutOfMemory:
+                if batch_size == 1:
+                    raise
+                batch_size = math.ceil(batch_size / 2)
+                continue
+            yield from records
+            start += len(batch)
+
+    def inspect_pixels(self, pixels: Tensor, *, rollout: bool = True) -> list[Record]:
+        """:meth:`inspect` for prepared images ``(B, 3, h, w)``."""
+        batch = pixels.shape[0]
+        maps = self.support.maps
+        want_rollout = rollout and "rollout" in maps
+        # The rows of a leading CLS token are free; any other readout needs whole matrices.
+        leading = {"cls": 1, "cls+dist": 2}.get(self.layout.readout, 0)
+        if "rollout" not in maps:
+            leading = 0
+        rows: list[Tensor] = []
+        checks: list[Tensor] = []
+
+        def note(call: AttentionCall, role: str) -> AttentionCall | None:
+            if role == "layer" and leading:
+                part = call.rows(slice(0, leading))
+                checks.append(call.check(slice(0, leading), part))
+                rows.append(part.mean(dim=2))
+                return call.compact() if want_rollout else None
+            if role == "layer" and "rollout" not in maps:
+                return None
+            if role in ("layer", "pool"):
+                checks.append(call.check(slice(0, 1)))
+                return call.compact()
+            return None
+
+        with passes.admitted(), torch.inference_mode():
+            logits, embedding, calls = self._pass(pixels, note)
+            traces = [self._trace(calls, i) for i in range(batch)] if calls else []
+            embedding = logits if embedding is None else embedding
+            if embedding.shape[0] != batch or embedding.ndim != 2:
+                embedding = logits
+            row_stack = self._rows(batch, traces, rows, leading)
+            rollouts = [rollout_row(t) if want_rollout else None for t in traces]
+            check = float(torch.stack(checks).amax()) if checks else math.nan
+            logits = logits.float()
+            return [
+                self._record(
+                    logits[i],
+                    embedding[i],
+                    row_stack[i],
+                    rollouts[i] if rollouts else None,
+                    check,
+                )
+                for i in range(batch)
+            ]
+
+    def _rows(
+        self, batch: int, traces: list[Trace], rows: list[Tensor], leading: int
+    ) -> list[Tensor | None]:
+        """Per image: the readout's rows ``(L, H, T)``."""
+        if leading:
+            stacked = torch.stack(rows, dim=1)
+            return list(stacked)
+        if not traces or "readout rows" not in self.support.maps:
+            return [None] * batch
+        result: list[Tensor | None] = []
+        for trace in traces:
+            if "rollout" in self.support.maps:
+                readout = trace.readout()[None]
+                result.append(_stack([carry(call, readout)[:, 0] for call in trace.layers]))
+            else:
+                assert trace.pool is not None
+                result.append(trace.pool.rows()[0].mean(dim=1)[None])
+        return result
+
+    def _record(
+        self,
+        logits: Tensor,
+        embedding: Tensor,
+        rows: Tensor | None,
+        rollout: Tensor | None,
+        check: float,
+    ) -> Record:
+        if not bool(torch.isfinite(logits).all()):
+            raise ModelError(
+                "The model returned values that are not finite. If it runs in float16, use "
+                "float32 or bfloat16; otherwise its weights are damaged."
+            )
+        empty = np.zeros((0, 0, self.layout.tokens), np.float32)
+        return Record(
+            logits=_array(logits),
+            probabilities=_array(logits.double().softmax(dim=0)),
+            embedding=_array(embedding),
+            rows=empty if rows is None else _array(rows),
+            rollout=None if rollout is None else _array(rollout),
+            layout=self.layout,
+            query=self.layout.query,
+            self_check=check,
+        )
+
+    # -- attention and attribution -------------------------------------------------------------
+
+    def attention(self, image: Image.Image, layer: int) -> NDArray[np.float32]:
+        """The exact attention of one layer, ``(H, T, T)``: rows are queries and sum to 1.
+
+        Prefix tokens come first. For a model that attends within windows: ``(W, H, t, t)`` of
+        the windows of that layer, in the model's own order.
+
+        Raises:
+            CaptureError: no such layer.
+        """
+        windowed = "layer" not in self.support.roles
+        places = self.support.calls("local" if windowed else "layer")
+        if not places:
+            raise CaptureError(
+                f"{self.name} has no layer of attention between all tokens: {self.support.reason}."
+            )
+        if not -len(places) <= layer < len(places):
+            raise CaptureError(
+                f"layer must be from 0 to {len(places) - 1}; this model has {len(places)} layers "
+                "of token attention."
+            )
+        wanted = places[layer]
+        found: list[Tensor] = []
+        position = -1
+
+        def observe(call: AttentionCall) -> None:
+            nonlocal position
+            position += 1
+            if position == wanted:
+                found.append(call.rows())
+
+        with passes.admitted(), torch.inference_mode():
+            passes.forward(self.module, self.pixels(image), observe, precision=self.precision)
+        matrix = found[0] if windowed else found[0][0]
+        return _array(matrix)
+
+    def attribute(
+        self,
+        image: Image.Image,
+        method: str = "rollout",
+        target: int | None = None,
+        **options: object,
+    ) -> Heat:
+        """An attribution map of one image.
+
+        Args:
+            method: a name from :func:`attnlib.methods`.
+            target: class index, for the methods that explain a class; the predicted one if None.
+            options: as the method describes them.
+
+        Raises:
+            AttnlibError: unknown method, option or class.
+            CaptureError: the map is not defined for this model; the message says why.
+        """
+        return self.explain(self.subject(image), method, target, **options)
+
+    def subject(self, image: Image.Image) -> Subject:
+        """The image as a subject of several methods, which then share their forward passes."""
+        return Subject(self, self.pixels(image))
+
+    def explain(
+        self, subject: Subject, method: str, target: int | None = None, **options: object
+    ) -> Heat:
+        """:meth:`attribute` for a subject made by :meth:`subject`."""
+        entry = self._method(method)
+        checked = entry.checked(options)
+        if entry.class_specific:
+            target = self._class(self._predict(subject) if target is None else target)
+            if checked.get("against") is not None:
+                self._class(int(str(checked["against"])))
+        else:
+            target = None
+        with nullcontext() if entry.own_admission else passes.admitted():
+            values = entry.compute(subject, target, **checked)
+        query = self.layout.query
+        if checked.get("query") is not None:
+            query = self.layout.token_name(int(str(checked["query"])))
+        return Heat(
+            values=_array(values.detach()).reshape(self.layout.grid),
+            unit=entry.unit,
+            query=query,
+            method=entry.name,
+            target=target,
+            signed=entry.signed,
+            share=entry.share,
+            options=checked,
+        )
+
+    def trace(self, pixels: Tensor) -> Trace:
+        """The attention of one image ``(1, 3, h, w)`` through all layers. Not admitted."""
+        return self.observe(
+            pixels, lambda call, role: call.compact() if role in ("layer", "pool") else None
+        )
+
+    def observe(
+        self, pixels: Tensor, note: Callable[[AttentionCall, str], AttentionCall | None]
+    ) -> Trace:
+        """One pass of one image; the trace of what ``note`` wants kept. Not admitted.
+
+        Args:
+            note: gets each call with its role in this model (see
+                :class:`attnlib.capture.support.Support`) and returns what to keep of it.
+        """
+        with torch.inference_mode():
+            _, _, calls = self._pass(pixels, note)
+        return self._trace(calls, 0)
+
+    def differentiate(self, pixels: Tensor) -> Differentiable:
+        """One image ``(1, 3, h, w)`` with the means to ask for gradients. Not admitted."""
+        with torch.enable_grad():
+            image = pixels.clone().requires_grad_()
+            logits, _, calls = self._pass(
+                image, lambda call, role: call if role in ("layer", "pool") else None
+            )
+        trace = self._trace([(call.detached(), role) for call, role in calls], 0)
+        return Differentiable(trace, logits, [call for call, role in calls if role == "layer"])
+
+    # -- inside -------------------------------------------------------------------------------
+
+    def _pass(
+        self,
+        pixels: Tensor,
+        note: Callable[[AttentionCall, str], AttentionCall | None],
+    ) -> tuple[Tensor, Tensor | None, list[tuple[AttentionCall, str]]]:
+        kept: list[tuple[AttentionCall, str]] = []
+        roles = iter(self.support.roles)
+
+        def observe(call: AttentionCall) -> None:
+            role = next(roles, "refused")
+            keep = note(call, role)
+            if keep is not None:
+                kept.append((keep, role))
+
+        logits, embedding = passes.forward(
+            self.module, pixels, observe, precision=self.precision, classifier=self._classifier
+        )
+        return logits, embedding, kept
+
+    def _trace(self, calls: list[tuple[AttentionCall, str]], index: int) -> Trace:
+        layers = tuple(call.image(index) for call, role in calls if role == "layer")
+        pools = [call for call, role in calls if role == "pool"]
+        return Trace(self.layout, layers, pools[-1].image(index) if pools else None)
+
+    def _method(self, name: str) -> Method:
+        if name not in METHODS:
+            known = ", ".join(METHODS)
+            raise AttnlibError(f"There is no method {name!r}. The methods: {known}.")
+        entry = METHODS[name]
+        if entry.needs != "nothing" and entry.needs not in self.support.maps:
+            raise CaptureError(
+                f"{entry.title} is not defined for {self.name}: {self.support.reason}."
+            )
+        return entry
+
+    def _predict(self, subject: Subject) -> int:
+        with passes.admitted(), torch.inference_mode():
+            logits, _ = passes.forward(self.module, subject.pixels, precision=self.precision)
+        return int(logits.argmax())
+
+    def _class(self, target: int) -> int:
+        if not 0 <= target < len(self.class_names):
+            raise AttnlibError(
+                f"target must be a class from 0 to {len(self.class_names) - 1}, not {target}."
+            )
+        return target
+
+
+def _classifier_weight(module: nn.Module, classes: int) -> Tensor | None:
+    """Weight of the last linear layer that maps to the classes."""
+    linear = [
+        child
+        for child in module.modules()
+        if isinstance(child, nn.Linear) and child.out_features == classes
+    ]
+    return linear[-1].weight if linear else None
+
+
+def _stack(rows: list[Tensor]) -> Tensor:
+    """``(L, H, T)`` of per-layer rows; layers with fewer heads are an error of the model kind."""
+    if len({row.shape for row in rows}) > 1:
+        raise CaptureError("The layers of this model have different numbers of heads.")
+    return torch.stack(rows)
+
+
+def _array(tensor: Tensor) -> NDArray[np.float32]:
+    return np.ascontiguousarray(tensor.float().cpu().numpy())

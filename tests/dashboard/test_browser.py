@@ -1,0 +1,241 @@
+"""What only a browser shows: cold links, clicks, uploads, and several visitors at once."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from attnlib.model import demo
+
+ROOT = Path(__file__).parents[2]
+CHROMIUM = shutil.which("chromium")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
+WAIT = 60_000
+
+if CHROMIUM is None and os.environ.get("CI"):
+    raise RuntimeError("Chromium is missing in CI, where browser tests are never skipped")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+
+playwright = pytest.importorskip("playwright.sync_api")
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    """The app as the README starts it, on a free port."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "streamlit", "run", "app.py"),
+            *("--server.headless=true", f"--server.port={port}"),
+        ],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    url = f"http://localhost:{port}"
+    try:
+        for _ in range(240):
+            with contextlib.suppress(OSError):
+                urllib.request.urlopen(f"{url}/_stcore/health", timeout=2)
+                break
+            time.sleep(0.5)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[object]:
+    with playwright.sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser) -> Iterator[object]:  # type: ignore[no-untyped-def]
+    context = browser.new_context(viewport={"width": 1440, "height": 1000})
+    page = context.new_page()
+    page.set_default_timeout(WAIT)
+    yield page
+    context.close()
+
+
+def picture(seed: int) -> bytes:
+    rng = np.random.default_rng(seed)
+    out = io.BytesIO()
+    Image.fromarray(rng.integers(0, 256, (40, 40, 3), dtype=np.uint8)).save(out, "PNG")
+    return out.getvalue()
+
+
+def drop(page, files: list[tuple[str, bytes]]) -> None:  # type: ignore[no-untyped-def]
+    chooser = page.locator("[data-testid=stFileUploader] input[type=file]").first
+    chooser.set_input_files(
+        [{"name": name, "mimeType": "image/png", "buffer": data} for name, data in files]
+    )
+
+
+def test_a_new_visitor_sees_mistakes_beside_their_maps(server, page) -> None:  # type: ignore[no-untyped-def]
+    page.goto(server)
+    page.wait_for_selector("[data-testid=stMain] [data-testid=stImage] img")
+    body = page.locator("[data-testid=stMain]")
+    playwright.expect(body).to_contain_text("what the model saw")
+    playwright.expect(body).to_contain_text("(predicted)")
+    playwright.expect(body).to_contain_text("(true)")
+    playwright.expect(body).to_contain_text("nearest correct")
+    assert page.locator("[data-testid=stException]").count() == 0
+
+
+def test_a_cold_deep_link_shows_the_whole_app(server, page) -> None:  # type: ignore[no-untyped-def]
+    name = demo.images()[7].name
+    page.goto(f"{server}/prediction-debugging?image={name}&method=Raw+attention&layer=2&head=1")
+    body = page.locator("[data-testid=stMain]")
+    playwright.expect(body).to_contain_text(name)
+    playwright.expect(body).to_contain_text("capture checked")
+    playwright.expect(page.locator("[data-testid=stSidebar]")).to_contain_text("Model source")
+    boxes = page.locator("[data-testid=stMain] [data-testid=stSelectbox]")
+    values = {box.inner_text().strip(): box.locator("input").input_value() for box in boxes.all()}
+    assert values["Method"] == "Raw attention"
+    assert (values["Layer"], values["Head"]) == ("2", "1")
+
+
+@pytest.mark.parametrize(
+    ("path", "title"),
+    [
+        ("cls-attention", "CLS attention"),
+        ("head-similarity", "Head similarity"),
+        ("rollout-vs-flow", "Rollout vs flow"),
+        ("complexity-calculator", "Complexity calculator"),
+        ("attention-walkthrough", "Attention walk-through"),
+    ],
+)
+def test_every_page_opens_cold(server, page, path: str, title: str) -> None:  # type: ignore[no-untyped-def]
+    page.goto(f"{server}/{path}")
+    playwright.expect(page.locator("[data-testid=stMain] h1")).to_contain_text(title)
+    playwright.expect(page.locator("[data-testid=stSidebar]")).to_contain_text("Model source")
+    playwright.expect(page.locator("[data-testid=stSidebarNav]")).to_contain_text(title)
+    page.wait_for_timeout(2000)
+    assert page.locator("[data-testid=stException]").count() == 0
+
+
+def test_a_click_on_a_patch_makes_it_the_query(server, page) -> None:  # type: ignore[no-untyped-def]
+    page.goto(f"{server}/cls-attention?image={demo.images()[3].name}")
+    patches = page.locator("[data-testid=stMain] canvas").first
+    patches.wait_for()
+    page.wait_for_timeout(1500)
+    body = page.locator("[data-testid=stMain]")
+    playwright.expect(body).to_contain_text("where the CLS token looks")
+    box = patches.bounding_box()
+    patches.click(position={"x": box["width"] * 5.5 / 8, "y": box["height"] * 2.5 / 8})
+    playwright.expect(body).to_contain_text("where patch (2, 5) looks")
+    playwright.expect(body).to_contain_text("who looks at patch (2, 5)")
+    patches.press("ArrowDown")
+    playwright.expect(body).to_contain_text("where patch (3, 5) looks")
+
+
+def test_a_small_map_opens_large(server, page) -> None:  # type: ignore[no-untyped-def]
+    page.goto(f"{server}/cls-attention?attention_view=All+layers+%C3%97+heads")
+    maps = page.locator("[data-testid=stMain] canvas").first
+    maps.wait_for()
+    page.wait_for_timeout(1500)
+    box = maps.bounding_box()
+    maps.click(position={"x": box["width"] * 2.5 / 4, "y": box["height"] * 3.5 / 6})
+    body = page.locator("[data-testid=stMain]")
+    playwright.expect(body).to_contain_text("map of head 2")
+    playwright.expect(body).to_contain_text("layer 3, head 2")
+
+
+def test_open_and_back(server, page) -> None:  # type: ignore[no-untyped-def]
+    page.goto(server)
+    page.locator("[data-testid=stMain] button:has-text('Open')").first.click()
+    playwright.expect(page.locator("[data-testid=stMain]")).to_contain_text("capture checked")
+    assert "image=" in page.url
+    page.locator("button:has-text('All images')").first.click()
+    playwright.expect(page.locator("[data-testid=stMain]")).to_contain_text("Wrong predictions")
+
+
+def test_a_cell_of_the_confusion_matrix_filters_the_gallery(server, page) -> None:  # type: ignore[no-untyped-def]
+    page.goto(server)
+    page.get_by_text("Confusion matrix").click()
+    chart = page.locator("[data-testid=stVegaLiteChart]")
+    chart.locator("canvas, svg").first.wait_for()
+    page.wait_for_timeout(1500)
+    before = page.locator("[data-testid=stMain]").inner_text()
+    box = chart.bounding_box()
+    # Some cell in the middle of the matrix: whatever it holds, the gallery changes to it.
+    page.mouse.click(box["x"] + box["width"] * 0.55, box["y"] + box["height"] * 0.35)
+    page.wait_for_timeout(4000)
+    assert page.locator("[data-testid=stMain]").inner_text() != before
+    assert page.locator("[data-testid=stException]").count() == 0
+
+
+def test_eight_visitors_at_once_each_see_their_own_results(server, browser, vit) -> None:  # type: ignore[no-untyped-def]
+    visitors = []
+    for visitor in range(8):
+        context = browser.new_context(viewport={"width": 1440, "height": 1000})
+        page = context.new_page()
+        page.set_default_timeout(3 * WAIT)
+        files = [(f"v{visitor}-{i}.png", picture(100 * visitor + i)) for i in range(3)]
+        visitors.append((context, page, files))
+        page.goto(server, wait_until="commit")
+    for _, page, files in visitors:
+        page.locator("[data-testid=stFileUploader] input[type=file]").first.wait_for(
+            state="attached"
+        )
+        drop(page, files)
+    for context, page, files in visitors:
+        body = page.locator("[data-testid=stMain]")
+        playwright.expect(body).to_contain_text(files[0][0], timeout=3 * WAIT)
+        playwright.expect(body).to_contain_text(files[2][0], timeout=3 * WAIT)
+        words = re.sub(r"\s+", " ", body.inner_text())
+        assert page.locator("[data-testid=stException]").count() == 0
+        shown = set(re.findall(r"v\d-\d\.png", words))
+        assert shown == {name for name, _ in files}, "a visitor sees another's images"
+        for name, data in files:
+            record = vit.inspect(Image.open(io.BytesIO(data)))
+            top = record.probabilities.max()
+            label = vit.class_names[record.predicted]
+            card = words.split(name, 1)[1]
+            assert card.lstrip().startswith(f"{label} predicted {top:.1%}"), (name, card[:60])
+        context.close()
+
+
+def test_hostile_uploads_do_no_harm(server, page) -> None:  # type: ignore[no-untyped-def]
+    page.goto(server)
+    page.locator("[data-testid=stFileUploader] input[type=file]").first.wait_for(state="attached")
+    html = b"<html><script>document.title='owned'</script></html>"
+    drop(
+        page,
+        [
+            ("good.png", picture(1)),
+            ("page.png", html),
+            ("empty.png", b""),
+            ("cut.png", picture(2)[:200]),
+            ("<b onmouseover=alert(1)>.png", picture(3)),
+        ],
+    )
+    body = page.locator("[data-testid=stMain]")
+    playwright.expect(body).to_contain_text("good.png")
+    playwright.expect(body).to_contain_text("3 files could not be used")
+    assert page.locator("[data-testid=stException]").count() == 0
+    assert page.locator("[data-testid=stMain] b[onmouseover]").count() == 0
+    assert page.title() != "owned"
+    with urllib.request.urlopen(f"{server}/_stcore/health", timeout=5) as answer:
+        assert answer.status == 200

@@ -1,0 +1,72 @@
+"""Every control of every page says in a sentence what it does."""
+
+from __future__ import annotations
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from tests.dashboard.test_app import app as app
+from tests.dashboard.test_app import settle
+
+KINDS = (
+    "button",
+    "selectbox",
+    "multiselect",
+    "slider",
+    "select_slider",
+    "number_input",
+    "text_input",
+    "text_area",
+    "toggle",
+    "checkbox",
+    "segmented_control",
+    "file_uploader",
+)
+PAGES = {
+    "prediction_debugging": (None, ()),
+    "cls_attention": (
+        "attention_view",
+        ("One head", "All layers × heads", "Through the layers", "Token × token", "Compare"),
+    ),
+    "head_similarity": (
+        "heads_section",
+        ("Effect on the prediction", "Similarity", "Numbers and flags"),
+    ),
+    "rollout_vs_flow": (
+        "compare_part",
+        ("Maps", "Agreement", "Faithfulness", "Randomised weights", "Localisation"),
+    ),
+    "attention_walkthrough": (
+        "walk_part",
+        ("Step by step", "Temperature", "Head explorer", "Playground"),
+    ),
+    "complexity_calculator": (
+        "cost_part",
+        ("Cost", "Sweeps", "Measured", "Alternatives", "Side by side", "Receptive field"),
+    ),
+}
+
+
+def silent(app: AppTest) -> list[str]:
+    """Controls without a help text."""
+    found = []
+    for kind in KINDS:
+        for element in app.get(kind):
+            if not getattr(element.proto, "help", ""):
+                found.append(f"{kind} {getattr(element, 'label', '')!r} {element.key}")
+    return found
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_control_says_what_it_does(app: AppTest, name: str) -> None:
+    settle(app.run())
+    app.switch_page(f"pages/{name}/page.py").run()
+    assert not app.exception
+    seen = silent(app)
+    key, parts = PAGES[name]
+    for part in parts:
+        app.segmented_control(key=key).set_value(part).run()
+        assert not app.exception, part
+        seen += silent(app)
+    assert not seen
+    assert len(app.get("selectbox")) + len(app.get("segmented_control")) >= 2
