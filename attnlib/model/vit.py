@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -277,7 +278,8 @@ class Vit:
             AttnlibError: unknown method, option or class.
             CaptureError: the map is not defined for this model; the message says why.
         """
-        return self.explain(self.subject(image), method, target, **options)
+        heat = self.explain(self.subject(image), method, target, **options)
+        return replace(heat, crop=np.asarray(self.crop(image)))
 
     def subject(self, image: Image.Image) -> Subject:
         """The image as a subject of several methods, which then share their forward passes."""

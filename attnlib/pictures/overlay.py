@@ -143,6 +143,12 @@ def enlarge(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
     return picture.resize(size, Image.Resampling.BICUBIC if grows else Image.Resampling.LANCZOS)
 
 
+def fit(size: tuple[int, int], side: int) -> tuple[int, int]:
+    """``(width, height)`` scaled so that the longer one is ``side``."""
+    factor = side / max(size)
+    return max(1, round(size[0] * factor)), max(1, round(size[1] * factor))
+
+
 def legend(
     scale: Scale, colormap: str | None = None, width: int = 256, height: int = 12
 ) -> Image.Image:

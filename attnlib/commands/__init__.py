@@ -1,0 +1,1 @@
+"""What the shell can ask: one command, one file."""

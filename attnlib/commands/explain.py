@@ -1,0 +1,81 @@
+"""``attnlib explain IMAGE --out overlay.png``: one map of one image, from the shell."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import attnlib
+from attnlib.capture.passes import PRECISIONS
+from attnlib.data.image import decode
+from attnlib.data.labels import read_class_names
+from attnlib.errors import AttnlibError
+
+HELP = "draw an attribution map over an image"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("image", type=Path)
+    parser.add_argument("--model", default="demo", help="demo, a timm name or hf-hub:org/name")
+    parser.add_argument("--checkpoint", help="a file of weights for that architecture")
+    parser.add_argument("--class-names", type=Path, help="a file with one name per line, or JSON")
+    parser.add_argument("--method", default="relevance", choices=tuple(attnlib.methods()))
+    parser.add_argument("--target", help="class index or name; the predicted class if absent")
+    parser.add_argument("--out", type=Path, default=Path("overlay.png"), help="PNG to write")
+    parser.add_argument("--side", type=int, default=448, help="pixels of the longer side")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--precision", choices=PRECISIONS, default="float32")
+
+
+def run(given: argparse.Namespace) -> None:
+    """Write the overlay and say what it shows.
+
+    Raises:
+        AttnlibError: the image, the model, the class or the method cannot be used.
+    """
+    if given.out.suffix.lower() != ".png":
+        raise AttnlibError(
+            f"The overlay is a PNG; give --out a name that ends in .png, not {given.out}."
+        )
+    if given.side < 1:
+        raise AttnlibError(f"--side must be at least 1 pixel, not {given.side}.")
+    image = decode(_read(given.image))
+    names = given.class_names
+    listed = None if names is None else read_class_names(_read(names), names.name)
+    vit = attnlib.load(
+        given.model,
+        checkpoint=given.checkpoint,
+        class_names=listed,
+        device=given.device,
+        precision=given.precision,
+    )
+    target = None if given.target is None else _class(vit, given.target)
+    heat = vit.attribute(image, given.method, target)
+    try:
+        heat.overlay(side=given.side).save(given.out)
+    except OSError as error:
+        raise AttnlibError(f"{given.out} cannot be written: {error.strerror}.") from error
+    record = vit.inspect(image, rollout=False)
+    top = record.predicted
+    of = "" if heat.target is None else f" for {vit.class_names[heat.target]}"
+    print(f"{vit.name}: {vit.class_names[top]} ({record.probabilities[top]:.1%})")
+    print(f"{given.out}: {given.method}{of}, seen from the {heat.query}, in {heat.unit}")
+
+
+def _class(vit: attnlib.Vit, text: str) -> int:
+    if text in vit.class_names:
+        return vit.class_names.index(text)
+    if text.isascii() and text.isdigit() and int(text) < len(vit.class_names):
+        return int(text)
+    raise AttnlibError(
+        f"{text!r} is no class of this model. Give a name or a number from 0 to "
+        f"{len(vit.class_names) - 1}."
+    )
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise AttnlibError(f"{path} cannot be read: {error.strerror}.") from error
