@@ -67,7 +67,7 @@ def test_the_gallery_shows_every_method() -> None:
 
 def test_the_lock_holds_every_version_with_its_hashes() -> None:
     lock = (ROOT / "requirements.lock").read_text()
-    locked = dict(re.findall(r"^([\w.-]+)==(\S+)", lock, re.M))
+    locked = dict(re.findall(r"^([\w.-]+)(?:\[\S*\])?==([^\s;]+)", lock, re.M))
     for line in (ROOT / "requirements.txt").read_text().splitlines():
         if line and not line.startswith("#"):
             name, wanted = line.split("==")

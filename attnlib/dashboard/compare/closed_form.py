@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
+import altair as alt
 import numpy as np
 import streamlit as st
 
 from attnlib.audit.predictions import Prediction
 from attnlib.dashboard.compare.compute import flow_of
 from attnlib.dashboard.compare.settings import Settings, layers, light
-from attnlib.dashboard.parts import downloads
+from attnlib.dashboard.parts import charts, downloads
 from attnlib.dashboard.parts.downloads import stem_of
 from attnlib.dashboard.state import tasks
 from attnlib.dashboard.state.models import ModelChoice
@@ -85,11 +85,14 @@ def _by_layer(space: Workspace, prediction: Prediction, settings: Settings, coun
         "Patches for which attention flow is only its closed form. Source layers with short bars "
         "are where true maximum flow has something of its own to say."
     )
-    st.vega_lite_chart(
-        spec=_spec(rows),
+    charts.draw(
+        _by_source,
+        rows,
+        words="Number of patches at the closed form, by source layer",
         width=420,
         height=200,
-        alt="Number of patches at the closed form, by source layer",
+        numbers={"high": float(str(rows[0]["patches"]))},
+        tip=tuple(rows[0]),
     )
     downloads.table(rows, f"{stem_of(prediction.name)}-closed-form")
 
@@ -120,18 +123,8 @@ def over_layers(
     return rows
 
 
-def _spec(rows: list[Row]) -> dict[str, Any]:
-    return {
-        "data": {"values": rows},
-        "mark": {"type": "bar", "width": {"band": 0.7}},
-        "encoding": {
-            "x": {"field": "source layer", "type": "ordinal", "axis": {"labelAngle": 0}},
-            "y": {
-                "field": "patches at the closed form",
-                "type": "quantitative",
-                "title": "patches",
-                "scale": {"domain": [0, rows[0]["patches"]]},
-            },
-            "tooltip": [{"field": name} for name in rows[0]],
-        },
-    }
+def _by_source(tip: tuple[str, ...]) -> alt.LayerChart:
+    bars = charts.rows().mark_bar(width=alt.RelativeBandSize(band=0.7))
+    x = alt.X("source layer:O", axis=alt.Axis(labelAngle=0))
+    y = alt.Y("patches at the closed form:Q", title="patches", scale=charts.upto("high"))
+    return alt.layer(bars.encode(x, y, tooltip=list(tip))).add_params(charts.number("high"))

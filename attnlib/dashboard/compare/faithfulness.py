@@ -11,7 +11,7 @@ from attnlib.audit.predictions import Prediction
 from attnlib.dashboard.compare import curves, maps
 from attnlib.dashboard.compare.compute import Compared
 from attnlib.dashboard.compare.settings import light
-from attnlib.dashboard.parts import downloads
+from attnlib.dashboard.parts import charts, downloads
 from attnlib.dashboard.parts.downloads import stem_of
 from attnlib.dashboard.parts.markdown import literal
 from attnlib.dashboard.state import results, tasks
@@ -114,28 +114,29 @@ def _charts(prediction: Prediction, found: Faithfulness) -> None:
             mean = float(random.auc.mean())
             with st.container(width=460, gap="small"):
                 st.markdown(f"**{kind.capitalize()}**")
-                st.vega_lite_chart(
-                    spec=curves.lines(rows, band, axis, titles),
+                charts.draw(
+                    curves.lines,
+                    rows,
+                    words=f"{kind} curves of all methods beside random orders",
                     width=455,
                     height=380,
-                    alt=f"{kind} curves of all methods beside random orders",
+                    more={"band": band},
+                    axis=axis,
+                    shown=tuple(titles),
                 )
                 better = "smaller" if kind == "deletion" else "larger"
-                st.vega_lite_chart(
-                    spec=curves.areas(
-                        [
-                            {"method": r["method"], "auc": r[f"{kind} AUC"]}
-                            for r in table(found)
-                            if r["method"] != RANDOM
-                        ],
-                        f"area under the {kind} curve ({better} is better)",
-                        low,
-                        mean,
-                        high,
-                    ),
+                charts.draw(
+                    curves.areas,
+                    [
+                        {"method": r["method"], "auc": r[f"{kind} AUC"]}
+                        for r in table(found)
+                        if r["method"] != RANDOM
+                    ],
+                    words=f"Area under the {kind} curve of each method, beside random orders",
                     width=455,
                     height=210,
-                    alt=f"Area under the {kind} curve of each method, beside random orders",
+                    more={"random": [{"low": low, "mean": mean, "high": high}]},
+                    title=f"area under the {kind} curve ({better} is better)",
                 )
                 downloads.table([*rows, *_random_rows(band, axis)], f"{stem}-{kind}")
     rows = table(found)

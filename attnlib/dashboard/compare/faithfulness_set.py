@@ -12,7 +12,7 @@ import streamlit as st
 from attnlib.dashboard.compare import curves
 from attnlib.dashboard.compare.faithfulness import REPLACEMENT
 from attnlib.dashboard.compare.settings import COMPARED, Settings, light, unsupported
-from attnlib.dashboard.parts import downloads
+from attnlib.dashboard.parts import charts, downloads
 from attnlib.dashboard.state import tasks
 from attnlib.dashboard.state.workspace import Workspace
 from attnlib.data.collection import Sample
@@ -213,14 +213,17 @@ def _charts(rows: list[Row]) -> None:
             if point[name] is not None
         ]
         ends += [end for end in beside if end is not None]
-        domain = min(ends), max(ends)
         with st.container(horizontal=True, gap="medium"):
             for kind, listed in points.items():
-                st.vega_lite_chart(
-                    spec=curves.means(listed, title.format(kind), domain, beside),
+                charts.draw(
+                    curves.means,
+                    listed,
+                    words=f"{title.format(kind)}: mean and 95 % interval of each method",
                     width=455,
                     height=240,
-                    alt=f"{title.format(kind)}: mean and 95 % interval of each method",
+                    more={"random": [dict(zip(("mean", "low", "high"), beside, strict=True))]},
+                    numbers={"left": min(ends), "right": max(ends)},
+                    title=title.format(kind),
                 )
 
 

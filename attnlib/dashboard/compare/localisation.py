@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import altair as alt
 import numpy as np
 import streamlit as st
 from PIL import Image
@@ -13,7 +14,7 @@ from attnlib.audit.predictions import Prediction
 from attnlib.dashboard.compare import maps, where
 from attnlib.dashboard.compare.compute import Compared
 from attnlib.dashboard.compare.settings import SHORT
-from attnlib.dashboard.parts import downloads
+from attnlib.dashboard.parts import charts, downloads
 from attnlib.dashboard.parts.downloads import stem_of
 from attnlib.dashboard.parts.pictures import encoded, plain
 from attnlib.dashboard.state.workspace import Workspace
@@ -31,6 +32,8 @@ MEASURES = {
     "pointing": "pointing game",
     "auc": "AUC",
 }
+# What a uniform map gets; of the others it is the area of the object.
+CHANCE = {"ratio": 1.0, "auc": 0.5}
 
 
 def show(space: Workspace, prediction: Prediction, compared: Compared) -> None:
@@ -49,11 +52,18 @@ def show(space: Workspace, prediction: Prediction, compared: Compared) -> None:
     area = next(iter(found.values())).area
     with st.container(horizontal=True, gap="small"):
         for name, title in MEASURES.items():
-            st.vega_lite_chart(
-                spec=_spec(found, name, title, area),
+            charts.draw(
+                _bars,
+                [
+                    {"method": SHORT[method], "value": _number(getattr(measured, name))}
+                    for method, measured in found.items()
+                ],
+                words=f"{title} of every method",
                 width=228,
                 height=250,
-                alt=f"{title} of every method",
+                more={"chance": [{"value": CHANCE.get(name, area)}]},
+                title=title,
+                share=name != "ratio",
             )
     with st.container(horizontal=True, gap="medium"):
         if source != where.BOX:
@@ -101,39 +111,19 @@ def outlined(crop: Image.Image, mask: Mask) -> Image.Image:
     return Image.fromarray(shown.astype(np.uint8))
 
 
-def _spec(found: dict[str, Localisation], name: str, title: str, area: float) -> dict[str, Any]:
-    chance = {"mass": area, "ratio": 1.0, "pointing": area, "auc": 0.5}[name]
-    rows = [
-        {"method": SHORT[method], "value": _number(getattr(measured, name))}
-        for method, measured in found.items()
-    ]
-    y = {
-        "field": "method",
-        "type": "nominal",
-        "sort": [row["method"] for row in rows],
-        "title": None,
-        "axis": {"labelLimit": 90},
-    }
-    x: dict[str, Any] = {"field": "value", "type": "quantitative", "title": title}
-    if name != "ratio":
-        x |= {"scale": {"domain": [0, 1]}, "axis": {"values": [0, 0.5, 1]}}
-    return {
-        "data": {"values": rows},
-        "layer": [
-            {
-                "mark": {"type": "bar", "height": {"band": 0.65}},
-                "encoding": {
-                    "x": x,
-                    "y": y,
-                    "tooltip": [{"field": "method"}, {"field": "value", "format": ".3f"}],
-                },
-            },
-            {
-                "mark": {"type": "rule", "color": "#d55e00", "strokeDash": [5, 4], "size": 2},
-                "encoding": {"x": {"datum": chance}},
-            },
-        ],
-    }
+def _bars(title: str, share: bool) -> alt.LayerChart:
+    scale = alt.Scale(domain=[0, 1]) if share else alt.Scale(zero=True)
+    axis = alt.Axis(values=[0, 0.5, 1]) if share else alt.Axis()
+    x = alt.X("value:Q", title=title, scale=scale, axis=axis)
+    bars = charts.rows().mark_bar(height=alt.RelativeBandSize(band=0.65))
+    return alt.layer(
+        bars.encode(
+            x,
+            charts.names("method", 90),
+            tooltip=["method", alt.Tooltip("value", format=".3f")],
+        ),
+        charts.rule(charts.rows("chance").encode(x), charts.QUADRATIC),
+    )
 
 
 def _number(value: float) -> float | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import altair as alt
 import numpy as np
 import streamlit as st
 
@@ -12,7 +13,7 @@ from attnlib.audit.predictions import Prediction
 from attnlib.dashboard.compare import drawing
 from attnlib.dashboard.compare.compute import times_uniform
 from attnlib.dashboard.compare.settings import COMPARED, Settings, light, unsupported
-from attnlib.dashboard.parts import downloads
+from attnlib.dashboard.parts import charts, downloads
 from attnlib.dashboard.parts.downloads import stem_of
 from attnlib.dashboard.parts.markdown import literal
 from attnlib.dashboard.parts.pictures import plain
@@ -168,11 +169,13 @@ def _row(
 
 def _chart(prediction: Prediction, original: Heat, stages: list[Stage]) -> None:
     rows = table(stages)
-    st.vega_lite_chart(
-        spec=_spec(rows, [stage.name for stage in stages]),
+    charts.draw(
+        _cascade,
+        rows,
+        words="Similarity of the map to the original at each stage of randomisation",
         width=620,
         height=340,
-        alt="Similarity of the map to the original at each stage of randomisation",
+        numbers={"low": min(0.0, *(float(str(row["similarity"] or 0.0)) for row in rows))},
     )
     st.caption(
         "Similarity to the original map after each stage. Unrelated maps have a rank correlation "
@@ -194,36 +197,14 @@ def table(stages: list[Stage]) -> Rows:
     return rows
 
 
-def _spec(rows: Rows, stages: list[str]) -> dict[str, Any]:
-    low = min(0.0, *(float(str(row["similarity"] or 0.0)) for row in rows))
-    return {
-        "data": {"values": rows},
-        "mark": {"type": "line", "strokeWidth": 2.5, "point": {"size": 60, "filled": True}},
-        "encoding": {
-            "x": {
-                "field": "stage",
-                "type": "ordinal",
-                "sort": ["original", *stages],
-                "title": "randomised down to",
-                "axis": {"labelAngle": -40},
-            },
-            "y": {
-                "field": "similarity",
-                "type": "quantitative",
-                "scale": {"domain": [low, 1.0]},
-                "title": "similarity to the original",
-            },
-            "color": {
-                "field": "measure",
-                "type": "nominal",
-                "title": None,
-                "sort": list(MEASURES.values()),
-                "legend": {"orient": "top", "symbolType": "stroke", "symbolSize": 300},
-            },
-            "tooltip": [
-                {"field": "stage"},
-                {"field": "measure"},
-                {"field": "similarity", "format": ".3f"},
-            ],
-        },
-    }
+def _cascade() -> alt.LayerChart:
+    scale = alt.Scale(domain=[alt.ExprRef("low"), 1.0])
+    legend = alt.Legend(orient="top", symbolType="stroke", symbolSize=300, title=None)
+    line = charts.rows().mark_line(strokeWidth=2.5, point=alt.OverlayMarkDef(size=60, filled=True))
+    drawn = line.encode(
+        alt.X("stage:O", sort=None, title="randomised down to", axis=alt.Axis(labelAngle=-40)),
+        alt.Y("similarity:Q", scale=scale, title="similarity to the original"),
+        alt.Color("measure:N", sort=list(MEASURES.values()), legend=legend),
+        tooltip=["stage", "measure", alt.Tooltip("similarity", format=".3f")],
+    )
+    return alt.layer(drawn).add_params(charts.number("low"))

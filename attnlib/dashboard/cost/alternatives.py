@@ -6,15 +6,16 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
+import altair as alt
 import streamlit as st
 
 from attnlib.complexity import ArchitectureError, Cost
 from attnlib.complexity.alternatives import alternatives
 from attnlib.complexity.attention_benchmark import AttentionTime
 from attnlib.complexity.savings import Alternative, Options
-from attnlib.dashboard.cost import charts, timing, words
+from attnlib.dashboard.cost import timing, words
 from attnlib.dashboard.cost.configuration import Resolved
-from attnlib.dashboard.parts import downloads
+from attnlib.dashboard.parts import charts, downloads
 from attnlib.dashboard.parts.markdown import literal
 from attnlib.dashboard.state import tasks
 from attnlib.dashboard.state.workspace import Workspace
@@ -124,44 +125,32 @@ def _overview(ways: Sequence[Alternative]) -> None:
 
 
 def _ratios(rows: list[dict[str, Any]], most: float, of: str) -> None:
-    y = {"field": "way", "type": "nominal", "sort": None, "title": None,
-         "axis": {"labelLimit": 190, "ticks": False, "domain": False}}  # fmt: skip
-    x = {"field": "ratio", "type": "quantitative", "axis": None,
-         "scale": {"domain": [0, 1.3 * max(1.0, most)]}}  # fmt: skip
-    tip = ["way", "shown", *(["memory"] if of == "memory" else [])]
-    both = {"x": x, "y": y, "tooltip": [{"field": name} for name in tip]}
-    kinds = {"same output": charts.OTHER, "another function": charts.LINEAR}
-    st.vega_lite_chart(
-        spec={
-            "data": {"values": rows},
-            "layer": [
-                {
-                    "mark": {"type": "bar", "cornerRadiusEnd": 3, "height": {"band": 0.7}},
-                    "encoding": {
-                        **both,
-                        "color": {
-                            "field": "kind",
-                            "type": "nominal",
-                            "scale": {"domain": list(kinds), "range": list(kinds.values())},
-                            "legend": {"orient": "bottom", "title": None},
-                        },
-                    },
-                },
-                {
-                    "mark": {"type": "text", "align": "left", "dx": 4, "color": charts.MUTED},
-                    "encoding": {**both, "text": {"field": "shown"}},
-                },
-                {
-                    "data": {"values": [{"ratio": 1}]},
-                    "mark": {"type": "rule", "strokeDash": [4, 3], "color": charts.MUTED},
-                    "encoding": {"x": x},
-                },
-            ],
-        },
+    charts.draw(
+        _ratio_bars,
+        rows,
+        words=f"{of} of every alternative over that of the present model",
         width=charts.WIDTH,
         height=24 * len(rows) + 40,
-        alt=f"{of} of every alternative over that of the present model",
+        more={"one": [{"ratio": 1}]},
+        numbers={"high": 1.3 * max(1.0, most)},
+        tip=("way", "shown", *(["memory"] if of == "memory" else [])),
     )
+
+
+def _ratio_bars(tip: tuple[str, ...]) -> alt.LayerChart:
+    x = alt.X("ratio:Q", axis=None, scale=charts.upto("high"))
+    base = charts.rows().encode(
+        x, charts.names("way", 190, ticks=False, domain=False), tooltip=list(tip)
+    )
+    kinds = {"same output": charts.OTHER, "another function": charts.LINEAR}
+    legend = alt.Legend(orient="bottom", title=None)
+    return alt.layer(
+        base.mark_bar(cornerRadiusEnd=3, height=alt.RelativeBandSize(band=0.7)).encode(
+            color=charts.colour("kind", kinds, legend)
+        ),
+        base.mark_text(align="left", dx=4, color=charts.MUTED).encode(text="shown:N"),
+        charts.rule(charts.rows("one").encode(x)),
+    ).add_params(charts.number("high"))
 
 
 def _card(way: Alternative, times: dict[str, AttentionTime]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import altair as alt
 import numpy as np
 import streamlit as st
 import timm
@@ -18,9 +19,8 @@ from attnlib.complexity.receptive_field import (
     cnn_receptive_field,
     vit_receptive_field,
 )
-from attnlib.dashboard.cost import charts
 from attnlib.dashboard.cost.configuration import Resolved
-from attnlib.dashboard.parts import chosen, downloads
+from attnlib.dashboard.parts import charts, chosen, downloads
 from attnlib.dashboard.parts.markdown import literal
 from attnlib.dashboard.parts.pictures import encoded, fit
 from attnlib.dashboard.parts.style import legend_bar
@@ -89,51 +89,41 @@ def _theoretical(a: Architecture | None, title: str) -> None:
 
 
 def _field_chart(rows: list[dict[str, Any]], names: list[str], side: int | None) -> None:
-    x = {
-        "field": "share of the layers",
-        "type": "quantitative",
-        "axis": {"format": "%", "grid": False},
-        "title": "share of the layers passed",
-    }
-    y = {"field": "pixels", "type": "quantitative", "scale": {"type": "log", "base": 2},
-         "title": "receptive field (pixels)", "axis": {"format": "d"}}  # fmt: skip
-    colour = {
-        "field": "network",
-        "type": "nominal",
-        "scale": {"domain": names, "range": [charts.QUADRATIC, charts.LINEAR]},
-        "legend": {"orient": "top", "title": None, "labelLimit": 300},
-    }
-    tip = [{"field": name} for name in ("network", "layer", "pixels")]
-    layers: list[dict[str, Any]] = [
-        {
-            "mark": {"type": "line", "interpolate": "step-after", "strokeWidth": 2.5},
-            "encoding": {"x": x, "y": y, "color": colour},
-        },
-        {
-            "mark": {"type": "point", "filled": True, "size": 36},
-            "encoding": {"x": x, "y": y, "color": colour, "tooltip": tip},
-        },
-    ]
-    if side is not None:
-        image = {"values": [{"pixels": side, "text": f"the image: {side} pixels", "at": 0.0}]}
-        layers += [
-            {
-                "data": image,
-                "mark": {"type": "rule", "strokeDash": [5, 4], "color": charts.MUTED},
-                "encoding": {"y": y},
-            },
-            {
-                "data": image,
-                "mark": {"type": "text", "align": "right", "dy": -9, "color": charts.MUTED},
-                "encoding": {"y": y, "x": {"datum": 1.0}, "text": {"field": "text"}},
-            },
-        ]
-    st.vega_lite_chart(
-        spec={"data": {"values": rows}, "layer": layers},
+    image = [] if side is None else [{"pixels": side, "text": f"the image: {side} pixels", "at": 1}]
+    charts.draw(
+        _growth,
+        rows,
+        words="Receptive field of ResNet-50 and of the ViT by layer",
         width=720,
         height=320,
-        alt="Receptive field of ResNet-50 and of the ViT by layer",
+        more={"image": image},
+        names=tuple(names),
+        image=side is not None,
     )
+
+
+def _growth(names: tuple[str, ...], image: bool) -> alt.LayerChart:
+    share = alt.Axis(format="%", grid=False)
+    x = alt.X("share of the layers:Q", axis=share, title="share of the layers passed")
+    y = alt.Y(
+        "pixels:Q",
+        scale=alt.Scale(type="log", base=2),
+        title="receptive field (pixels)",
+        axis=alt.Axis(format="d"),
+    )
+    legend = alt.Legend(orient="top", title=None, labelLimit=300)
+    both = dict(zip(names, (charts.QUADRATIC, charts.LINEAR), strict=False))
+    base = charts.rows().encode(x, y, charts.colour("network", both, legend))
+    parts = [
+        base.mark_line(interpolate="step-after", strokeWidth=2.5),
+        base.mark_point(filled=True, size=36).encode(tooltip=["network", "layer", "pixels"]),
+    ]
+    if image:
+        line = charts.rows("image").encode(y)
+        end = alt.X("at:Q", axis=share, title="share of the layers passed")
+        words = line.mark_text(align="right", dy=-9, color=charts.MUTED)
+        parts += [charts.rule(line), words.encode(end, text="text:N")]
+    return alt.layer(*parts)
 
 
 def _effective(space: Workspace, name: str) -> None:
@@ -261,41 +251,31 @@ def _distance_chart(distance: NDArray[np.float32], uniform: float, pick: int | N
         for layer in range(distance.shape[0])
         for head in range(distance.shape[1])
     ]
-    top = 1.08 * max(uniform, float(distance.max()))
-    y = {"field": "pixels", "type": "quantitative", "scale": {"domain": [0, top]},
-         "title": "attention distance (pixels)"}  # fmt: skip
-    x = {"field": "layer", "type": "ordinal", "axis": {"labelAngle": 0}}
-    opacity = {"value": 0.75} if pick is None else {
-        "condition": {"test": f"datum.layer == {pick}", "value": 1}, "value": 0.2
-    }  # fmt: skip
-    layers: list[dict[str, Any]] = [
-        {
-            "mark": {"type": "point", "filled": True, "size": 50, "color": charts.LINEAR},
-            "encoding": {
-                "x": x,
-                "y": y,
-                "opacity": opacity,
-                "tooltip": [{"field": name} for name in ("layer", "head", "pixels")],
-            },
-        },
-        {
-            "mark": {"type": "line", "strokeWidth": 2.5, "color": charts.QUADRATIC},
-            "encoding": {"x": x, "y": {**y, "aggregate": "mean"}},
-        },
-        {
-            "data": {"values": [{"pixels": uniform, "text": "uniform attention"}]},
-            "mark": {"type": "rule", "strokeDash": [5, 4], "color": charts.MUTED},
-            "encoding": {"y": y},
-        },
-        {
-            "data": {"values": [{"pixels": uniform, "text": "uniform attention"}]},
-            "mark": {"type": "text", "align": "left", "dy": -7, "color": charts.MUTED, "x": 4},
-            "encoding": {"y": y, "text": {"field": "text"}},
-        },
-    ]
-    st.vega_lite_chart(
-        spec={"data": {"values": rows}, "layer": layers},
+    charts.draw(
+        _distances,
+        rows,
+        words="Attention distance of every head, by layer",
         width=charts.WIDTH,
         height=270,
-        alt="Attention distance of every head, by layer",
+        more={"uniform": [{"pixels": uniform, "text": "uniform attention"}]},
+        numbers={
+            "high": 1.08 * max(uniform, float(distance.max())),
+            "picked": -1 if pick is None else pick,
+        },
     )
+
+
+def _distances() -> alt.LayerChart:
+    title, scale = "attention distance (pixels)", charts.upto("high")
+    x, y = charts.layer_axis(), alt.Y("pixels:Q", title=title, scale=scale)
+    opacity = alt.condition("picked < 0 || datum.layer == picked", alt.value(0.9), alt.value(0.2))
+    dots = charts.rows().mark_point(filled=True, size=50, color=charts.LINEAR)
+    line = charts.rows().mark_line(strokeWidth=2.5, color=charts.QUADRATIC)
+    uniform = charts.rows("uniform").encode(y)
+    words = uniform.mark_text(align="left", dy=-7, color=charts.MUTED, x=4)
+    return alt.layer(
+        dots.encode(x, y, opacity=opacity, tooltip=["layer", "head", "pixels"]),
+        line.encode(x, alt.Y("mean(pixels):Q", title=title, scale=scale)),
+        charts.rule(uniform),
+        words.encode(text="text:N"),
+    ).add_params(charts.number("high"), charts.number("picked"))

@@ -6,9 +6,9 @@ import streamlit as st
 
 from attnlib.complexity import Cost
 from attnlib.complexity.measure import Measurement
-from attnlib.dashboard.cost import charts, timing, words
+from attnlib.dashboard.cost import timing, words
 from attnlib.dashboard.cost.configuration import Resolved
-from attnlib.dashboard.parts import downloads
+from attnlib.dashboard.parts import charts, downloads
 from attnlib.dashboard.parts.markdown import literal
 from attnlib.dashboard.state import tasks
 from attnlib.dashboard.state.workspace import Workspace

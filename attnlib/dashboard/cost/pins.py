@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 from attnlib.complexity import Cost
-from attnlib.dashboard.cost import charts, words
+from attnlib.dashboard.cost import words
 from attnlib.dashboard.cost.configuration import (
     Resolved,
     decode,
@@ -16,7 +16,7 @@ from attnlib.dashboard.cost.configuration import (
     resolve,
 )
 from attnlib.dashboard.cost.table import csv_rows
-from attnlib.dashboard.parts import downloads
+from attnlib.dashboard.parts import charts, downloads
 from attnlib.dashboard.parts.markdown import literal
 from attnlib.dashboard.state.workspace import Workspace
 

@@ -6,10 +6,10 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import streamlit as st
+import altair as alt
 
 from attnlib.complexity.cost import Over
-from attnlib.dashboard.cost import charts
+from attnlib.dashboard.parts import charts
 
 TITLES: dict[Over, str] = {
     "image": "image height (pixels)",
@@ -42,80 +42,73 @@ def draw(
         shown: ``"Operations"``, ``"Memory"`` or ``"Time"``.
     """
     unit = {"Operations": "MACs", "Memory": "bytes", "Time": "seconds"}[shown]
-    names = [*names, "measured"] if dots else names
-    colour = {
-        "field": "line",
-        "type": "nominal",
-        "scale": {"domain": names, "range": [*COLOURS[: len(names) - bool(dots)],
-                                             *(["#e69f00"] if dots else [])]},
-        "legend": {"orient": "top", "title": None, "labelLimit": 320,
-                   "symbolType": "stroke", "symbolStrokeWidth": 3},
-    }  # fmt: skip
-    x = {
-        "field": "x",
-        "type": "quantitative",
-        "scale": {"type": "log", "base": 2, "nice": False, "padding": 12},
-        "title": TITLES[over],
-        "axis": {"values": sorted({row["x"] for row in rows}), "labelOverlap": "greedy",
-                 "format": "d", "grid": False},
-    }  # fmt: skip
-    y = {
-        "field": "y",
-        "type": "quantitative",
-        "scale": {"type": "log", "nice": False, "padding": 8},
-        "title": unit,
-        "axis": {
-            "values": decades([row["y"] for row in [*rows, *dots]]),
-            **({"labelExpr": SECONDS} if shown == "Time" else {"format": ".1~s"}),
-        },
-    }
-    tip = [{"field": "line"}, {"field": "x", "title": TITLES[over]},
-           {"field": "y", "title": unit, "format": ".4~s"}]  # fmt: skip
-    layers: list[dict[str, Any]] = [
-        {
-            "data": {"values": [{"x": here, "label": "this choice"}]},
-            "mark": {"type": "rule", "strokeDash": [5, 4], "color": charts.MUTED},
-            "encoding": {"x": x},
-        },
-        {
-            "data": {"values": [{"x": here, "label": "this choice"}]},
-            "mark": {"type": "text", "align": "left", "dx": 5, "y": 10, "color": charts.MUTED},
-            "encoding": {"x": x, "text": {"field": "label"}},
-        },
-        {
-            "data": {"values": rows},
-            "mark": {"type": "line", "strokeWidth": 2.5},
-            "encoding": {"x": x, "y": y, "color": colour, "strokeDash": {
-                "field": "line", "type": "nominal", "legend": None,
-                "scale": {"domain": names, "range": [[1, 0], [7, 3], [2, 3], [8, 3, 2, 3], [1, 0]]},
-            }},
-        },
-        {
-            "data": {"values": rows},
-            "mark": {"type": "point", "filled": True, "size": 30},
-            "encoding": {"x": x, "y": y, "color": colour, "tooltip": tip},
-        },
-        {
-            "data": {"values": [row for row in rows if row["x"] == here]},
-            "mark": {"type": "point", "size": 150, "strokeWidth": 2},
-            "encoding": {"x": x, "y": y, "color": colour, "tooltip": tip},
-        },
-    ]  # fmt: skip
-    if dots:
-        layers.append(
-            {
-                "data": {"values": [{**dot, "line": "measured"} for dot in dots]},
-                "mark": {"type": "point", "shape": "diamond", "filled": True, "size": 110,
-                         "stroke": charts.MUTED, "strokeWidth": 1, "opacity": 1},
-                "encoding": {"x": x, "y": y, "color": colour, "tooltip": tip},
-            }
-        )  # fmt: skip
-    st.vega_lite_chart(
-        spec={"layer": layers},
+    charts.draw(
+        _lines,
+        rows,
+        words=f"{shown} over {TITLES[over]}, both axes logarithmic",
         width=760,
         height=380,
-        alt=f"{shown} over {TITLES[over]}, both axes logarithmic",
+        more={
+            "here": [{"x": here, "label": "this choice"}],
+            "present": [row for row in rows if row["x"] == here],
+            "dots": [{**dot, "line": "measured"} for dot in dots],
+        },
+        names=(*names, "measured") if dots else tuple(names),
+        measured=bool(dots),
+        places=tuple(sorted({row["x"] for row in rows})),
+        decades=tuple(decades([row["y"] for row in [*rows, *dots]])),
+        title=TITLES[over],
+        unit=unit,
     )
+
+
+def _lines(
+    names: tuple[str, ...],
+    measured: bool,
+    places: tuple[float, ...],
+    decades: tuple[float, ...],
+    title: str,
+    unit: str,
+) -> alt.LayerChart:
+    colours = [*COLOURS[: len(names) - measured], *([charts.MEASURED] if measured else [])]
+    legend = alt.Legend(
+        orient="top", title=None, labelLimit=320, symbolType="stroke", symbolStrokeWidth=3
+    )
+    colour = charts.colour("line", dict(zip(names, colours, strict=True)), legend)
+    x = alt.X(
+        "x:Q",
+        title=title,
+        scale=alt.Scale(type="log", base=2, nice=False, padding=12),
+        axis=alt.Axis(values=list(places), labelOverlap="greedy", format="d", grid=False),
+    )
+    form = {"labelExpr": SECONDS} if unit == "seconds" else {"format": ".1~s"}
+    y = alt.Y(
+        "y:Q",
+        title=unit,
+        scale=alt.Scale(type="log", nice=False, padding=8),
+        axis=alt.Axis(values=list(decades), **form),
+    )
+    tip = ["line", alt.Tooltip("x", title=title), alt.Tooltip("y", title=unit, format=".4~s")]
+    dashes = alt.StrokeDash(
+        "line:N",
+        legend=None,
+        scale=alt.Scale(domain=list(names), range=[[1, 0], [7, 3], [2, 3], [8, 3, 2, 3], [1, 0]]),
+    )
+    here = charts.rows("here").encode(x)
+    points = {"x": x, "y": y, "color": colour, "tooltip": tip}
+    parts = [
+        charts.rule(here),
+        here.mark_text(align="left", dx=5, y=10, color=charts.MUTED).encode(text="label:N"),
+        charts.rows().mark_line(strokeWidth=2.5).encode(x, y, colour, dashes),
+        charts.rows().mark_point(filled=True, size=30).encode(**points),
+        charts.rows("present").mark_point(size=150, strokeWidth=2).encode(**points),
+    ]
+    if measured:
+        diamonds = charts.rows("dots").mark_point(
+            shape="diamond", filled=True, size=110, stroke=charts.MUTED, strokeWidth=1, opacity=1
+        )
+        parts.append(diamonds.encode(**points))
+    return alt.layer(*parts)
 
 
 def decades(values: Sequence[float]) -> list[float]:

@@ -8,9 +8,9 @@ import streamlit as st
 
 from attnlib.complexity import Architecture, Cost
 from attnlib.complexity.cost import rows as command_rows
-from attnlib.dashboard.cost import charts, words
+from attnlib.dashboard.cost import words
 from attnlib.dashboard.cost.configuration import Resolved, command, portable
-from attnlib.dashboard.parts import downloads
+from attnlib.dashboard.parts import charts, downloads
 from attnlib.dashboard.state.workspace import Workspace
 
 PARTS = {
@@ -107,7 +107,7 @@ def _operations(now: Cost) -> None:
         ],
         colours=KINDS,
         order=[title for name, title in PARTS.items() if values[name]],
-        alt="Multiply-accumulates of every part of the model",
+        words="Multiply-accumulates of every part of the model",
     )
 
 
@@ -208,7 +208,7 @@ def _parameters(now: Cost) -> None:
         ],
         colours={"parameters": charts.LINEAR},
         order=[title for name, title in PARAMETERS.items() if values[name]],
-        alt="Parameters of every part of the model",
+        words="Parameters of every part of the model",
     )
 
 
@@ -235,7 +235,7 @@ def _memory(now: Cost) -> None:
         ],
         colours={"memory": charts.OTHER},
         order=[part for part, value in parts.items() if value],
-        alt="Memory of every part of a pass",
+        words="Memory of every part of a pass",
     )
     st.caption(
         "Activations: "

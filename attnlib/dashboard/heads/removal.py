@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 from typing import Any
 
+import altair as alt
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from attnlib.audit.predictions import Prediction
 from attnlib.dashboard.heads import names
 from attnlib.dashboard.heads.names import Head
-from attnlib.dashboard.parts import downloads
+from attnlib.dashboard.parts import charts, downloads
 from attnlib.dashboard.state import results, tasks
 from attnlib.dashboard.state.tasks import Progress
 from attnlib.dashboard.state.workspace import Workspace
@@ -145,8 +146,13 @@ def _compare(
     )
     rows = table(space, prediction, after)
     heads = f"without {count} head{'s' * (count > 1)}"
-    st.vega_lite_chart(
-        spec=_spec(rows, heads), width=520, height=44 * len(rows) // 2 + 70, alt="Probabilities"
+    charts.draw(
+        _pairs,
+        [{**row, "heads": row["heads"] if row["heads"] == WITH else heads} for row in rows],
+        words="Probabilities",
+        width=520,
+        height=44 * len(rows) // 2 + 70,
+        without=heads,
     )
     downloads.table(rows, "prediction-without-heads")
 
@@ -194,32 +200,18 @@ def table(
     ]
 
 
-def _spec(rows: list[dict[str, Any]], without: str) -> dict[str, Any]:
-    shown = [{**row, "heads": row["heads"] if row["heads"] == WITH else without} for row in rows]
-    order = list(dict.fromkeys(row["class"] for row in rows))
-    x = {"field": "probability", "type": "quantitative", "scale": {"domain": [0, 1]}}
-    y = {"field": "class", "type": "nominal", "sort": order, "title": None}
-    offset = {"field": "heads", "sort": [WITH, without]}
-    colour = {
-        "field": "heads",
-        "type": "nominal",
-        "scale": {"domain": [WITH, without], "range": ["#8a97a5", "#e69f00"]},
-        "legend": {"orient": "top", "title": None},
-    }
-    tooltip = [
-        {"field": "class"},
-        {"field": "heads"},
-        {"field": "probability", "format": ".4f"},
-    ]
-    axis = {"format": "%"}
-    return {
-        "data": {"values": shown},
-        "mark": {"type": "bar", "cornerRadiusEnd": 2},
-        "encoding": {
-            "x": {**x, "axis": axis},
-            "y": {**y, "axis": {"labelLimit": 150}},
-            "yOffset": offset,
-            "color": colour,
-            "tooltip": tooltip,
-        },
-    }
+def _pairs(without: str) -> alt.Chart:
+    colours = {WITH: charts.GREY, without: charts.MEASURED}
+    legend = alt.Legend(orient="top", title=None)
+    x = alt.X("probability:Q", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%"))
+    return (
+        charts.rows()
+        .mark_bar(cornerRadiusEnd=2)
+        .encode(
+            x,
+            charts.names("class", 150),
+            yOffset=alt.YOffset("heads:N", sort=[WITH, without]),
+            color=charts.colour("heads", colours, legend),
+            tooltip=["class", "heads", alt.Tooltip("probability", format=".4f")],
+        )
+    )

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import altair as alt
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
 from attnlib.audit.predictions import Prediction
 from attnlib.dashboard.heads import comparison, heat_map, images, names, pairs, reasons
-from attnlib.dashboard.parts import cells, downloads
+from attnlib.dashboard.parts import cells, charts, downloads
 from attnlib.dashboard.parts.style import legend_bar
 from attnlib.dashboard.state.workspace import Workspace
 from attnlib.errors import AttnlibError
@@ -154,17 +155,24 @@ def _diversity(found: Similarity, layers: int, measure: Measure) -> None:
         f"The mean distance 1 − similarity ({comparison.TITLES[measure]}) over all pairs of heads "
         "of a layer: 0 means that they all do the same."
     )
-    x = {"field": "layer", "type": "ordinal", "axis": {"labelAngle": 0}}
-    y = {"field": title, "type": "quantitative"}
-    tooltip = [{"field": "layer"}, {"field": title, "format": ".3f"}]
-    st.vega_lite_chart(
-        spec={
-            "data": {"values": rows},
-            "mark": {"type": "bar", "color": "#0072b2", "cornerRadiusEnd": 3},
-            "encoding": {"x": x, "y": y, "tooltip": tooltip},
-        },
+    charts.draw(
+        _diversities,
+        [{"layer": row["layer"], "value": row[title]} for row in rows],
+        words="Diversity of heads by layer",
         width=min(720, 110 + 46 * layers),
         height=200,
-        alt="Diversity of heads by layer",
+        title=title,
     )
     downloads.table(rows, f"head-diversity-{measure}")
+
+
+def _diversities(title: str) -> alt.Chart:
+    return (
+        charts.rows()
+        .mark_bar(color=charts.LINEAR, cornerRadiusEnd=3)
+        .encode(
+            charts.layer_axis(),
+            alt.Y("value:Q", title=title),
+            tooltip=["layer", alt.Tooltip("value", title=title, format=".3f")],
+        )
+    )

@@ -1,14 +1,16 @@
-"""Charts as plain Vega-Lite specifications: a dictionary costs a tenth of building a chart."""
+"""The confusion matrix: which classes are taken for which; a click filters the gallery."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import altair as alt
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
 from attnlib.audit import predictions as audit
+from attnlib.dashboard.parts import charts
 from attnlib.dashboard.state.workspace import Workspace
 
 MAX_CLASSES = 24
@@ -25,14 +27,16 @@ def show(space: Workspace) -> tuple[int, int] | None:
     names = [f"{space.class_name(i)}" for i in shown]
     if len(set(names)) < len(names):
         names = [f"{name} ({i})" for name, i in zip(names, shown, strict=True)]
-    event: Any = st.vega_lite_chart(
-        spec=_confusion_spec(matrix[np.ix_(shown, shown)], names),
+    part = matrix[np.ix_(shown, shown)]
+    event = charts.draw(
+        _cells,
+        _rows(part, names),
+        words="Confusion matrix: rows are true classes, columns predicted ones",
         width=160 + CELL * len(shown),
         height=120 + CELL * len(shown),
+        numbers={"most": max(1, int((part - np.diag(part.diagonal())).max()))},
+        selection="cell",
         key=f"confusion_{len(shown)}",
-        on_select="rerun",
-        selection_mode="cell",
-        alt="Confusion matrix: rows are true classes, columns predicted ones",
     )
     if present > len(shown):
         st.caption(f"The {len(shown)} classes with the most errors, of {present} present.")
@@ -44,8 +48,8 @@ def show(space: Workspace) -> tuple[int, int] | None:
     return None if true is None or predicted is None else (true, predicted)
 
 
-def _confusion_spec(matrix: NDArray[np.int64], names: list[str]) -> dict[str, Any]:
-    rows = [
+def _rows(matrix: NDArray[np.int64], names: list[str]) -> list[dict[str, Any]]:
+    return [
         {
             "true": true,
             "predicted": predicted,
@@ -55,63 +59,37 @@ def _confusion_spec(matrix: NDArray[np.int64], names: list[str]) -> dict[str, An
         for i, true in enumerate(names)
         for j, predicted in enumerate(names)
     ]
-    most = max(1, int((matrix - np.diag(matrix.diagonal())).max()))
+
+
+def _cells() -> alt.LayerChart:
     axis = {"labelLimit": 110, "ticks": False, "domain": False, "labelPadding": 6}
     axis["labelOverlap"] = False
-    x = {"field": "predicted", "type": "nominal", "sort": names, "title": "predicted"}
-    y = {"field": "true", "type": "nominal", "sort": names, "title": "true"}
-    return {
-        "data": {"values": rows},
-        "params": [
-            {
-                "name": "cell",
-                "select": {"type": "point", "fields": ["true", "predicted"]},
-                "views": ["cells"],
-            }
-        ],
-        "encoding": {
-            "x": {**x, "axis": {**axis, "labelAngle": -50}},
-            "y": {**y, "axis": axis},
-            "tooltip": [{"field": name} for name in ("true", "predicted", "images")],
-        },
-        "layer": [
-            {
-                "name": "cells",
-                "mark": {"type": "rect", "cornerRadius": 3, "cursor": "pointer"},
-                "encoding": {
-                    "color": {
-                        "condition": {
-                            "test": "datum.kind == 'right' && datum.images > 0",
-                            "value": "#009e73",
-                        },
-                        "field": "images",
-                        "type": "quantitative",
-                        "scale": {
-                            "domain": [0, most],
-                            "range": ["#d55e0010", "#d55e00"],
-                            "clamp": True,
-                        },
-                        "legend": None,
-                    },
-                    "opacity": {
-                        "condition": {"param": "cell", "value": 1},
-                        "value": 0.35,
-                    },
-                },
-            },
-            {
-                "transform": [{"filter": "datum.images > 0"}],
-                "mark": {"type": "text", "fontSize": 11, "fontWeight": 600},
-                "encoding": {
-                    "text": {"field": "images", "type": "quantitative"},
-                    "color": {
-                        "condition": {
-                            "test": f"datum.kind == 'right' || datum.images > {most / 2}",
-                            "value": "#ffffff",
-                        },
-                        "value": "#b04a00",
-                    },
-                },
-            },
-        ],
-    }
+    base = charts.rows().encode(
+        alt.X("predicted:N", sort=None, axis=alt.Axis(**axis, labelAngle=-50)),
+        alt.Y("true:N", sort=None, axis=alt.Axis(**axis)),
+        tooltip=["true", "predicted", "images"],
+    )
+    cell = alt.selection_point(name="cell", fields=["true", "predicted"])
+    scale = alt.Scale(
+        domain=[0, alt.ExprRef("most")], range=["#d55e0010", charts.QUADRATIC], clamp=True
+    )
+    right = "datum.kind == 'right'"
+    squares = base.mark_rect(cornerRadius=3, cursor="pointer").encode(
+        color=alt.condition(
+            f"{right} && datum.images > 0",
+            alt.value(charts.OTHER),
+            alt.Color("images:Q", scale=scale, legend=None),
+        ),
+        opacity=alt.condition(cell, alt.value(1), alt.value(0.35)),
+    )
+    numbers = (
+        base.transform_filter("datum.images > 0")
+        .mark_text(fontSize=11, fontWeight=600)
+        .encode(
+            text="images:Q",
+            color=alt.condition(
+                f"{right} || datum.images > most / 2", alt.value("#ffffff"), alt.value("#b04a00")
+            ),
+        )
+    )
+    return alt.layer(squares.add_params(cell), numbers).add_params(charts.number("most"))

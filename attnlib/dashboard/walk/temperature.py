@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 
+import altair as alt
 import numpy as np
 import streamlit as st
 import torch
 
-from attnlib.dashboard.parts import downloads
+from attnlib.dashboard.parts import charts, downloads
 from attnlib.dashboard.parts.style import legend_bar
 from attnlib.dashboard.state import results
 from attnlib.dashboard.walk.drawing import tokens
@@ -71,42 +72,37 @@ def _curve(place: Place, used: float) -> None:
         for t in TEMPERATURES
         for head, weights in enumerate(place.walk.at(t))
     ]
-    mine = f"datum.head == {place.head}"
-    st.vega_lite_chart(
-        spec={
-            "data": {"values": rows},
-            "layer": [
-                {
-                    "mark": {"type": "line"},
-                    "encoding": {
-                        "x": {"field": "τ", "type": "quantitative", "scale": {"type": "log"}},
-                        "y": {
-                            "field": "entropy",
-                            "type": "quantitative",
-                            "scale": {"domain": [0, 1]},
-                            "title": "entropy ÷ log T",
-                        },
-                        "detail": {"field": "head"},
-                        "color": {
-                            "condition": {"test": mine, "value": "#d55e00"},
-                            "value": "#8a97a5",
-                        },
-                        "opacity": {"condition": {"test": mine, "value": 1}, "value": 0.4},
-                        "tooltip": [{"field": n} for n in ("head", "τ", "entropy")],
-                    },
-                },
-                {
-                    "mark": {"type": "rule", "strokeDash": [4, 3], "color": "#7a8794"},
-                    "encoding": {"x": {"datum": used}},
-                },
-            ],
-        },
+    charts.draw(
+        _entropies,
+        rows,
+        words="Entropy of every head against the temperature",
         width=410,
         height=210,
-        alt="Entropy of every head against the temperature",
+        more={"used": [{"τ": used}]},
+        numbers={"mine": place.head},
     )
     st.caption("This head orange, the others grey; the dashed line is where you are.")
     downloads.table(rows, "entropy-by-temperature")
+
+
+def _entropies() -> alt.LayerChart:
+    x = alt.X("τ:Q", scale=alt.Scale(type="log"))
+    y = alt.Y("entropy:Q", scale=alt.Scale(domain=[0, 1]), title="entropy ÷ log T")
+    mine = "datum.head == mine"
+    lines = (
+        charts.rows()
+        .mark_line()
+        .encode(
+            x,
+            y,
+            detail="head:N",
+            color=alt.condition(mine, alt.value(charts.QUADRATIC), alt.value(charts.GREY)),
+            opacity=alt.condition(mine, alt.value(1), alt.value(0.4)),
+            tooltip=["head:N", "τ", "entropy"],
+        )
+    )
+    here = charts.rule(charts.rows("used").encode(x))
+    return alt.layer(lines, here).add_params(charts.number("mine"))
 
 
 def _why(place: Place) -> None:
