@@ -44,7 +44,7 @@ def lines(axis: str, shown: tuple[str, ...]) -> alt.LayerChart:
     area = alt.Y("low:Q", scale=UNIT, title="probability of the class")
     mean = alt.Y("mean:Q", scale=UNIT, title="probability of the class")
     drawn = charts.rows().mark_line(strokeWidth=2.2, point=alt.OverlayMarkDef(size=22))
-    return alt.layer(
+    return charts.over(
         band.mark_area(color=GREY, opacity=0.28).encode(area, y2="high:Q"),
         band.mark_line(color=GREY, strokeDash=charts.DASHED, strokeWidth=2).encode(mean),
         drawn.encode(
@@ -74,7 +74,7 @@ def areas(title: str) -> alt.LayerChart:
         return alt.X(f"{field}:Q", title=title, scale=UNIT, axis=axis)
 
     random = charts.rows("random")
-    return alt.layer(
+    return charts.over(
         random.mark_rect(color=GREY, opacity=0.28).encode(x("low"), x2="high:Q"),
         charts.rule(random.encode(x("mean")), GREY),
         charts.rows()
@@ -101,7 +101,7 @@ def means(title: str) -> alt.LayerChart:
         return alt.X(f"{field}:Q", title=title, scale=scale)
 
     random, base = charts.rows("random"), charts.rows().encode(charts.names("method"), _colour())
-    return alt.layer(
+    return charts.over(
         random.mark_rect(color=GREY, opacity=0.28).encode(x("low"), x2="high:Q"),
         charts.rule(random.encode(x("mean")), GREY),
         base.transform_filter("isValid(datum.low)")
@@ -111,7 +111,8 @@ def means(title: str) -> alt.LayerChart:
             x("mean"),
             tooltip=["method", *(alt.Tooltip(n, format=".3f") for n in ("mean", "low", "high"))],
         ),
-    ).add_params(charts.number("left"), charts.number("right"))
+        numbers=("left", "right"),
+    )
 
 
 def _colour() -> alt.Color:

@@ -116,7 +116,7 @@ def _bars(title: str, share: bool) -> alt.LayerChart:
     axis = alt.Axis(values=[0, 0.5, 1]) if share else alt.Axis()
     x = alt.X("value:Q", title=title, scale=scale, axis=axis)
     bars = charts.rows().mark_bar(height=alt.RelativeBandSize(band=0.65))
-    return alt.layer(
+    return charts.over(
         bars.encode(
             x,
             charts.names("method", 90),

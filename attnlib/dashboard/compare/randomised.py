@@ -207,4 +207,4 @@ def _cascade() -> alt.LayerChart:
         alt.Color("measure:N", sort=list(MEASURES.values()), legend=legend),
         tooltip=["stage", "measure", alt.Tooltip("similarity", format=".3f")],
     )
-    return alt.layer(drawn).add_params(charts.number("low"))
+    return charts.over(drawn, numbers=("low",))

@@ -144,13 +144,14 @@ def _ratio_bars(tip: tuple[str, ...]) -> alt.LayerChart:
     )
     kinds = {"same output": charts.OTHER, "another function": charts.LINEAR}
     legend = alt.Legend(orient="bottom", title=None)
-    return alt.layer(
+    return charts.over(
         base.mark_bar(cornerRadiusEnd=3, height=alt.RelativeBandSize(band=0.7)).encode(
             color=charts.colour("kind", kinds, legend)
         ),
         base.mark_text(align="left", dx=4, color=charts.MUTED).encode(text="shown:N"),
         charts.rule(charts.rows("one").encode(x)),
-    ).add_params(charts.number("high"))
+        numbers=("high",),
+    )
 
 
 def _card(way: Alternative, times: dict[str, AttentionTime]) -> None:

@@ -123,7 +123,7 @@ def _growth(names: tuple[str, ...], image: bool) -> alt.LayerChart:
         end = alt.X("at:Q", axis=share, title="share of the layers passed")
         words = line.mark_text(align="right", dy=-9, color=charts.MUTED)
         parts += [charts.rule(line), words.encode(end, text="text:N")]
-    return alt.layer(*parts)
+    return charts.over(*parts)
 
 
 def _effective(space: Workspace, name: str) -> None:
@@ -273,9 +273,10 @@ def _distances() -> alt.LayerChart:
     line = charts.rows().mark_line(strokeWidth=2.5, color=charts.QUADRATIC)
     uniform = charts.rows("uniform").encode(y)
     words = uniform.mark_text(align="left", dy=-7, color=charts.MUTED, x=4)
-    return alt.layer(
+    return charts.over(
         dots.encode(x, y, opacity=opacity, tooltip=["layer", "head", "pixels"]),
         line.encode(x, alt.Y("mean(pixels):Q", title=title, scale=scale)),
         charts.rule(uniform),
         words.encode(text="text:N"),
-    ).add_params(charts.number("high"), charts.number("picked"))
+        numbers=("high", "picked"),
+    )

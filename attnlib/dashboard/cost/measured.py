@@ -117,7 +117,7 @@ def _unseen(m: Measurement, expected: int) -> str:
     )
 
 
-def _pair(formula: tuple[str, float, str], measured: tuple[str, float, str], alt: str) -> None:
+def _pair(formula: tuple[str, float, str], measured: tuple[str, float, str], shows: str) -> None:
     rows = [
         {"part": part, "value": value, "shown": shown, "kind": kind}
         for kind, (part, value, shown) in ((FORMULA, formula), (MEASURED, measured))
@@ -126,7 +126,7 @@ def _pair(formula: tuple[str, float, str], measured: tuple[str, float, str], alt
         rows,
         colours={FORMULA: charts.LINEAR, MEASURED: "#e69f00"},
         order=[formula[0], measured[0]],
-        alt=alt,
+        words=shows,
     )
 
 

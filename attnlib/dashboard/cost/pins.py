@@ -149,7 +149,7 @@ def _compare(costs: dict[str, Cost]) -> None:
                 ],
                 colours={"ratio": charts.LINEAR},
                 order=list(quantities),
-                alt=f"Every quantity of {second} over that of {first}",
+                words=f"Every quantity of {second} over that of {first}",
             )
         with st.container(width=500):
             st.markdown(

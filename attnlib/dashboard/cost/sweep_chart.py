@@ -81,7 +81,7 @@ def _lines(
         scale=alt.Scale(type="log", base=2, nice=False, padding=12),
         axis=alt.Axis(values=list(places), labelOverlap="greedy", format="d", grid=False),
     )
-    form = {"labelExpr": SECONDS} if unit == "seconds" else {"format": ".1~s"}
+    form: dict[str, Any] = {"labelExpr": SECONDS} if unit == "seconds" else {"format": ".1~s"}
     y = alt.Y(
         "y:Q",
         title=unit,
@@ -108,7 +108,7 @@ def _lines(
             shape="diamond", filled=True, size=110, stroke=charts.MUTED, strokeWidth=1, opacity=1
         )
         parts.append(diamonds.encode(**points))
-    return alt.layer(*parts)
+    return charts.over(*parts)
 
 
 def decades(values: Sequence[float]) -> list[float]:

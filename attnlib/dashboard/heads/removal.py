@@ -200,18 +200,15 @@ def table(
     ]
 
 
-def _pairs(without: str) -> alt.Chart:
+def _pairs(without: str) -> alt.LayerChart:
     colours = {WITH: charts.GREY, without: charts.MEASURED}
     legend = alt.Legend(orient="top", title=None)
     x = alt.X("probability:Q", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%"))
-    return (
-        charts.rows()
-        .mark_bar(cornerRadiusEnd=2)
-        .encode(
-            x,
-            charts.names("class", 150),
-            yOffset=alt.YOffset("heads:N", sort=[WITH, without]),
-            color=charts.colour("heads", colours, legend),
-            tooltip=["class", "heads", alt.Tooltip("probability", format=".4f")],
-        )
+    base = charts.rows().encode(
+        x,
+        charts.names("class", 150),
+        yOffset=alt.YOffset("heads:N", sort=[WITH, without]),
+        color=charts.colour("heads", colours, legend),
+        tooltip=["class", "heads", alt.Tooltip("probability", format=".4f")],
     )
+    return charts.over(base.mark_bar(cornerRadiusEnd=2))

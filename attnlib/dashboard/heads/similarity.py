@@ -166,13 +166,10 @@ def _diversity(found: Similarity, layers: int, measure: Measure) -> None:
     downloads.table(rows, f"head-diversity-{measure}")
 
 
-def _diversities(title: str) -> alt.Chart:
-    return (
-        charts.rows()
-        .mark_bar(color=charts.LINEAR, cornerRadiusEnd=3)
-        .encode(
-            charts.layer_axis(),
-            alt.Y("value:Q", title=title),
-            tooltip=["layer", alt.Tooltip("value", title=title, format=".3f")],
-        )
+def _diversities(title: str) -> alt.LayerChart:
+    base = charts.rows().encode(
+        charts.layer_axis(),
+        alt.Y("value:Q", title=title),
+        tooltip=["layer", alt.Tooltip("value", title=title, format=".3f")],
     )
+    return charts.over(base.mark_bar(color=charts.LINEAR, cornerRadiusEnd=3))

@@ -62,7 +62,7 @@ def _rows(matrix: NDArray[np.int64], names: list[str]) -> list[dict[str, Any]]:
 
 
 def _cells() -> alt.LayerChart:
-    axis = {"labelLimit": 110, "ticks": False, "domain": False, "labelPadding": 6}
+    axis: dict[str, Any] = {"labelLimit": 110, "ticks": False, "domain": False, "labelPadding": 6}
     axis["labelOverlap"] = False
     base = charts.rows().encode(
         alt.X("predicted:N", sort=None, axis=alt.Axis(**axis, labelAngle=-50)),
@@ -92,4 +92,4 @@ def _cells() -> alt.LayerChart:
             ),
         )
     )
-    return alt.layer(squares.add_params(cell), numbers).add_params(charts.number("most"))
+    return charts.over(squares.add_params(cell), numbers, numbers=("most",))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 import altair as alt
 import numpy as np
@@ -18,7 +18,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 Rows = Sequence[Mapping[str, Any]]
-Kind = Callable[..., alt.Chart | alt.LayerChart]
+Kind = Callable[..., alt.LayerChart]
 
 LINEAR, QUADRATIC, OTHER, FOURTH = "#0072b2", "#d55e00", "#009e73", "#cc79a7"
 MEASURED = "#e69f00"
@@ -78,12 +78,6 @@ def filled(
     for parameter in spec.get("params", []):
         if parameter["name"] in numbers:
             parameter["value"] = numbers[parameter["name"]]
-    if "layer" not in spec:
-        apart = {"params", "config"}
-        spec = {
-            **{name: part for name, part in spec.items() if name in apart},
-            "layer": [{name: part for name, part in spec.items() if name not in apart}],
-        }
     shared = spec.pop("data", {"name": "rows"})
     for layer in spec["layer"]:
         layer["data"] = {"values": list(data[layer.get("data", shared)["name"]])}
@@ -106,9 +100,14 @@ def rows(name: str = "rows") -> alt.Chart:
     return alt.Chart(alt.NamedData(name))
 
 
-def number(name: str) -> alt.Parameter:
-    """A number that is given anew at each run."""
-    return alt.param(name=name, value=1)
+def over(*marks: alt.Chart, numbers: Sequence[str] = ()) -> alt.LayerChart:
+    """Marks over one another, the last on top.
+
+    Args:
+        numbers: names of the numbers that are given anew at each run.
+    """
+    made = alt.layer(*marks).add_params(*(alt.param(name=name, value=1) for name in numbers))
+    return cast(alt.LayerChart, made)
 
 
 def upto(name: str, low: float = 0) -> alt.Scale:
@@ -132,17 +131,10 @@ def colour(field: str, colours: Mapping[str, str], legend: alt.Legend | None) ->
     return alt.Color(f"{field}:N", scale=scale, legend=legend)
 
 
-def tips(**formats: str | None) -> list[alt.Tooltip]:
-    """What the mouse shows: field names with their formats; ``_`` stands for a blank."""
-    return [
-        alt.Tooltip(name.replace("_", " "), **({} if form is None else {"format": form}))
-        for name, form in formats.items()
-    ]
-
-
 def rule(chart: alt.Chart, colour: str = MUTED) -> alt.Chart:
     """A dashed line that others are measured against."""
-    return chart.mark_rule(strokeDash=DASHED, color=colour, strokeWidth=2)
+    drawn: alt.Chart = chart.mark_rule(strokeDash=DASHED, color=colour, strokeWidth=2)
+    return drawn
 
 
 # -- charts of several pages -------------------------------------------------------------------
@@ -172,7 +164,7 @@ def _by_layer(title: str, low: float) -> alt.LayerChart:
     mean = alt.Y("mean(value):Q", title=title, scale=upto("high", low))
     tooltip = ["layer", "head", alt.Tooltip("value", title=title)]
     dots = base.mark_point(filled=True, opacity=0.65, size=40).encode(y, tooltip=tooltip)
-    return alt.layer(dots, base.mark_line(strokeWidth=2).encode(mean)).add_params(number("high"))
+    return over(dots, base.mark_line(strokeWidth=2).encode(mean), numbers=("high",))
 
 
 def bars(
@@ -220,9 +212,10 @@ def _bars(
         ),
         tooltip=["part", alt.Tooltip("shown", title="value")],
     )
-    return alt.layer(
+    return over(
         base.mark_bar(cornerRadiusEnd=3, height=alt.RelativeBandSize(band=0.72)).encode(
             color=colour("kind", dict(colours), legend)
         ),
         base.mark_text(align="left", dx=5, color=MUTED, fontSize=12).encode(text="shown:N"),
-    ).add_params(number("high"))
+        numbers=("high",),
+    )

@@ -102,7 +102,7 @@ def _entropies() -> alt.LayerChart:
         )
     )
     here = charts.rule(charts.rows("used").encode(x))
-    return alt.layer(lines, here).add_params(charts.number("mine"))
+    return charts.over(lines, here, numbers=("mine",))
 
 
 def _why(place: Place) -> None:
