@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow
 import pytest
 import timm
 from PIL import Image
@@ -36,6 +35,7 @@ from attnlib.heads import head_statistics
 from attnlib.model import demo
 from attnlib.model.demo import build
 from attnlib.model.vit import Vit
+from tests.dashboard.screen import charted
 
 ROOT = Path(__file__).parents[2]
 PARTS = ("Cost", "Sweeps", "Measured", "Alternatives", "Side by side", "Receptive field")
@@ -389,10 +389,7 @@ def test_receptive_fields(app: AppTest, vit: Vit) -> None:
     opened(app, cost_part="Receptive field")
     if "cost_distance" in app.session_state["tasks"]:
         finish(app, "cost_distance")
-    field, distance = (
-        pyarrow.ipc.open_stream(chart.proto.data.data).read_all().to_pylist()
-        for chart in app.get("vega_lite_chart")
-    )
+    field, distance = (charted(chart) for chart in app.get("vega_lite_chart"))
     rows = {(r["network"], r["layer"]): r["pixels"] for r in field}
     # The whole network's, as in test_receptive_field.py.
     assert max(v for (net, _), v in rows.items() if net == "ResNet-50") == 427

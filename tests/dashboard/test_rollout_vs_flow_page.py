@@ -13,7 +13,6 @@ import streamlit as st
 import timm
 import torch
 from PIL import Image
-from streamlit import dataframe_util
 from streamlit.testing.v1 import AppTest
 
 import attnlib
@@ -30,6 +29,7 @@ from attnlib.evaluation.summary import Summary
 from attnlib.methods import METHODS, Heat
 from attnlib.methods.flow import flow_details
 from attnlib.model import demo
+from tests.dashboard.screen import charted
 from tests.dashboard.test_app import app as app
 from tests.dashboard.test_app import png, settle, text, upload
 
@@ -341,13 +341,8 @@ def test_randomised_weights(page: AppTest, drawn: Drawn, vit: attnlib.Vit) -> No
         np.testing.assert_allclose(
             drawn[f"compare_stage_{place}"]["values"], share, rtol=1e-3, atol=1e-4
         )
-    chart = page.get("vega_lite_chart")[0].proto
-    listed = dataframe_util.convert_arrow_bytes_to_pandas_df(chart.data.data)
-    shown = {
-        row["stage"]: row["similarity"]
-        for row in listed.to_dict("records")
-        if row["measure"] == "Spearman"
-    }
+    listed = charted(page.get("vega_lite_chart")[0])
+    shown = {row["stage"]: row["similarity"] for row in listed if row["measure"] == "Spearman"}
     assert shown == pytest.approx(
         {"original": 1.0} | {stage.name: stage.spearman for stage in stages}, abs=1e-3
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import re
 import types
-from importlib.metadata import version
 from pathlib import Path
 
 import nbformat
@@ -72,12 +71,10 @@ def test_the_lock_holds_every_version_with_its_hashes() -> None:
         if line and not line.startswith("#"):
             name, wanted = line.split("==")
             assert locked[name.replace("_", "-")] == wanted, line
-    entries = re.split(r"\n(?=\S)", lock.strip())
+    entries = re.split(r"\n(?=\w)", re.sub(r"(?m)^#.*\n", "", lock).strip())
     assert len(entries) == len(locked)
     for entry in entries:
         assert "--hash=sha256:" in entry, entry.splitlines()[0]
-    for name, wanted in locked.items():
-        assert version(name).split("+")[0] == wanted.split("+")[0], name
 
 
 def test_a_map_shows_itself(vit: attnlib.Vit, pictures: list[Image.Image]) -> None:

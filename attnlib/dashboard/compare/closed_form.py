@@ -127,4 +127,4 @@ def _by_source(tip: tuple[str, ...]) -> alt.LayerChart:
     bars = charts.rows().mark_bar(width=alt.RelativeBandSize(band=0.7))
     x = alt.X("source layer:O", axis=alt.Axis(labelAngle=0))
     y = alt.Y("patches at the closed form:Q", title="patches", scale=charts.upto("high"))
-    return charts.over(bars.encode(x, y, tooltip=list(tip)), numbers=("high",))
+    return charts.over(bars.encode(x, y, tooltip=charts.tips(*tip)), numbers=("high",))

@@ -53,11 +53,7 @@ def lines(axis: str, shown: tuple[str, ...]) -> alt.LayerChart:
             alt.Color("method:N", scale=alt.Scale(domain=TITLES), legend=legend),
             alt.StrokeDash("method:N", scale=alt.Scale(domain=TITLES, range=DASHES), legend=legend),
             opacity=alt.condition(one, alt.value(1), alt.value(0.12)),
-            tooltip=[
-                "method",
-                alt.Tooltip(axis, format=".1%"),
-                alt.Tooltip("probability", format=".3f"),
-            ],
+            tooltip=charts.tips("method", **{axis: ".1%", "probability": ".3f"}),
         ).add_params(one),
     )
 
@@ -83,7 +79,7 @@ def areas(title: str) -> alt.LayerChart:
             x("auc"),
             charts.names("method"),
             _colour(),
-            tooltip=["method", alt.Tooltip("auc", format=".3f")],
+            tooltip=charts.tips("method", auc=".3f"),
         ),
     )
 
@@ -109,7 +105,7 @@ def means(title: str) -> alt.LayerChart:
         .encode(x("low"), x2="high:Q"),
         base.mark_point(filled=True, size=90, opacity=1).encode(
             x("mean"),
-            tooltip=["method", *(alt.Tooltip(n, format=".3f") for n in ("mean", "low", "high"))],
+            tooltip=charts.tips("method", mean=".3f", low=".3f", high=".3f"),
         ),
         numbers=("left", "right"),
     )

@@ -120,7 +120,7 @@ def _bars(title: str, share: bool) -> alt.LayerChart:
         bars.encode(
             x,
             charts.names("method", 90),
-            tooltip=["method", alt.Tooltip("value", format=".3f")],
+            tooltip=charts.tips("method", value=".3f"),
         ),
         charts.rule(charts.rows("chance").encode(x), charts.QUADRATIC),
     )

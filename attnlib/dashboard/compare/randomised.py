@@ -205,6 +205,6 @@ def _cascade() -> alt.LayerChart:
         alt.X("stage:O", sort=None, title="randomised down to", axis=alt.Axis(labelAngle=-40)),
         alt.Y("similarity:Q", scale=scale, title="similarity to the original"),
         alt.Color("measure:N", sort=list(MEASURES.values()), legend=legend),
-        tooltip=["stage", "measure", alt.Tooltip("similarity", format=".3f")],
+        tooltip=charts.tips("stage", "measure", similarity=".3f"),
     )
     return charts.over(drawn, numbers=("low",))

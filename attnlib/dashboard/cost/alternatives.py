@@ -140,7 +140,7 @@ def _ratios(rows: list[dict[str, Any]], most: float, of: str) -> None:
 def _ratio_bars(tip: tuple[str, ...]) -> alt.LayerChart:
     x = alt.X("ratio:Q", axis=None, scale=charts.upto("high"))
     base = charts.rows().encode(
-        x, charts.names("way", 190, ticks=False, domain=False), tooltip=list(tip)
+        x, charts.names("way", 190, ticks=False, domain=False), tooltip=charts.tips(*tip)
     )
     kinds = {"same output": charts.OTHER, "another function": charts.LINEAR}
     legend = alt.Legend(orient="bottom", title=None)

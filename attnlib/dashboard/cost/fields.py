@@ -116,7 +116,9 @@ def _growth(names: tuple[str, ...], image: bool) -> alt.LayerChart:
     base = charts.rows().encode(x, y, charts.colour("network", both, legend))
     parts = [
         base.mark_line(interpolate="step-after", strokeWidth=2.5),
-        base.mark_point(filled=True, size=36).encode(tooltip=["network", "layer", "pixels"]),
+        base.mark_point(filled=True, size=36).encode(
+            tooltip=charts.tips("network", "layer", "pixels")
+        ),
     ]
     if image:
         line = charts.rows("image").encode(y)
@@ -274,7 +276,7 @@ def _distances() -> alt.LayerChart:
     uniform = charts.rows("uniform").encode(y)
     words = uniform.mark_text(align="left", dy=-7, color=charts.MUTED, x=4)
     return charts.over(
-        dots.encode(x, y, opacity=opacity, tooltip=["layer", "head", "pixels"]),
+        dots.encode(x, y, opacity=opacity, tooltip=charts.tips("layer", "head", pixels=".1f")),
         line.encode(x, alt.Y("mean(pixels):Q", title=title, scale=scale)),
         charts.rule(uniform),
         words.encode(text="text:N"),

@@ -88,7 +88,11 @@ def _lines(
         scale=alt.Scale(type="log", nice=False, padding=8),
         axis=alt.Axis(values=list(decades), **form),
     )
-    tip = ["line", alt.Tooltip("x", title=title), alt.Tooltip("y", title=unit, format=".4~s")]
+    tip = [
+        *charts.tips("line"),
+        alt.Tooltip("x:Q", title=title),
+        alt.Tooltip("y:Q", title=unit, format=".4~s"),
+    ]
     dashes = alt.StrokeDash(
         "line:N",
         legend=None,

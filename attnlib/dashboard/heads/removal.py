@@ -209,6 +209,6 @@ def _pairs(without: str) -> alt.LayerChart:
         charts.names("class", 150),
         yOffset=alt.YOffset("heads:N", sort=[WITH, without]),
         color=charts.colour("heads", colours, legend),
-        tooltip=["class", "heads", alt.Tooltip("probability", format=".4f")],
+        tooltip=charts.tips("class", "heads", probability=".4f"),
     )
     return charts.over(base.mark_bar(cornerRadiusEnd=2))

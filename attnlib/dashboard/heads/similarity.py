@@ -170,6 +170,6 @@ def _diversities(title: str) -> alt.LayerChart:
     base = charts.rows().encode(
         charts.layer_axis(),
         alt.Y("value:Q", title=title),
-        tooltip=["layer", alt.Tooltip("value", title=title, format=".3f")],
+        tooltip=[*charts.tips("layer"), alt.Tooltip("value:Q", title=title, format=".3f")],
     )
     return charts.over(base.mark_bar(color=charts.LINEAR, cornerRadiusEnd=3))

@@ -67,7 +67,7 @@ def _cells() -> alt.LayerChart:
     base = charts.rows().encode(
         alt.X("predicted:N", sort=None, axis=alt.Axis(**axis, labelAngle=-50)),
         alt.Y("true:N", sort=None, axis=alt.Axis(**axis)),
-        tooltip=["true", "predicted", "images"],
+        tooltip=charts.tips("true", "predicted", "images"),
     )
     cell = alt.selection_point(name="cell", fields=["true", "predicted"])
     scale = alt.Scale(

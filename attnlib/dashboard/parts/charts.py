@@ -131,6 +131,12 @@ def colour(field: str, colours: Mapping[str, str], legend: alt.Legend | None) ->
     return alt.Color(f"{field}:N", scale=scale, legend=legend)
 
 
+def tips(*fields: str, **formats: str) -> list[alt.Tooltip]:
+    """What the mouse shows: fields as they are, then numbers, each in its format."""
+    plain = [alt.Tooltip(f"{field}:N") for field in fields]
+    return plain + [alt.Tooltip(f"{field}:Q", format=form) for field, form in formats.items()]
+
+
 def rule(chart: alt.Chart, colour: str = MUTED) -> alt.Chart:
     """A dashed line that others are measured against."""
     drawn: alt.Chart = chart.mark_rule(strokeDash=DASHED, color=colour, strokeWidth=2)
@@ -162,7 +168,7 @@ def _by_layer(title: str, low: float) -> alt.LayerChart:
     base = rows().encode(layer_axis())
     y = alt.Y("value:Q", title=title, scale=upto("high", low))
     mean = alt.Y("mean(value):Q", title=title, scale=upto("high", low))
-    tooltip = ["layer", "head", alt.Tooltip("value", title=title)]
+    tooltip = [*tips("layer", "head"), alt.Tooltip("value:Q", title=title, format=".4~g")]
     dots = base.mark_point(filled=True, opacity=0.65, size=40).encode(y, tooltip=tooltip)
     return over(dots, base.mark_line(strokeWidth=2).encode(mean), numbers=("high",))
 
@@ -210,7 +216,7 @@ def _bars(
             sort=list(order) if order else "-x",
             axis=alt.Axis(labelLimit=150, ticks=False, domain=False),
         ),
-        tooltip=["part", alt.Tooltip("shown", title="value")],
+        tooltip=[*tips("part"), alt.Tooltip("shown:N", title="value")],
     )
     return over(
         base.mark_bar(cornerRadiusEnd=3, height=alt.RelativeBandSize(band=0.72)).encode(

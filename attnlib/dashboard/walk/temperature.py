@@ -98,7 +98,7 @@ def _entropies() -> alt.LayerChart:
             detail="head:N",
             color=alt.condition(mine, alt.value(charts.QUADRATIC), alt.value(charts.GREY)),
             opacity=alt.condition(mine, alt.value(1), alt.value(0.4)),
-            tooltip=["head:N", "τ", "entropy"],
+            tooltip=charts.tips("head", "τ", entropy=".3f"),
         )
     )
     here = charts.rule(charts.rows("used").encode(x))
