@@ -26,6 +26,7 @@ from attnlib.model.vit import Vit
 # Wings of the library that are asked for by name; each is imported when first used.
 _LATER = {
     "ablation": "attnlib.heads.ablation",
+    "audit": "attnlib.audit",
     "faithfulness": "attnlib.evaluation.faithfulness",
     "localisation": "attnlib.evaluation.localisation",
     "randomisation": "attnlib.evaluation.randomisation",

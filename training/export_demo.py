@@ -22,7 +22,7 @@ from PIL import Image
 from safetensors.torch import load_file
 from timm.models.vision_transformer import VisionTransformer
 
-from attnlib.audit.predictions import wilson
+from attnlib.audit import wilson
 from attnlib.model import demo
 from training import cifar10
 from training.train_demo import predict, to_tensor

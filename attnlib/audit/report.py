@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from attnlib.audit.predictions import Summary
+from attnlib.audit.numbers import Summary
 from attnlib.pictures.overlay import data_uri
 
 _SIGNATURES = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg"}

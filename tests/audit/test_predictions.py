@@ -4,22 +4,32 @@ import csv
 import io
 import itertools
 import math
+import re
+import tracemalloc
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attnlib.audit import predictions as audit
-from attnlib.audit.predictions import Prediction
+from attnlib import audit
+from attnlib.audit import Prediction
 
 CLASSES = 3
+DOCUMENTED = audit.predictions.__doc__ or ""
 
 
 def prediction(
     *probabilities: float, label: int | None = None, name: str = "a.png", entropy: float = 0.5
 ) -> Prediction:
     return Prediction(name, label, np.array(probabilities, dtype=np.float32), entropy)
+
+
+def table(predictions: list[Prediction], names: str = "abcdefgh") -> pd.DataFrame:
+    """The data frame, with one letter for each class."""
+    classes = max([1, *(p.probabilities.size for p in predictions)])
+    return audit.predictions(predictions, (names * classes)[:classes])
 
 
 @st.composite
@@ -82,14 +92,13 @@ class TestPrediction:
 
 class TestSummary:
     def test_counts_and_means(self) -> None:
-        summary = audit.summarise(
-            [
-                prediction(0.75, 0.25, label=0),
-                prediction(0.5, 0.25, label=0),
-                prediction(0.875, 0.125, label=1),
-                prediction(0.1, 0.9),
-            ]
-        )
+        found = [
+            prediction(0.75, 0.25, label=0),
+            prediction(0.5, 0.25, label=0),
+            prediction(0.875, 0.125, label=1),
+            prediction(0.1, 0.9),
+        ]
+        summary = audit.summarise(table(found))
         assert (summary.images, summary.labelled, summary.wrong) == (4, 3, 1)
         assert summary.accuracy == pytest.approx(2 / 3)
         assert summary.confidence_right == 0.625
@@ -98,7 +107,7 @@ class TestSummary:
 
     def test_nothing_labelled_has_no_accuracy(self) -> None:
         for predictions in ([], [prediction(0.5, 0.5)]):
-            summary = audit.summarise(predictions)
+            summary = audit.summarise(table(predictions))
             assert summary.accuracy is None
             assert summary.accuracy_interval is None
             assert summary.confidence_right is None
@@ -142,26 +151,42 @@ class TestSummary:
 
 class TestConfusion:
     @given(collections())
-    def test_matrix_agrees_with_the_summary(self, predictions: list[Prediction]) -> None:
-        matrix = audit.confusion(predictions, CLASSES)
-        summary = audit.summarise(predictions)
-        assert matrix.sum() == summary.labelled
-        assert matrix.sum() - matrix.trace() == summary.wrong
+    def test_pairs_agree_with_a_dense_matrix(self, predictions: list[Prediction]) -> None:
+        matrix = np.zeros((CLASSES, CLASSES), int)
+        for p in predictions:
+            if p.label is not None:
+                matrix[p.label, p.predicted] += 1
+        pairs = audit.confusion(table(predictions))
+        assert pairs.dtypes.astype(str).tolist() == ["int64"] * 3
+        assert pairs.to_numpy().tolist() == [
+            [true, guess, count] for (true, guess), count in np.ndenumerate(matrix) if count
+        ]
+        involved = matrix.sum(0) + matrix.sum(1)
+        errors = involved - 2 * matrix.diagonal()
+        ranked = sorted(range(CLASSES), key=lambda c: (-errors[c], -involved[c], c))
+        assert audit.confused_classes(pairs, 9) == [c for c in ranked if involved[c]]
 
     def test_rows_are_true_and_columns_predicted(self) -> None:
-        matrix = audit.confusion([prediction(0.1, 0.2, 0.7, label=0)], CLASSES)
-        assert matrix.tolist() == [[0, 0, 1], [0, 0, 0], [0, 0, 0]]
-
-    def test_a_class_outside_is_refused(self) -> None:
-        with pytest.raises(ValueError, match="outside"):
-            audit.confusion([prediction(0.1, 0.2, 0.7, label=0)], 2)
+        (row,) = audit.confusion(table([prediction(0.1, 0.2, 0.7, label=0)])).to_dict("records")
+        assert row == {"true": 0, "predicted": 2, "images": 1}
 
     def test_most_confused_classes_come_first(self) -> None:
-        matrix = np.diag([9, 5, 0, 5, 1])
-        matrix[3, 4] = 2
-        assert audit.confused_classes(matrix, 10) == [3, 4, 0, 1]
-        assert audit.confused_classes(matrix, 1) == [3]
-        assert audit.confused_classes(matrix, 0) == []
+        listed = [(0, 0, 9), (1, 1, 5), (3, 3, 5), (3, 4, 2), (4, 4, 1)]
+        pairs = pd.DataFrame(listed, columns=["true", "predicted", "images"])
+        assert audit.confused_classes(pairs, 10) == [3, 4, 0, 1]
+        assert audit.confused_classes(pairs, 1) == [3]
+        assert audit.confused_classes(pairs, 0) == []
+
+    def test_as_many_classes_as_imagenet_21k_take_no_dense_matrix(self) -> None:
+        classes = 21_841
+        one = np.zeros(classes, np.float32)
+        one[-1] = 1
+        found = audit.predictions([Prediction("a", 7, one, 0.0)] * 3, [""] * classes)
+        tracemalloc.start()
+        pairs = audit.confusion(found)
+        assert audit.confused_classes(pairs, 24) == [7, classes - 1]
+        assert tracemalloc.get_traced_memory()[1] < 1e6
+        tracemalloc.stop()
 
 
 class TestOrderAndSelect:
@@ -170,7 +195,7 @@ class TestOrderAndSelect:
     def test_groups_then_key(
         self, by: audit.SortKey, predictions: list[Prediction], descending: bool
     ) -> None:
-        ordered = audit.order(predictions, by, descending)
+        ordered = audit.order(table(predictions), by, descending)
         assert sorted(ordered) == list(range(len(predictions)))
         ranks = [["wrong", "unlabelled", "right"].index(predictions[i].outcome) for i in ordered]
         assert ranks == sorted(ranks)
@@ -189,14 +214,14 @@ class TestOrderAndSelect:
             prediction(0.7, 0.3),
             prediction(0.8, 0.2, label=1),
         ]
-        assert audit.order(predictions) == [3, 1, 2, 0]
-        assert audit.order(predictions, descending=False) == [1, 3, 2, 0]
+        assert audit.order(table(predictions)) == [3, 1, 2, 0]
+        assert audit.order(table(predictions), descending=False) == [1, 3, 2, 0]
 
     def test_unknown_key_or_outcome_is_refused(self) -> None:
         with pytest.raises(ValueError, match="sort key"):
-            audit.order([], "size")  # type: ignore[arg-type]
+            audit.order(table([]), "size")  # type: ignore[arg-type]
         with pytest.raises(ValueError, match="outcome"):
-            audit.select([], only="bad")  # type: ignore[arg-type]
+            audit.select(table([]), only="bad")  # type: ignore[arg-type]
 
     @given(collections(), st.sets(st.integers(0, 2)), st.sets(st.integers(0, 2)))
     def test_every_condition_holds_and_nothing_else_is_left_out(
@@ -207,15 +232,15 @@ class TestOrderAndSelect:
             for i, p in enumerate(predictions)
             if p.label is not None and p.label in true and p.predicted in predicted and p.wrong
         ]
-        assert audit.select(predictions, true, predicted, "wrong") == expected
-        assert audit.select(predictions) == list(range(len(predictions)))
+        assert audit.select(table(predictions), true, predicted, "wrong") == expected
+        assert audit.select(table(predictions)) == list(range(len(predictions)))
 
     @given(collections())
     def test_outcomes_share_the_collection_out(self, predictions: list[Prediction]) -> None:
         parts = [
-            *audit.select(predictions, only="wrong"),
-            *audit.select(predictions, only="right"),
-            *audit.select(predictions, only="unlabelled"),
+            *audit.select(table(predictions), only="wrong"),
+            *audit.select(table(predictions), only="right"),
+            *audit.select(table(predictions), only="unlabelled"),
         ]
         assert sorted(parts) == list(range(len(predictions)))
 
@@ -241,31 +266,46 @@ class TestNearest:
 
 
 class TestTable:
-    def test_rows_carry_names_and_units(self) -> None:
-        (row,) = audit.table([prediction(0.25, 0.75, label=0, name="x.jpg")], ["cat", "dog"])
-        assert row == {
+    def test_columns_and_dtypes_are_those_that_are_documented(self) -> None:
+        rows = re.findall(r"(?m)^    (\w+) +(str|category|float64|Int64|int64) ", DOCUMENTED)
+        for found in ([], [prediction(0.25, 0.75)], [prediction(0.25, 0.75, label=0)]):
+            drawn = audit.predictions(found, ["cat", "dog"])
+            assert [(name, str(kind)) for name, kind in drawn.dtypes.items()] == rows
+            assert list(drawn["outcome"].cat.categories) == ["wrong", "unlabelled", "right"]
+            assert drawn["outcome"].cat.ordered
+            assert set(audit.HEADINGS) == set(drawn)
+
+    def test_rows_carry_names_and_numbers(self) -> None:
+        found = [prediction(0.25, 0.75, label=0, name="x.jpg"), prediction(0.75, 0.25)]
+        labelled, unlabelled = audit.predictions(found, ["cat", "dog"]).to_dict("records")
+        assert labelled == {
             "image": "x.jpg",
-            "true class": "cat",
-            "predicted class": "dog",
+            "true_class": "cat",
+            "predicted_class": "dog",
             "outcome": "wrong",
-            "confidence (0 to 1)": 0.75,
-            "margin (0 to 1)": 0.5,
-            "loss (nats)": pytest.approx(math.log(4), abs=1e-6),
-            "attention entropy (log N)": 0.5,
+            "confidence": 0.75,
+            "margin": 0.5,
+            "loss": pytest.approx(math.log(4), abs=1e-6),
+            "entropy": 0.5,
+            "true": 0,
+            "predicted": 1,
         }
+        assert all(pd.isna(unlabelled[name]) for name in ("true_class", "loss", "true"))
+        with pytest.raises(ValueError, match="2 classes have 1 names"):
+            audit.predictions(found, ["cat"])
 
     def test_csv_is_read_back_as_written(self) -> None:
-        rows = audit.table(
-            [prediction(0.25, 0.75, name='a "b",\nc.png'), prediction(1.0, 0.0, label=0)],
-            ["cat", "dög"],
-        )
-        read = list(csv.DictReader(io.StringIO(audit.to_csv(rows), newline="")))
-        assert [list(r) for r in read] == [list(r) for r in rows]
+        found = [prediction(0.25, 0.75, name='a "b",\nc.png'), prediction(1.0, 0.0, label=0)]
+        drawn = audit.predictions(found, ["cat", "dög"])
+        read = list(csv.DictReader(io.StringIO(audit.to_csv(drawn), newline="")))
+        assert [list(r) for r in read] == [list(drawn)] * 2
         assert read[0]["image"] == 'a "b",\nc.png'
-        assert read[0]["predicted class"] == "dög"
-        assert read[0]["true class"] == read[0]["loss (nats)"] == ""
-        assert float(read[1]["loss (nats)"]) == 0
-        assert audit.to_csv([]) == ""
+        assert read[0]["predicted_class"] == "dög"
+        assert read[0]["true_class"] == read[0]["loss"] == read[0]["true"] == ""
+        assert float(read[1]["loss"]) == 0
+        assert read[1]["true"] == "0"
+        assert audit.to_csv([]) == audit.to_csv(drawn[:0]) == ""
+        assert audit.to_csv([{"n": 1}, {"n": None}]) == 'n\r\n1\r\n""\r\n'
 
     @pytest.mark.parametrize("start", [*"=+-@\t\r\n", "\uff1d", "\uff0b", "\uff0d", "\uff20"])
     def test_formulas_become_text(self, start: str) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from attnlib.audit.predictions import Summary
+from attnlib.audit import Summary
 from attnlib.audit.report import ReportEntry, html_report
 from attnlib.pictures.overlay import jpeg_bytes, png_bytes
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from attnlib.audit.predictions import Prediction
+from attnlib.audit import Prediction
 from attnlib.dashboard.attention import compare, grids, one, progression, whole
 from attnlib.dashboard.attention.choose import choose
 from attnlib.dashboard.parts.look import Look

@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 from PIL import Image, ImageDraw, ImageFont
 
-from attnlib.audit.predictions import Prediction
+from attnlib.audit import Prediction
 from attnlib.dashboard.compare import difference, drawing, maps
 from attnlib.dashboard.compare.compute import Compared
 from attnlib.dashboard.compare.drawing import Map

@@ -8,7 +8,7 @@ import altair as alt
 import numpy as np
 import streamlit as st
 
-from attnlib.audit.predictions import Prediction
+from attnlib.audit import Prediction
 from attnlib.dashboard.compare.compute import flow_of
 from attnlib.dashboard.compare.settings import Settings, layers, light
 from attnlib.dashboard.parts import charts, downloads

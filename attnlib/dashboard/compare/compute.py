@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from attnlib.audit.predictions import Prediction
+from attnlib.audit import Prediction
 from attnlib.dashboard.compare.settings import COMPARED, Settings, light, unsupported
 from attnlib.dashboard.state import results, tasks
 from attnlib.dashboard.state.models import ModelChoice

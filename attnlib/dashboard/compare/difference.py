@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from attnlib.audit.predictions import Prediction
+from attnlib.audit import Prediction
 from attnlib.dashboard.compare import drawing
 from attnlib.dashboard.compare.drawing import Look, Map
 from attnlib.dashboard.compare.settings import SHORT

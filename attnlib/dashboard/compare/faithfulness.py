@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from attnlib.audit.predictions import Prediction
+from attnlib.audit import Prediction
 from attnlib.dashboard.compare import curves, maps
 from attnlib.dashboard.compare.compute import Compared
 from attnlib.dashboard.compare.settings import light

@@ -10,7 +10,7 @@ import numpy as np
 import streamlit as st
 from PIL import Image
 
-from attnlib.audit.predictions import Prediction
+from attnlib.audit import Prediction
 from attnlib.dashboard.compare import maps, where
 from attnlib.dashboard.compare.compute import Compared
 from attnlib.dashboard.compare.settings import SHORT

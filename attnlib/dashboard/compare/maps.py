@@ -6,7 +6,7 @@ import numpy as np
 import streamlit as st
 from PIL import Image
 
-from attnlib.audit.predictions import Prediction
+from attnlib.audit import Prediction
 from attnlib.dashboard.compare import closed_form, drawing
 from attnlib.dashboard.compare.compute import Compared
 from attnlib.dashboard.compare.difference import difference

@@ -9,7 +9,7 @@ import altair as alt
 import numpy as np
 import streamlit as st
 
-from attnlib.audit.predictions import Prediction
+from attnlib.audit import Prediction
 from attnlib.dashboard.compare import drawing
 from attnlib.dashboard.compare.compute import times_uniform
 from attnlib.dashboard.compare.settings import COMPARED, Settings, light, unsupported

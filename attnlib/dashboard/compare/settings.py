@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from attnlib.audit.predictions import Prediction
+from attnlib.audit import Prediction
 from attnlib.dashboard.parts import target as targets
 from attnlib.dashboard.state.workspace import Workspace
 from attnlib.methods import METHODS, Method

@@ -9,7 +9,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from attnlib.audit.predictions import Outcome
+from attnlib.audit import Outcome
 from attnlib.dashboard.heads import grid, names, reasons
 from attnlib.dashboard.parts import downloads
 from attnlib.dashboard.state import results, tasks

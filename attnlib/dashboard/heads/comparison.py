@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from attnlib.audit.predictions import Prediction
+from attnlib.audit import Prediction
 from attnlib.dashboard.heads import images
 from attnlib.dashboard.state import tasks
 from attnlib.dashboard.state.tasks import Progress

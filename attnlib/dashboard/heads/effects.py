@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from attnlib.audit.predictions import Prediction
+from attnlib.audit import Prediction
 from attnlib.dashboard.heads import averaged, grid, names, reasons, removal
 from attnlib.dashboard.heads.names import Head
 from attnlib.dashboard.parts import downloads

@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from attnlib.audit.predictions import Prediction
+from attnlib.audit import Prediction
 from attnlib.capture.record import Record
 from attnlib.dashboard.state import results
 from attnlib.dashboard.state.models import ModelChoice

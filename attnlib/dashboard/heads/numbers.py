@@ -9,7 +9,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from attnlib.audit.predictions import Prediction
+from attnlib.audit import Prediction
 from attnlib.dashboard.heads import flagged, grid, images, names, peaks, reasons
 from attnlib.dashboard.parts import charts, downloads
 from attnlib.dashboard.state import results, tasks

@@ -6,7 +6,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from attnlib.audit.predictions import Prediction
+from attnlib.audit import Prediction
 from attnlib.dashboard.heads import names
 from attnlib.dashboard.parts import cells, downloads
 from attnlib.dashboard.parts.pictures import fit

@@ -10,7 +10,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from attnlib.audit.predictions import Prediction
+from attnlib.audit import Prediction
 from attnlib.dashboard.heads import names
 from attnlib.dashboard.heads.names import Head
 from attnlib.dashboard.parts import charts, downloads

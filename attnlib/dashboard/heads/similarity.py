@@ -9,7 +9,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from attnlib.audit.predictions import Prediction
+from attnlib.audit import Prediction
 from attnlib.dashboard.heads import comparison, heat_map, images, names, pairs, reasons
 from attnlib.dashboard.parts import cells, charts, downloads
 from attnlib.dashboard.parts.style import legend_bar

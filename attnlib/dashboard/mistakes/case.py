@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from attnlib.audit.predictions import Prediction
+from attnlib.audit import Prediction
 from attnlib.dashboard.parts.pictures import Style, draw, plain, scale_of
 from attnlib.dashboard.state import results
 from attnlib.dashboard.state.workspace import Workspace

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import altair as alt
 import numpy as np
+import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-from attnlib.audit import predictions as audit
+from attnlib import audit
 from attnlib.dashboard.parts import charts
 from attnlib.dashboard.state.workspace import Workspace
 
@@ -19,15 +21,15 @@ CELL = 30  # pixels
 
 def show(space: Workspace) -> tuple[int, int] | None:
     """The confusion matrix; returns the (true, predicted) cell that was clicked, if any."""
-    matrix = audit.confusion(space.predictions, len(space.vit.class_names))
-    shown = audit.confused_classes(matrix, MAX_CLASSES)
+    pairs = audit.confusion(space.table)
+    shown = audit.confused_classes(pairs, MAX_CLASSES)
     if not shown:
         return None
-    present = int((matrix.sum(0) + matrix.sum(1) > 0).sum())
+    present = len(set(pairs["true"]) | set(pairs["predicted"]))
     names = [f"{space.class_name(i)}" for i in shown]
     if len(set(names)) < len(names):
         names = [f"{name} ({i})" for name, i in zip(names, shown, strict=True)]
-    part = matrix[np.ix_(shown, shown)]
+    part = matrix(pairs, shown)
     event = charts.draw(
         _cells,
         _rows(part, names),
@@ -48,12 +50,22 @@ def show(space: Workspace) -> tuple[int, int] | None:
     return None if true is None or predicted is None else (true, predicted)
 
 
-def _rows(matrix: NDArray[np.int64], names: list[str]) -> list[dict[str, Any]]:
+def matrix(pairs: pd.DataFrame, classes: Sequence[int]) -> NDArray[np.int64]:
+    """Images by true class (rows) and predicted class (columns) of some classes: ``(K, K)``."""
+    place = {index: i for i, index in enumerate(classes)}
+    counts = np.zeros((len(classes), len(classes)), dtype=np.int64)
+    for true, predicted, images in pairs.itertuples(index=False):
+        if true in place and predicted in place:
+            counts[place[true], place[predicted]] = images
+    return counts
+
+
+def _rows(counts: NDArray[np.int64], names: list[str]) -> list[dict[str, Any]]:
     return [
         {
             "true": true,
             "predicted": predicted,
-            "images": int(matrix[i, j]),
+            "images": int(counts[i, j]),
             "kind": "right" if i == j else "wrong",
         }
         for i, true in enumerate(names)

@@ -10,7 +10,7 @@ import numpy as np
 import streamlit as st
 from PIL import Image
 
-from attnlib.audit.predictions import Prediction
+from attnlib.audit import Prediction
 from attnlib.capture.record import Record
 from attnlib.dashboard.mistakes import case as cases
 from attnlib.dashboard.parts import charts

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from attnlib.audit import predictions as audit
-from attnlib.audit.predictions import Prediction
+from attnlib import audit
+from attnlib.audit import Prediction
 from attnlib.dashboard.mistakes import case as cases
 from attnlib.dashboard.parts.pictures import Style, encoded
 from attnlib.dashboard.parts.verdict import verdict
@@ -89,12 +89,12 @@ def _filtered(space: Workspace, cell: tuple[int, int] | None) -> list[Prediction
         true, predicted = cell
         only = "All"
     picked = audit.select(
-        space.predictions,
+        space.table,
         true=None if true is None else {true},
         predicted=None if predicted is None else {predicted},
         only=SHOWN[only or "All"],  # type: ignore[arg-type]
     )
-    order = audit.order([space.predictions[i] for i in picked], SORTS[sort or "Confidence"])
+    order = audit.order(space.table.iloc[picked], SORTS[sort or "Confidence"])
     return [space.predictions[picked[i]] for i in order]
 
 

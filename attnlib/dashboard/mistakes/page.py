@@ -20,9 +20,12 @@ def show(space: Workspace) -> None:
         verdict.back_button()
         detail.show(space, chosen)
         return
-    with st.expander("Confusion matrix", icon=":material/grid_on:", expanded=False):
-        st.caption("Click a cell to see its images below; double-click to see all again.")
-        cell = confusion.show(space)
+    cell = None
+    matrix = st.expander("Confusion matrix", icon=":material/grid_on:", on_change="rerun")
+    if matrix.open:
+        with matrix:
+            st.caption("Click a cell to see its images below; double-click to see all again.")
+            cell = confusion.show(space)
     st.subheader("Wrong predictions first")
     gallery.show(space, cell)
     summary.exports(space)

@@ -6,8 +6,8 @@ from datetime import datetime
 
 import streamlit as st
 
-from attnlib.audit import predictions as audit
-from attnlib.audit.predictions import Prediction
+from attnlib import audit
+from attnlib.audit import Prediction
 from attnlib.audit.report import ReportEntry, html_report
 from attnlib.dashboard.mistakes import case as cases
 from attnlib.dashboard.parts.pictures import Style, encoded
@@ -19,7 +19,7 @@ REPORT_LIMIT = 60
 
 def line(space: Workspace) -> None:
     """Images, labelled, wrong, accuracy with its interval, confidence when right and wrong."""
-    found = audit.summarise(space.predictions)
+    found = audit.summarise(space.table)
     with st.container(horizontal=True, gap="medium"):
         st.metric("Images", found.images, width="content")
         st.metric("Labelled", found.labelled, width="content")
@@ -112,7 +112,7 @@ def exports(space: Workspace) -> None:
     with st.container(horizontal=True):
         st.download_button(
             "Table (CSV)",
-            lambda: audit.to_csv(audit.table(space.predictions, space.vit.class_names)),
+            lambda: audit.to_csv(space.table.round(6).rename(columns=audit.HEADINGS)),
             "predictions.csv",
             "text/csv",
             icon=":material/table:",
@@ -137,7 +137,7 @@ def report(space: Workspace) -> str:
     return html_report(
         "Wrong predictions",
         space.choice.title,
-        audit.summarise(space.predictions),
+        audit.summarise(space.table),
         [_entry(space, prediction) for prediction in wrong[:REPORT_LIMIT]],
         datetime.now(),
     )

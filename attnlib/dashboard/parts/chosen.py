@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from attnlib.audit.predictions import Prediction
+from attnlib.audit import Prediction
 from attnlib.dashboard.parts.pictures import encoded, plain
 from attnlib.dashboard.parts.verdict import verdict
 from attnlib.dashboard.state.workspace import Workspace

@@ -9,7 +9,7 @@ import streamlit as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from attnlib.audit import predictions as audit
+from attnlib import audit
 from attnlib.dashboard.parts.pictures import encoded
 
 Rows = Sequence[dict[str, object]]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from attnlib.audit.predictions import Prediction
+from attnlib.audit import Prediction
 from attnlib.capture.tokens import TokenLayout
 from attnlib.dashboard.state import results
 from attnlib.dashboard.state.workspace import Workspace

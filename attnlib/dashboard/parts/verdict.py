@@ -6,7 +6,7 @@ import html
 
 import streamlit as st
 
-from attnlib.audit.predictions import Prediction
+from attnlib.audit import Prediction
 from attnlib.dashboard.state.workspace import Workspace
 
 

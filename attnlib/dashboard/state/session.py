@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 
 import streamlit as st
 
+from attnlib.audit import Prediction
 from attnlib.dashboard.state.jobs import InspectionJob
 from attnlib.dashboard.state.models import DEMO, ModelChoice
 from attnlib.data import masks
 from attnlib.data.collection import Collection, Refusal, Sample, collect
 from attnlib.data.image import sha256
-from attnlib.data.labels import LabelTable, read_label_table
+from attnlib.data.labels import LabelMatch, LabelTable, read_label_table
 from attnlib.data.masks import Objects
 from attnlib.errors import LabelError
 from attnlib.model import demo
@@ -36,6 +37,8 @@ class Session:
         model_problem: why the last wish for another model failed.
         failed: the wish that failed.
         job: the inspection of these samples by this model.
+        predictions: by sample name, as of the last run.
+        matched: what the labels were matched from, and the match.
     """
 
     samples: tuple[Sample, ...]
@@ -49,6 +52,8 @@ class Session:
     model_problem: str = ""
     failed: ModelChoice | None = None
     job: InspectionJob | None = None
+    predictions: dict[str, Prediction] = field(default_factory=dict)
+    matched: tuple[object, LabelMatch] | None = None
     uploads_seen: tuple[str, ...] = ()
     uploader: int = 0
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
+import pandas as pd
 import streamlit as st
 
-from attnlib.audit import predictions as audit
+from attnlib import audit
 from attnlib.dashboard.state import results
 from attnlib.dashboard.state.jobs import Outcome
 from attnlib.dashboard.state.models import ModelChoice
@@ -66,12 +67,21 @@ class Workspace:
     @cached_property
     def predictions(self) -> list[audit.Prediction]:
         """Predictions of all samples that are inspected, in the order of the samples."""
-        labels, outcomes = self.labels.labels, self.outcomes
-        return [
-            audit.Prediction(name, labels.get(name), outcome.probabilities, outcome.entropy)
-            for name in self.by_name
-            if (outcome := outcomes.get(name)) is not None
-        ]
+        outcomes = self.outcomes
+        return [self._prediction(name, outcomes[name]) for name in self.by_name if name in outcomes]
+
+    def _prediction(self, name: str, outcome: Outcome) -> audit.Prediction:
+        """That of an earlier run where nothing has changed: it knows its numbers already."""
+        label, kept = self.labels.labels.get(name), self.session.predictions.get(name)
+        if kept is None or kept.probabilities is not outcome.probabilities or kept.label != label:
+            kept = audit.Prediction(name, label, outcome.probabilities, outcome.entropy)
+            self.session.predictions[name] = kept
+        return kept
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """The predictions as a data frame; see `attnlib.audit.predictions`."""
+        return audit.predictions(self.predictions, self.vit.class_names)
 
     @cached_property
     def prediction_of(self) -> Mapping[str, audit.Prediction]:
@@ -101,21 +111,28 @@ def short_name(name: str) -> str:
 
 
 def build(session: Session, vit: Vit) -> Workspace:
-    """The workspace of this run; manual labels win over a table, a table over folders."""
+    """The workspace of this run."""
+    given = (session.samples, session.table, dict(session.manual), tuple(vit.class_names))
+    if session.matched is None or session.matched[0] != given:
+        session.matched, session.predictions = (given, _matched(session, vit)), {}
+    workspace = Workspace(session, vit, session.choice, session.matched[1])
+    st.session_state["workspace"] = workspace
+    return workspace
+
+
+def _matched(session: Session, vit: Vit) -> LabelMatch:
+    """Labels of the samples; manual ones win over a table, a table over folders."""
     match = match_labels(session.samples, session.table, vit.class_names)
     index = {name: i for i, name in enumerate(vit.class_names)}
     manual = {name: index[label] for name, label in session.manual.items() if label in index}
     merged = {**match.labels, **manual}
-    match = LabelMatch(
+    return LabelMatch(
         merged,
         match.unknown_files,
         match.unknown_names,
         tuple(name for name in match.unlabelled if name not in manual),
         match.ambiguous_files,
     )
-    workspace = Workspace(session, vit, session.choice, match)
-    st.session_state["workspace"] = workspace
-    return workspace
 
 
 def current() -> Workspace:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from attnlib.audit.predictions import Prediction
+from attnlib.audit import Prediction
 from attnlib.dashboard.state.workspace import Workspace
 from attnlib.dashboard.walk import explorer, place, play_words, player, temperature
 from attnlib.errors import AttnlibError

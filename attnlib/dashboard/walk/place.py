@@ -7,7 +7,7 @@ from functools import partial
 
 import streamlit as st
 
-from attnlib.audit.predictions import Prediction
+from attnlib.audit import Prediction
 from attnlib.capture.record import row_entropy
 from attnlib.dashboard.parts.cells import Cell, cells
 from attnlib.dashboard.parts.look import Look, token_name

@@ -1,0 +1,93 @@
+"""Many predictions as one data frame, and any table as CSV."""
+
+from collections.abc import Sequence
+from typing import get_args
+
+import numpy as np
+import pandas as pd
+
+from attnlib.audit.prediction import Outcome, Prediction
+
+# Headings for people, by column of `predictions`.
+HEADINGS = {
+    "image": "image",
+    "true_class": "true class",
+    "predicted_class": "predicted class",
+    "outcome": "outcome",
+    "confidence": "confidence (0 to 1)",
+    "margin": "margin (0 to 1)",
+    "loss": "loss (nats)",
+    "entropy": "attention entropy (log N)",
+    "true": "true index",
+    "predicted": "predicted index",
+}
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+
+
+def predictions(found: Sequence[Prediction], class_names: Sequence[str]) -> pd.DataFrame:
+    """The predictions as one table, a row for each, in the order given.
+
+    ========================  ========  ==================================================
+    column                    dtype     meaning
+    ========================  ========  ==================================================
+    image                     str       file name
+    true_class                str       name of the true class; missing without a label
+    predicted_class           str       name of the predicted class
+    outcome                   category  ordered: wrong < unlabelled < right
+    confidence                float64   probability of the predicted class, 0 to 1
+    margin                    float64   largest minus second largest probability, 0 to 1
+    loss                      float64   -log p(true class) in nats; NaN without a label
+    entropy                   float64   mean entropy of the readout's rows, in units of log N
+    true                      Int64     index of the true class; missing without a label
+    predicted                 int64     index of the predicted class
+    ========================  ========  ==================================================
+
+    Args:
+        found: what the model said; see `Prediction`.
+        class_names: by index, at least as many as there are probabilities.
+
+    Raises:
+        ValueError: there are fewer names than classes.
+    """
+    classes = max((p.probabilities.size for p in found), default=0)
+    if classes > len(class_names):
+        raise ValueError(f"{classes} classes have {len(class_names)} names")
+    loss = [np.nan if p.loss is None else p.loss for p in found]
+    true = [None if p.label is None else class_names[p.label] for p in found]
+    return pd.DataFrame(
+        {
+            "image": pd.Series([p.name for p in found], dtype="str"),
+            "true_class": pd.Series(true, dtype="str"),
+            "predicted_class": pd.Series([class_names[p.predicted] for p in found], dtype="str"),
+            "outcome": pd.Categorical([p.outcome for p in found], get_args(Outcome), ordered=True),
+            "confidence": np.array([p.confidence for p in found], dtype=np.float64),
+            "margin": np.array([p.margin for p in found], dtype=np.float64),
+            "loss": np.array(loss, dtype=np.float64),
+            "entropy": np.array([p.attention_entropy for p in found], dtype=np.float64),
+            "true": pd.Series([p.label for p in found], dtype="Int64"),
+            "predicted": np.array([p.predicted for p in found], dtype=np.int64),
+        }
+    )
+
+
+def to_csv(table: pd.DataFrame | Sequence[dict[str, object]]) -> str:
+    """A table as CSV (RFC 4180) with a header, empty cells for what is missing; "" without rows.
+
+    Spreadsheets run a cell that begins with = + - @ (also in their full-width forms), or behind a
+    tab or line break, as a formula, and file and class names come from strangers:
+    such texts get a leading apostrophe, which makes them plain text. Numbers are left alone.
+    """
+    # As objects, whole numbers stay whole beside what is missing.
+    cells = pd.DataFrame(table, dtype=object)
+    if cells.empty:
+        return ""
+    plain = {_plain(n): pd.Series(map(_plain, cells[n]), dtype=object) for n in cells}
+    return str(pd.DataFrame(plain).to_csv(index=False, lineterminator="\r\n", na_rep=""))
+
+
+def _plain(cell: object) -> object:
+    if not isinstance(cell, str):
+        return cell
+    # A file name that is no valid Unicode could not be written out at all.
+    text = cell.encode("utf-8", "replace").decode("utf-8")
+    return "'" + text if text.startswith(_FORMULA_STARTS) else text
