@@ -1,9 +1,112 @@
-"""What left the server for the screen, read back from a run of the app."""
+"""What left the server for the screen or for a file, read back from a run of the app."""
 
 from __future__ import annotations
 
+import base64
+import csv
+import io
 import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+from streamlit.runtime.media_file_manager import MediaFileManager
+from streamlit.runtime.memory_media_file_storage import MemoryMediaFileStorage
+from streamlit.testing.v1 import AppTest
+
+Pixels = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Cells:
+    """One picture of cells that can be pointed at.
+
+    Attributes:
+        pixels: ``(h, w, 3)`` as sent to the browser.
+        shape: rows and columns of cells.
+        values: ``(rows, cols)`` read out under the pointer; None where there are none.
+        said: everything else that was sent.
+    """
+
+    pixels: Pixels
+    shape: tuple[int, int]
+    values: NDArray[np.float32] | None
+    said: dict[str, Any]
+
+
+@dataclass
+class Screen:
+    """Reads runs of an app: its pictures, cells, charts, words and the files behind its buttons."""
+
+    files: dict[str, bytes] = field(default_factory=dict)
+    makers: dict[str, Callable[[], bytes | str]] = field(default_factory=dict)
+
+    def pictures(self, app: AppTest) -> list[tuple[str, Pixels]]:
+        """Caption and pixels of every picture, in the order of the page."""
+        found = []
+        for element in app.get("image") or app.get("imgs"):
+            for one in element.proto.imgs:
+                name = one.url.rsplit("/", 1)[-1].split(".")[0]
+                found.append((str(one.caption), pixels(self.files[name])))
+        return found
+
+    def cells(self, app: AppTest) -> dict[str, Cells]:
+        """Every picture of cells, by key."""
+        found = {}
+        for element in app.get("bidi_component"):
+            if element.proto.component_name != "attnlib_cells":
+                continue
+            said = json.loads(element.proto.json)
+            shape = said["rows"], said["cols"]
+            values = None
+            if said["values"]:
+                raw = np.frombuffer(base64.b64decode(said["values"]), np.float32)
+                values = raw.reshape(shape)
+            picture = base64.b64decode(said["image"].split(",", 1)[1])
+            key = element.proto.id.split("-", 2)[2]
+            found[key] = Cells(pixels(picture), shape, values, said)
+        return found
+
+    def downloads(self, app: AppTest) -> dict[str, bytes]:
+        """What every download button hands out, by key; each is pressed."""
+        found = {}
+        for button in app.get("download_button"):
+            maker = self.makers[button.proto.deferred_file_id]
+            made = maker()
+            key = button.proto.id.split("-", 2)[2]
+            found[key] = made.encode() if isinstance(made, str) else made
+        return found
+
+
+@pytest.fixture
+def screen(monkeypatch: pytest.MonkeyPatch) -> Screen:
+    """Keeps the files that runs of the app hand out, which the server would delete."""
+    read = Screen()
+    store, defer = MemoryMediaFileStorage.load_and_get_id, MediaFileManager.add_deferred
+
+    def stored(self: Any, data: Any, *args: Any, **rest: Any) -> str:
+        name = store(self, data, *args, **rest)
+        read.files[name] = data if isinstance(data, bytes) else Path(data).read_bytes()
+        return name
+
+    def deferred(self: Any, maker: Any, *args: Any, **rest: Any) -> str:
+        name = defer(self, maker, *args, **rest)
+        read.makers[name] = maker
+        return name
+
+    monkeypatch.setattr(MemoryMediaFileStorage, "load_and_get_id", stored)
+    monkeypatch.setattr(MediaFileManager, "add_deferred", deferred)
+    return read
+
+
+def pixels(data: bytes) -> Pixels:
+    """The pixels ``(h, w, 3)`` of an encoded picture."""
+    return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
 
 
 def charted(chart: Any, layer: int = 0) -> list[dict[str, Any]]:
@@ -16,3 +119,8 @@ def charted(chart: Any, layer: int = 0) -> list[dict[str, Any]]:
     spec = json.loads(chart.proto.spec)
     listed: list[dict[str, Any]] = spec["layer"][layer]["data"]["values"]
     return listed
+
+
+def table(data: bytes) -> list[dict[str, str]]:
+    """The rows of a CSV file."""
+    return list(csv.DictReader(io.StringIO(data.decode(), newline="")))

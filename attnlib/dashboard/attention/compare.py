@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import streamlit as st
 from PIL import Image
 
 from attnlib.dashboard.attention.one import PICTURE
+from attnlib.dashboard.parts import downloads
 from attnlib.dashboard.parts.look import Array, Look, fused, patches
 from attnlib.dashboard.parts.pictures import encoded, fit, plain
 from attnlib.dashboard.parts.style import legend_bar
@@ -16,6 +19,7 @@ from attnlib.errors import AttnlibError
 from attnlib.heads import rows as attention
 from attnlib.pictures.colormaps import Scale
 from attnlib.pictures.overlay import overlay
+from attnlib.pictures.sheet import sheet
 
 CORRECT, IMAGE, MODEL = "Nearest correct", "Another image", "Another model"
 
@@ -74,8 +78,8 @@ def _image(look: Look, other: str | None, note: str = "") -> None:
     title = _title(look, other)
     _side_by_side(
         look,
-        (look.crop, mine, _title(look, look.name)),
-        (there.picture, theirs, f"{title}{f' ({note})' if note else ''}"),
+        Side(look.crop, mine, _title(look, look.name)),
+        Side(there.picture, theirs, f"{title}{f' ({note})' if note else ''}"),
         f"layer {look.layer}, {look.head_name}, query: {space.vit.layout.query}",
     )
 
@@ -112,8 +116,8 @@ def _model(look: Look) -> None:
     top = found.record.predicted
     _side_by_side(
         look,
-        (look.crop, mine, f"{space.choice.title}: layer {look.layer}, {look.head_name}"),
-        (
+        Side(look.crop, mine, f"{space.choice.title}: layer {look.layer}, {look.head_name}"),
+        Side(
             found.picture,
             theirs,
             f"{choice.title}: layer {layer}, {head}, predicts {vit.class_names[top].split(',')[0]}",
@@ -133,26 +137,52 @@ def _title(look: Look, name: str) -> str:
     return f"{name} · predicted: {look.space.class_name(found.predicted)}{true}"
 
 
-def _side_by_side(
-    look: Look,
-    left: tuple[Image.Image, Array, str],
-    right: tuple[Image.Image, Array, str],
-    text: str,
-) -> None:
+@dataclass(frozen=True)
+class Side:
+    """One of two images that stand beside each other: its crop, map ``(rows, cols)`` and title."""
+
+    crop: Image.Image
+    values: Array
+    title: str
+
+
+def _side_by_side(look: Look, left: Side, right: Side, text: str) -> None:
     # Two grids may differ in size: multiples of each one's own uniform share compare them.
-    maps = [left[1] * left[1].size, right[1] * right[1].size]
+    sides = (left, right)
+    maps = [side.values * side.values.size for side in sides]
     top = Scale.times_uniform(np.concatenate([m.ravel() for m in maps]), 1).high
-    scales = [Scale.times_uniform(one, one.size, high=top) for one in (left[1], right[1])]
+    scales = [Scale.times_uniform(s.values, s.values.size, high=top) for s in sides]
+    pairs = []
     with st.container(horizontal=True, gap="small"):
-        for (crop, values, title), scale in zip((left, right), scales, strict=True):
-            size = fit(crop.size, 2 * PICTURE)
+        for side, scale in zip(sides, scales, strict=True):
+            size = fit(side.crop.size, 2 * PICTURE)
+            mapped = overlay(side.crop, side.values, scale, size=size)
+            pair = [plain(side.crop, 2 * PICTURE), mapped]
+            pairs.append(sheet(pair, 2))
             with st.container(width=2 * PICTURE + 16, gap="small"):
                 with st.container(horizontal=True, gap="small"):
-                    for picture in (
-                        plain(crop, 2 * PICTURE),
-                        overlay(crop, values, scale, size=size),
-                    ):
+                    for picture in pair:
                         with st.container(width=PICTURE, gap=None):
-                            st.image(encoded(picture), width="stretch", alt=title)
-                st.text(title)
+                            st.image(encoded(picture), width="stretch", alt=side.title)
+                st.text(side.title)
     legend_bar(scales[0], text)
+    stem = f"{downloads.stem_of(look.name)}-beside-another"
+    with st.container(horizontal=True):
+        downloads.picture(lambda: _both(pairs), stem)
+        downloads.table(lambda: [row for side in sides for row in _listed(side)], stem)
+
+
+def _both(pairs: list[Image.Image]) -> Image.Image:
+    """Both sides below each other; crops of two models may differ in size."""
+    width = max(pair.width for pair in pairs)
+    page = Image.new("RGB", (width, sum(pair.height for pair in pairs)), "grey")
+    page.paste(pairs[0])
+    page.paste(pairs[1], (0, pairs[0].height))
+    return page
+
+
+def _listed(side: Side) -> list[dict[str, object]]:
+    return [
+        {"image": side.title, "row": row, "col": col, "share": float(share)}
+        for (row, col), share in np.ndenumerate(side.values)
+    ]

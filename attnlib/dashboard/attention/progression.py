@@ -19,6 +19,7 @@ from attnlib.errors import AttnlibError
 from attnlib.heads import HeadStatistics, head_statistics
 from attnlib.pictures.colormaps import Scale
 from attnlib.pictures.overlay import overlay
+from attnlib.pictures.sheet import sheet
 
 FRAME_MS = 700
 
@@ -62,6 +63,7 @@ def show(look: Look) -> None:
     _numbers(look, by_layer)
     with st.container(horizontal=True):
         downloads.picture(lambda: _strip(look, maps, scale), "progression")
+        downloads.table(lambda: _listed(maps), "progression")
 
 
 def _numbers(look: Look, by_layer: list[Array]) -> None:
@@ -110,9 +112,14 @@ def _animated(frames: list[Image.Image]) -> bytes:
     return out.getvalue()
 
 
+def _listed(maps: list[Array]) -> list[dict[str, object]]:
+    return [
+        {"layer": layer, "row": row, "col": col, "share": float(share)}
+        for layer, one in enumerate(maps)
+        for (row, col), share in np.ndenumerate(one)
+    ]
+
+
 def _strip(look: Look, maps: list[Array], scale: Scale) -> Image.Image:
-    width, height = fit(look.crop.size, 2 * PICTURE)
-    sheet = Image.new("RGB", (width * len(maps), height))
-    for i, one in enumerate(maps):
-        sheet.paste(overlay(look.crop, one, scale, size=(width, height)), (i * width, 0))
-    return sheet
+    size = fit(look.crop.size, 2 * PICTURE)
+    return sheet([overlay(look.crop, one, scale, size=size) for one in maps], len(maps))

@@ -98,7 +98,9 @@ def _matrix(title: str, values: Map, names: list[str], scale: Scale, note: str, 
             top=[TOP[name] for name in names],
         )
         drawing.show_legend(scale, None if scale.signed else "cividis", note, 300)
-        downloads.matrix(values, labels, labels, stem)
+        with st.container(horizontal=True, gap="small"):
+            downloads.matrix(values, labels, labels, stem)
+            downloads.picture(lambda: drawn(values, scale), stem)
 
 
 def drawn(values: Map, scale: Scale) -> Image.Image:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from PIL import Image
-
 from attnlib.capture.record import row_entropy
 from attnlib.dashboard.parts import downloads
 from attnlib.dashboard.parts.cells import Cell, cells
@@ -13,6 +11,7 @@ from attnlib.dashboard.parts.look import Array, Look
 from attnlib.dashboard.parts.pictures import fit
 from attnlib.dashboard.parts.style import legend_bar
 from attnlib.pictures.overlay import overlay
+from attnlib.pictures.sheet import sheet
 
 WIDTH = 1000  # pixels on screen at most
 
@@ -38,7 +37,7 @@ def tiles(
     across = min(len(maps), 6)
     down = -(-len(maps) // across)
     size = fit(look.crop.size, 2 * TILE)
-    sheet = _sheet([overlay(look.crop, one, scale, size=size) for one in maps], across)
+    page = sheet([overlay(look.crop, one, scale, size=size) for one in maps], across)
     names = [f"{what} {i}: entropy {e:.2f}, peak {p:.1f} × uniform" for i, e, p in entropies(maps)]
     names += [""] * (across * down - len(names))
     starts = [i * across for i in range(down)]
@@ -49,7 +48,7 @@ def tiles(
             on_pick(index)
 
     cells(
-        sheet,
+        page,
         (down, across),
         key=key,
         alt=f"One map for each {what}",
@@ -61,16 +60,7 @@ def tiles(
         smooth=True,
     )
     legend_bar(scale, hint)
-    downloads.picture(lambda: sheet, key)
-
-
-def _sheet(tiles: list[Image.Image], across: int) -> Image.Image:
-    width, height = tiles[0].size
-    down = -(-len(tiles) // across)
-    sheet = Image.new("RGB", (across * width, down * height), "grey")
-    for i, tile in enumerate(tiles):
-        sheet.paste(tile, (i % across * width, i // across * height))
-    return sheet
+    downloads.picture(lambda: page, key)
 
 
 def entropies(maps: Array) -> list[tuple[int, float, float]]:

@@ -37,21 +37,26 @@ def matrix(
     """A matrix ``(n, m)`` as a heat map; the marked row has lines above and below."""
     n, m = values.shape
     lines = [] if marked is None else [marked, marked + 1]
+    picture = heat_image(values, scale, size=(m, n))
+    columns = [f"{channel} {i}" for i in range(m)]
     with st.container(width=width, gap=None):
         st.caption(_said(title, scale))
         cells(
-            heat_image(values, scale, size=(m, n)),
+            picture,
             (n, m),
             key=key,
             alt=title,
             width=width,
             values=values,
             row_names=rows,
-            col_names=[f"{channel} {i}" for i in range(m)],
+            col_names=columns,
             lines=(lines, []),
             zoom=True,
             aspect=1.0 if width < 400 else 1.9,
         )
+        with st.container(horizontal=True, gap="small"):
+            downloads.matrix(values, rows, columns, key)
+            downloads.picture(lambda: picture, key)
 
 
 def strip(values: Values, title: str, *, key: str, scale: Scale, heads: int = 0) -> None:
@@ -67,8 +72,9 @@ def strip(values: Values, title: str, *, key: str, scale: Scale, heads: int = 0)
         if heads:
             each = size // heads
             names = [f"head {i // each}, channel {i % each}" for i in range(size)]
+        enlarged = picture.resize((1400, 44), Image.Resampling.NEAREST)
         cells(
-            picture.resize((1400, 44), Image.Resampling.NEAREST),
+            enlarged,
             (1, size),
             key=key,
             alt=title,
@@ -76,6 +82,7 @@ def strip(values: Values, title: str, *, key: str, scale: Scale, heads: int = 0)
             values=values[None],
             cell_names=names,
         )
+        downloads.picture(lambda: enlarged, key)
 
 
 def _banded(picture: Image.Image, heads: int) -> Image.Image:
@@ -97,10 +104,11 @@ def tokens(place: Place, values: Values, title: str, *, key: str, scale: Scale) 
     selected = []
     if place.walk.query >= prefix:
         selected = [divmod(place.walk.query - prefix, layout.grid[1])]
+    picture = overlay(crop, patches, scale, size=fit(crop.size, 2 * PICTURE))
     with st.container(width=PICTURE, gap=None):
         st.caption(_said(title, scale))
         cells(
-            overlay(crop, patches, scale, size=fit(crop.size, 2 * PICTURE)),
+            picture,
             layout.grid,
             key=key,
             alt=title,
@@ -113,6 +121,7 @@ def tokens(place: Place, values: Values, title: str, *, key: str, scale: Scale) 
         others = [f"{token_name(layout.prefix[i])}: {float(values[i]):.4g}" for i in range(prefix)]
         if others:
             st.caption(" · ".join(others))
+        downloads.picture(lambda: picture, key)
 
 
 def _said(title: str, scale: Scale) -> str:

@@ -55,12 +55,16 @@ def show() -> None:
         zoom=True,
     )
     legend_bar(scale, "rows are queries, columns keys")
-    downloads.matrix(
-        shown,
-        [f"{i} {word}" for i, word in enumerate(found.queries)],
-        [f"{i} {word}" for i, word in enumerate(found.keys)],
-        "playground",
-    )
+    with st.container(horizontal=True, gap="small"):
+        downloads.matrix(
+            shown,
+            [f"{i} {word}" for i, word in enumerate(found.queries)],
+            [f"{i} {word}" for i, word in enumerate(found.keys)],
+            "playground",
+        )
+        downloads.picture(
+            lambda: heat_image(shown, scale, size=(40 * keys, 40 * queries)), "playground"
+        )
 
 
 def _chosen() -> Toy | None:

@@ -12,7 +12,7 @@ import torch
 from attnlib.dashboard.parts import charts, downloads
 from attnlib.dashboard.parts.style import legend_bar
 from attnlib.dashboard.state import results
-from attnlib.dashboard.walk.drawing import tokens
+from attnlib.dashboard.walk.drawing import numbers, tokens
 from attnlib.dashboard.walk.place import Place, entropy
 from attnlib.heads.intervention import at_temperature
 from attnlib.pictures.colormaps import Scale
@@ -61,6 +61,7 @@ def show(place: Place) -> None:
         with st.container(width=420):
             _curve(place, used)
     legend_bar(scale, f"query: {place.token}, layer {walk.layer}, head {place.head}")
+    numbers({"weight at τ = 1": plain, f"weight, {title}": changed}, "walk-temperature")
     _why(place)
     if whole:
         _predict_again(place, used)
