@@ -72,15 +72,22 @@ class Screen:
             found[key] = Cells(pixels(picture), shape, values, said)
         return found
 
+    def download(self, app: AppTest, label: str) -> bytes:
+        """What the only button of that label hands out when it is pressed."""
+        (button,) = (b for b in app.get("download_button") if b.proto.label == label)
+        return self._press(button)
+
     def downloads(self, app: AppTest) -> dict[str, bytes]:
-        """What every download button hands out, by key; each is pressed."""
+        """What every download button with a key hands out, by key; each is pressed."""
         found = {}
         for button in app.get("download_button"):
-            maker = self.makers[button.proto.deferred_file_id]
-            made = maker()
             key = button.proto.id.split("-", 2)[2]
-            found[key] = made.encode() if isinstance(made, str) else made
+            found[key] = self._press(button)
         return found
+
+    def _press(self, button: Any) -> bytes:
+        made = self.makers[button.proto.deferred_file_id]()
+        return made.encode() if isinstance(made, str) else made
 
 
 @pytest.fixture

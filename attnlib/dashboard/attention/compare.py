@@ -9,9 +9,9 @@ import streamlit as st
 from PIL import Image
 
 from attnlib.dashboard.attention.one import PICTURE
-from attnlib.dashboard.parts import downloads
+from attnlib.dashboard.parts import downloads, pictures
 from attnlib.dashboard.parts.look import Array, Look, fused, patches
-from attnlib.dashboard.parts.pictures import encoded, fit, plain
+from attnlib.dashboard.parts.pictures import fit, plain
 from attnlib.dashboard.parts.style import legend_bar
 from attnlib.dashboard.state import models, results
 from attnlib.dashboard.state.models import DEMO, ModelChoice
@@ -162,8 +162,7 @@ def _side_by_side(look: Look, left: Side, right: Side, text: str) -> None:
             with st.container(width=2 * PICTURE + 16, gap="small"):
                 with st.container(horizontal=True, gap="small"):
                     for picture in pair:
-                        with st.container(width=PICTURE, gap=None):
-                            st.image(encoded(picture), width="stretch", alt=side.title)
+                        pictures.show(picture, PICTURE, alt=side.title)
                 st.text(side.title)
     legend_bar(scales[0], text)
     stem = f"{downloads.stem_of(look.name)}-beside-another"

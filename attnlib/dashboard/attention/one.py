@@ -8,10 +8,10 @@ import streamlit as st
 from PIL import Image
 
 from attnlib.dashboard.attention.choose import ask_patch, asked_cells
-from attnlib.dashboard.parts import downloads
+from attnlib.dashboard.parts import downloads, pictures
 from attnlib.dashboard.parts.cells import cells
 from attnlib.dashboard.parts.look import Array, Look, token_name
-from attnlib.dashboard.parts.pictures import encoded, fit, plain
+from attnlib.dashboard.parts.pictures import fit, plain
 from attnlib.dashboard.parts.style import legend_bar
 from attnlib.pictures.overlay import heat_image, mark_patch, overlay
 
@@ -60,8 +60,7 @@ def panel(picture: Image.Image, look: Look, caption: str) -> None:
     """One picture with a frame around the query, if that is a patch."""
     for cell in asked_cells(look):
         picture = mark_patch(picture, look.space.vit.layout.grid, cell)
-    with st.container(width=PICTURE, gap=None):
-        st.image(encoded(picture), width="stretch", caption=caption, alt=caption)
+    pictures.show(picture, PICTURE, caption=caption, alt=caption)
 
 
 def _back_title(look: Look) -> str:

@@ -10,7 +10,7 @@ from PIL import Image
 
 from attnlib.capture.record import row_entropy
 from attnlib.dashboard.attention.one import PICTURE, panel
-from attnlib.dashboard.parts import charts, downloads
+from attnlib.dashboard.parts import charts, downloads, pictures
 from attnlib.dashboard.parts.look import Array, Look
 from attnlib.dashboard.parts.pictures import fit
 from attnlib.dashboard.parts.style import legend_bar
@@ -50,13 +50,12 @@ def show(look: Look) -> None:
     with st.container(horizontal=True, gap="small"):
         if play:
             frames = [overlay(look.crop, one, scale, size=size) for one in maps]
-            with st.container(width=PICTURE, gap=None):
-                st.image(
-                    _animated(frames),
-                    width="stretch",
-                    caption=f"layers 0 to {look.layers - 1}, one after the other",
-                    alt="Animation through all layers",
-                )
+            pictures.show(
+                _animated(frames),
+                PICTURE,
+                caption=f"layers 0 to {look.layers - 1}, one after the other",
+                alt="Animation through all layers",
+            )
         for layer in sorted(picked):
             panel(overlay(look.crop, maps[layer], scale, size=size), look, f"layer {layer}")
     legend_bar(scale, f"query: {look.query_name}, {look.head_name}")

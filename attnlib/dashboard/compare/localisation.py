@@ -14,9 +14,9 @@ from attnlib.audit import Prediction
 from attnlib.dashboard.compare import maps, where
 from attnlib.dashboard.compare.compute import Compared
 from attnlib.dashboard.compare.settings import SHORT
-from attnlib.dashboard.parts import charts, downloads
+from attnlib.dashboard.parts import charts, downloads, pictures
 from attnlib.dashboard.parts.downloads import stem_of
-from attnlib.dashboard.parts.pictures import encoded, plain
+from attnlib.dashboard.parts.pictures import plain
 from attnlib.dashboard.state.workspace import Workspace
 from attnlib.data.annotation import Mask
 from attnlib.evaluation import localisation
@@ -68,13 +68,12 @@ def show(space: Workspace, prediction: Prediction, compared: Compared) -> None:
     with st.container(horizontal=True, gap="medium"):
         if source != where.BOX:
             crop = space.inspected(prediction.name).picture
-            with st.container(width=SIDE):
-                st.image(
-                    encoded(outlined(crop, mask)),
-                    width=SIDE,
-                    caption="Coloured: the object",
-                    alt="The object in the crop that the model saw",
-                )
+            pictures.show(
+                outlined(crop, mask),
+                SIDE,
+                caption="Coloured: the object",
+                alt="The object in the crop that the model saw",
+            )
         with st.container(width=640):
             rows = table(found)
             st.dataframe(rows, hide_index=True, column_config=_columns())

@@ -20,9 +20,9 @@ from attnlib.complexity.receptive_field import (
     vit_receptive_field,
 )
 from attnlib.dashboard.cost.configuration import Resolved
-from attnlib.dashboard.parts import charts, chosen, downloads
+from attnlib.dashboard.parts import charts, chosen, downloads, pictures
 from attnlib.dashboard.parts.markdown import literal
-from attnlib.dashboard.parts.pictures import encoded, fit
+from attnlib.dashboard.parts.pictures import fit
 from attnlib.dashboard.parts.style import legend_bar
 from attnlib.dashboard.state import results, tasks
 from attnlib.dashboard.state.workspace import Workspace
@@ -168,9 +168,9 @@ def _effective(space: Workspace, name: str) -> None:
     with st.container(horizontal=True, gap="medium"):
         with st.container(width=PICTURE + 20, gap="small"):
             picture = rings(crop, radii, space.vit.size, 2 * PICTURE)
-            st.image(
-                encoded(picture),
-                width=PICTURE,
+            pictures.show(
+                picture,
+                PICTURE,
                 alt=f"Mean attention distance of every {what} as a ring around the centre",
             )
             if len(radii) > 1:

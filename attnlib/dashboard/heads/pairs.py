@@ -9,9 +9,9 @@ import streamlit as st
 from PIL import Image
 
 from attnlib.dashboard.heads import comparison, names
-from attnlib.dashboard.parts import downloads
+from attnlib.dashboard.parts import downloads, pictures
 from attnlib.dashboard.parts.markdown import literal
-from attnlib.dashboard.parts.pictures import Style, draw, encoded, plain, scale_of
+from attnlib.dashboard.parts.pictures import Style, draw, plain, scale_of
 from attnlib.dashboard.parts.style import legend_bar
 from attnlib.dashboard.state.workspace import Workspace
 from attnlib.data.collection import Sample
@@ -120,7 +120,7 @@ def _pictures(row: Row, titles: list[str], scale: Scale) -> None:
         st.caption(f"**{row.value:.3f}** {literal(row.title)}")
         with st.container(horizontal=True, gap="xsmall"):
             for title, picture in zip(["the image", *titles], panels(row, scale), strict=True):
-                st.image(encoded(picture), width=PICTURE, caption=title, alt=title)
+                pictures.show(picture, PICTURE, caption=title, alt=title)
 
 
 def panels(row: Row, scale: Scale) -> list[Image.Image]:

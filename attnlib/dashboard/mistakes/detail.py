@@ -13,7 +13,7 @@ from PIL import Image
 from attnlib.audit import Prediction
 from attnlib.capture.record import Record
 from attnlib.dashboard.mistakes import case as cases
-from attnlib.dashboard.parts import charts
+from attnlib.dashboard.parts import charts, pictures
 from attnlib.dashboard.parts import target as targets
 from attnlib.dashboard.parts.downloads import stem_of
 from attnlib.dashboard.parts.pictures import (
@@ -262,8 +262,7 @@ def _pictures(
 
 
 def _picture(picture: Image.Image, caption: str) -> None:
-    with st.container(width=PICTURE, gap=None):
-        st.image(encoded(picture), width="stretch", caption=caption, alt=caption)
+    pictures.show(picture, PICTURE, caption=caption, alt=caption)
 
 
 def _facts(record: Record) -> None:

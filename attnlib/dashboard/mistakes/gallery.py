@@ -7,7 +7,8 @@ import streamlit as st
 from attnlib import audit
 from attnlib.audit import Prediction
 from attnlib.dashboard.mistakes import case as cases
-from attnlib.dashboard.parts.pictures import Style, encoded
+from attnlib.dashboard.parts import pictures
+from attnlib.dashboard.parts.pictures import Style
 from attnlib.dashboard.parts.verdict import verdict
 from attnlib.dashboard.state.workspace import Workspace
 
@@ -114,5 +115,4 @@ def card(space: Workspace, prediction: Prediction) -> None:
 
 
 def _thumb(panel: cases.Panel) -> None:
-    with st.container(width=THUMB, gap=None):
-        st.image(encoded(panel.picture), width=THUMB, caption=panel.caption, alt=panel.caption)
+    pictures.show(panel.picture, THUMB, caption=panel.caption, alt=panel.caption)

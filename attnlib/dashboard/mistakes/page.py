@@ -21,7 +21,9 @@ def show(space: Workspace) -> None:
         detail.show(space, chosen)
         return
     cell = None
-    matrix = st.expander("Confusion matrix", icon=":material/grid_on:", on_change="rerun")
+    matrix = st.expander(
+        "Confusion matrix", icon=":material/grid_on:", key="confusion_open", on_change="rerun"
+    )
     if matrix.open:
         with matrix:
             st.caption("Click a cell to see its images below; double-click to see all again.")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from attnlib.audit import Prediction
-from attnlib.dashboard.parts.pictures import encoded, plain
+from attnlib.dashboard.parts import pictures
+from attnlib.dashboard.parts.pictures import plain
 from attnlib.dashboard.parts.verdict import verdict
 from attnlib.dashboard.state.workspace import Workspace
 
@@ -31,7 +32,7 @@ def strip(space: Workspace) -> Prediction | None:
     place = names.index(found.name)
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         crop = space.inspected(found.name).picture
-        st.image(encoded(plain(crop, 2 * SIDE)), width=SIDE, alt=found.name)
+        pictures.show(plain(crop, 2 * SIDE), SIDE, alt=found.name)
         with st.container(width=260):
             verdict(space, found, key="strip")
         with st.container(width="content", gap="small"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from attnlib.dashboard.parts.pictures import encoded
+from attnlib.dashboard.parts import pictures
 from attnlib.pictures.colormaps import SEQUENTIAL, Scale
 from attnlib.pictures.overlay import legend
 
@@ -22,7 +22,7 @@ def legend_bar(scale: Scale, text: str = "", colormap: str | None = None, width:
 def colour_bar(scale: Scale, colormap: str | None, width: int) -> None:
     """The bar with its ends and its mark; a mark too near to an end would be written over it."""
     with st.container(width=width, gap=None):
-        st.image(encoded(legend(scale, colormap, width, 10)), width="stretch", alt="Colour scale")
+        pictures.show(legend(scale, colormap, width, 10), width, alt="Colour scale")
         ticks = "".join(
             f"<span style='position:absolute;left:{position:.1%};"
             f"transform:translateX(-{position:.0%})'>{label}</span>"

@@ -1,0 +1,223 @@
+"""“Prediction debugging”: what reached the screen and the files, against the library."""
+
+from __future__ import annotations
+
+import base64
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+
+from attnlib.methods import Heat
+from attnlib.methods.heat import scale_of
+from attnlib.model import demo
+from attnlib.pictures.colormaps import Scale
+from attnlib.pictures.overlay import enlarge, fit
+from tests.dashboard.conftest import Library
+from tests.dashboard.screen import Screen, charted, pixels, table
+
+PER_PAGE = 6
+Panels = list[tuple[str, Image.Image]]
+
+
+def heat(library: Library, name: str, target: int, method: str = "relevance", **o: object) -> Heat:
+    return library.vit.attribute(library.images[name], method, target, **o)
+
+
+def drawn(library: Library, name: str, made: Heat, scale: Scale, side: int) -> Image.Image:
+    return made.overlay(library.vit.crop(library.images[name]), scale=scale, side=side)
+
+
+def plain(library: Library, name: str, side: int) -> Image.Image:
+    crop = library.vit.crop(library.images[name])
+    return enlarge(crop, fit(crop.size, side))
+
+
+def panels(library: Library, name: str, side: int) -> Panels:
+    """Crop, map of the predicted and of the true class on one scale, contrast, references."""
+    guess, true = library.predicted[name], library.true[name]
+    mine, theirs = heat(library, name, guess), heat(library, name, true)
+    both = scale_of([mine, theirs], "shared")
+    contrast = heat(library, name, guess, "contrast", against=true)
+    guessed, meant = demo.CLASS_NAMES[guess], demo.CLASS_NAMES[true]
+    found = [
+        ("what the model saw", plain(library, name, side)),
+        (f"for “{guessed}” (predicted)", drawn(library, name, mine, both, side)),
+        (f"for “{meant}” (true)", drawn(library, name, theirs, both, side)),
+        (
+            f"red: for {guessed}, blue: for {meant}",
+            drawn(library, name, contrast, scale_of([contrast]), side),
+        ),
+    ]
+    for label in (true, guess):
+        other = library.nearest_correct(name, label)
+        if other is not None:
+            made = heat(library, other, label)
+            title = f"nearest correct “{demo.CLASS_NAMES[label]}”"
+            found.append((title, plain(library, other, side)))
+            found.append(("its map", drawn(library, other, made, scale_of([made]), side)))
+    return found
+
+
+def opened_names(app: AppTest) -> list[str]:
+    return [b.key.removeprefix("open_") for b in app.button if b.label == "Open" and b.key]
+
+
+def test_cards_show_the_maps_of_their_own_image_and_classes(
+    oblong: AppTest, screen: Screen, library: Library
+) -> None:
+    names = library.wrong[:PER_PAGE]
+    assert opened_names(oblong) == names
+    expected = [panel for name in names for panel in panels(library, name, 240)]
+    shown = screen.pictures(oblong)
+    assert [caption for caption, _ in shown] == [caption for caption, _ in expected]
+    for (caption, there), (_, picture) in zip(shown, expected, strict=True):
+        np.testing.assert_array_equal(there, np.asarray(picture.convert("RGB")), err_msg=caption)
+
+
+@pytest.mark.parametrize("sort", ["Margin", "Loss", "Entropy of attention"])
+def test_the_gallery_is_in_the_order_that_it_says(
+    oblong: AppTest, library: Library, sort: str
+) -> None:
+    oblong.selectbox(key="gallery_sort").set_value(sort).run()
+
+    def key(name: str) -> float:
+        record = library.records[name]
+        best = np.sort(record.probabilities)[::-1].astype(np.float64)
+        true = float(record.probabilities[library.true[name]])
+        return {
+            "Margin": float(best[0] - best[1]),
+            "Loss": -np.log(true),
+            "Entropy of attention": float(record.entropy.mean()),
+        }[sort]
+
+    assert opened_names(oblong) == sorted(library.wrong, key=key, reverse=True)[:PER_PAGE]
+
+
+def test_filters_keep_what_they_name(oblong: AppTest, library: Library) -> None:
+    name = library.wrong[0]
+    true, guess = library.true[name], library.predicted[name]
+    oblong.selectbox(key="gallery_true").set_value(true).run()
+    fitting = [n for n in library.wrong if library.true[n] == true]
+    assert opened_names(oblong) == fitting[:PER_PAGE]
+    oblong.selectbox(key="gallery_predicted").set_value(guess).run()
+    fitting = [n for n in fitting if library.predicted[n] == guess]
+    assert opened_names(oblong) == fitting[:PER_PAGE]
+
+
+def test_the_table_holds_every_image(oblong: AppTest, screen: Screen, library: Library) -> None:
+    rows = table(screen.download(oblong, "Table (CSV)"))
+    assert [row["image"] for row in rows] == library.names
+    for row in rows:
+        record, true = library.records[row["image"]], library.true[row["image"]]
+        p = record.probabilities.astype(np.float64)
+        assert row["true class"] == demo.CLASS_NAMES[true]
+        assert row["predicted class"] == demo.CLASS_NAMES[int(p.argmax())]
+        assert row["outcome"] == ("right" if p.argmax() == true else "wrong")
+        best = np.sort(p)[::-1]
+        for column, value in {
+            "confidence (0 to 1)": best[0],
+            "margin (0 to 1)": best[0] - best[1],
+            "loss (nats)": -np.log(p[true]),
+            "attention entropy (log N)": record.entropy.mean(),
+        }.items():
+            assert float(row[column]) == pytest.approx(float(value), abs=2e-6), column
+
+
+def test_the_report_is_of_the_wrong_ones(oblong: AppTest, screen: Screen, library: Library) -> None:
+    page = screen.download(oblong, "Report of the wrong predictions (HTML)").decode()
+    cards = page.split("<article>")[1:]
+    assert [re.findall(r"<h2[^>]*>(.*?)</h2>", card)[0] for card in cards] == library.wrong[:60]
+    for name, card in list(zip(library.wrong, cards, strict=False))[:3]:
+        expected = panels(library, name, 264)
+        captions = re.findall(r"<figcaption[^>]*>(.*?)</figcaption>", card)
+        assert captions == [caption for caption, _ in expected]
+        pictures = re.findall(r"data:image/png;base64,([^\"]+)", card)
+        for data, (caption, picture) in zip(pictures, expected, strict=True):
+            there = pixels(base64.b64decode(data))
+            np.testing.assert_array_equal(there, np.asarray(picture.convert("RGB")), caption)
+        for words in ("predicted", "true"):
+            which = library.predicted if words == "predicted" else library.true
+            (said,) = re.findall(rf'<p class="{words}">.*?<b[^>]*>(.*?)</b>', card)
+            assert said == demo.CLASS_NAMES[which[name]]
+
+
+def test_confusion_rows_are_true_classes(oblong: AppTest, library: Library) -> None:
+    oblong.session_state["confusion_open"] = True
+    oblong.run()
+    (chart,) = oblong.get("vega_lite_chart")
+    counts: dict[tuple[str, str], int] = {}
+    for name in library.names:
+        pair = demo.CLASS_NAMES[library.true[name]], demo.CLASS_NAMES[library.predicted[name]]
+        counts[pair] = counts.get(pair, 0) + 1
+    shown = {(row["true"], row["predicted"]): row["images"] for row in charted(chart)}
+    assert {pair: n for pair, n in shown.items() if n} == counts
+    assert any(counts.get((b, a), 0) != n for (a, b), n in counts.items()), "not symmetric"
+
+
+@pytest.mark.parametrize(("layer", "head"), [(1, 2), (4, None)])
+def test_the_opened_image_has_the_map_that_was_chosen(
+    oblong: AppTest, screen: Screen, library: Library, layer: int, head: int | None
+) -> None:
+    name = library.wrong[2]
+    oblong.session_state["image"] = name
+    oblong.run()
+    oblong.selectbox(key="method").set_value("raw").run()
+    oblong.selectbox(key="layer").set_value(layer).run()
+    oblong.selectbox(key="head").set_value("all" if head is None else str(head)).run()
+    assert not oblong.exception
+    made = library.vit.attribute(library.images[name], "raw", layer=layer, head=head)
+    # Straight from the record, which no method has touched.
+    rows = library.records[name].cls_rows[layer]
+    share = rows.mean(0) if head is None else rows[head]
+    np.testing.assert_allclose(made.values, share.reshape(4, 6), rtol=1e-5)
+    shown = screen.pictures(oblong)
+    crop = np.asarray(plain(library, name, 410).convert("RGB"))
+    np.testing.assert_array_equal(shown[0][1], crop)
+    expected = drawn(library, name, made, scale_of([made]), 410).convert("RGB")
+    np.testing.assert_array_equal(shown[1][1], np.asarray(expected))
+    taken = screen.download(oblong, "Picture (PNG)")
+    large = drawn(library, name, made, scale_of([made]), 896).convert("RGB")
+    np.testing.assert_array_equal(pixels(taken), np.asarray(large))
+    rows_taken = table(screen.download(oblong, "Numbers (CSV)"))
+    for row in rows_taken:
+        (value,) = (float(v) for k, v in row.items() if k not in ("row", "col"))
+        assert value == pytest.approx(float(made.values[int(row["row"]), int(row["col"])]))
+    assert len(rows_taken) == 24
+    chart = charted(oblong.get("vega_lite_chart")[0])
+    entropy = {(row["layer"], row["head"]): row["value"] for row in chart}
+    for (at, which), value in np.ndenumerate(library.records[name].entropy):
+        assert entropy[at, which] == pytest.approx(float(value))
+
+
+@pytest.mark.parametrize("method", ["relevance", "contrast", "gradcam", "flow", "rollout"])
+def test_the_opened_image_has_the_map_of_its_classes(
+    oblong: AppTest, screen: Screen, library: Library, method: str
+) -> None:
+    name = library.wrong[1]
+    guess, true = library.predicted[name], library.true[name]
+    oblong.session_state["image"] = name
+    oblong.run()
+    oblong.selectbox(key="method").set_value(method).run()
+    assert not oblong.exception
+    options = {"against": true} if method == "contrast" else {}
+    first = library.vit.attribute(library.images[name], method, guess, **options)
+    made = [first]
+    if method in ("relevance", "gradcam"):
+        made.append(heat(library, name, true, method))
+    scale = scale_of(made)
+    shown = [picture for caption, picture in screen.pictures(oblong) if caption][1:]
+    assert len(shown) == len(made)
+    for there, one in zip(shown, made, strict=True):
+        expected = drawn(library, name, one, scale, 410).convert("RGB")
+        np.testing.assert_array_equal(there, np.asarray(expected))
+
+
+def test_pictures_are_not_symmetric(library: Library) -> None:
+    """The comparisons above would catch a flip or a transposition only of such pictures."""
+    made = heat(library, library.wrong[0], library.predicted[library.wrong[0]]).values
+    for changed in (made[::-1], made[:, ::-1], made[::-1, ::-1]):
+        assert np.abs(changed - made).max() > 0.2 * made.max()
+    assert made.shape == (4, 6)
