@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 from streamlit.testing.v1 import AppTest
@@ -60,6 +62,17 @@ class Library:
         """Names of the mistakes, the most confident first."""
         found = [name for name in self.names if self.predicted[name] != self.true[name]]
         return sorted(found, key=lambda name: -float(self.records[name].probabilities.max()))
+
+    def weights(self, name: str) -> NDArray[np.float64]:
+        """Attention ``(L, H, T, T)`` in float64, seen by hooks on the softmax of a copy."""
+        module = copy.deepcopy(self.vit.module).double()
+        found: list[torch.Tensor] = []
+        for block in module.blocks:
+            block.attn.fused_attn = False
+            block.attn.attn_drop.register_forward_hook(lambda m, i, out: found.append(out[0]))
+        with torch.no_grad():
+            module(self.vit.pixels(self.images[name]).double())
+        return torch.stack(found).numpy()
 
     def nearest_correct(self, name: str, label: int) -> str | None:
         """The image of a class, predicted right, whose embedding has the largest cosine."""

@@ -55,6 +55,15 @@ class Screen:
                 found.append((str(one.caption), pixels(self.files[name])))
         return found
 
+    def frames(self, app: AppTest) -> list[int]:
+        """How many frames every picture has."""
+        names = [
+            one.url.rsplit("/", 1)[-1].split(".")[0]
+            for element in app.get("image") or app.get("imgs")
+            for one in element.proto.imgs
+        ]
+        return [getattr(Image.open(io.BytesIO(self.files[n])), "n_frames", 1) for n in names]
+
     def cells(self, app: AppTest) -> dict[str, Cells]:
         """Every picture of cells, by key."""
         found = {}
