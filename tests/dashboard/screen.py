@@ -94,6 +94,10 @@ class Screen:
             found[key] = self._press(button)
         return found
 
+    def files_behind_buttons(self, app: AppTest) -> list[bytes]:
+        """What every download button hands out, in the order of the page."""
+        return [self._press(button) for button in app.get("download_button")]
+
     def _press(self, button: Any) -> bytes:
         made = self.makers[button.proto.deferred_file_id]()
         return made.encode() if isinstance(made, str) else made

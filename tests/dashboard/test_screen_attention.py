@@ -130,9 +130,11 @@ def test_heads_of_a_layer(
         assert f"entropy {entropy:.2f}, peak {peak:.1f}" in shown.said["cell_names"][head]
     files = screen.downloads(page)
     np.testing.assert_array_equal(pixels(files["png_attention_heads"]), shown.pixels)
-    for (layer, head, row, col), share in long_table(files["csv_layer3-heads"]).items():
-        assert layer == 3
-        assert share == pytest.approx(maps[head, row, col], rel=1e-4)
+    rows = table(files["csv_attention_heads"])
+    assert len(rows) == maps.size
+    for row in rows:
+        at = int(row["head"]), int(row["row"]), int(row["col"])
+        assert float(row["share"]) == pytest.approx(maps[at], rel=1e-4)
 
 
 def test_all_layers_and_heads(page: AppTest, screen: Screen, weights: Weights) -> None:

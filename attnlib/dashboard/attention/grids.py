@@ -25,7 +25,6 @@ def heads_of_layer(look: Look) -> None:
         on_pick=lambda head: open_one(look.layer, head),
         hint="click a head to open it",
     )
-    downloads.table(lambda: _long({look.layer: maps}), f"layer{look.layer}-heads")
 
 
 def all_heads(look: Look) -> None:

@@ -14,6 +14,7 @@ from attnlib.dashboard.parts import charts, downloads, pictures
 from attnlib.dashboard.parts.look import Array, Look
 from attnlib.dashboard.parts.pictures import fit
 from attnlib.dashboard.parts.style import legend_bar
+from attnlib.dashboard.parts.tiles import listed
 from attnlib.dashboard.state import results
 from attnlib.errors import AttnlibError
 from attnlib.heads import HeadStatistics, head_statistics
@@ -62,7 +63,7 @@ def show(look: Look) -> None:
     _numbers(look, by_layer)
     with st.container(horizontal=True):
         downloads.picture(lambda: _strip(look, maps, scale), "progression")
-        downloads.table(lambda: _listed(maps), "progression")
+        downloads.table(lambda: listed(np.stack(maps), "layer"), "progression")
 
 
 def _numbers(look: Look, by_layer: list[Array]) -> None:
@@ -109,14 +110,6 @@ def _animated(frames: list[Image.Image]) -> bytes:
         out, "PNG", save_all=True, append_images=frames[1:], duration=FRAME_MS, compress_level=1
     )
     return out.getvalue()
-
-
-def _listed(maps: list[Array]) -> list[dict[str, object]]:
-    return [
-        {"layer": layer, "row": row, "col": col, "share": float(share)}
-        for layer, one in enumerate(maps)
-        for (row, col), share in np.ndenumerate(one)
-    ]
 
 
 def _strip(look: Look, maps: list[Array], scale: Scale) -> Image.Image:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
+import streamlit as st
+
 from attnlib.capture.record import row_entropy
 from attnlib.dashboard.parts import downloads
 from attnlib.dashboard.parts.cells import Cell, cells
@@ -60,7 +63,17 @@ def tiles(
         smooth=True,
     )
     legend_bar(scale, hint)
-    downloads.picture(lambda: page, key)
+    with st.container(horizontal=True):
+        downloads.picture(lambda: page, key)
+        downloads.table(lambda: listed(maps, what), key)
+
+
+def listed(maps: Array, what: str) -> list[dict[str, object]]:
+    """A row for each patch of maps ``(n, rows, cols)``; they are counted in a column ``what``."""
+    return [
+        {what: i, "row": row, "col": col, "share": float(share)}
+        for (i, row, col), share in np.ndenumerate(maps)
+    ]
 
 
 def entropies(maps: Array) -> list[tuple[int, float, float]]:
