@@ -183,7 +183,9 @@ class AttentionCall:
                     yield slice(head, head + 1), slice(start, stop), block[None]
 
     def check(self, queries: slice = slice(None), rows: Tensor | None = None) -> Tensor:
-        """``max |A V - output|`` over the given queries: 0 but for rounding if A is right.
+        """``max |A V - output|`` of each image over the given queries, ``(B,)``.
+
+        0 but for rounding if A is right.
 
         Args:
             rows: weights of those queries, if they are at hand already.
@@ -197,7 +199,7 @@ class AttentionCall:
             if self.finish is not None:
                 product = self.finish(product)
             difference = product - _widen(self.output[:, :, queries])
-        return difference.abs().amax()
+        return difference.abs().flatten(1).amax(dim=1)
 
 
 def _owned(tensor: Tensor) -> Tensor:

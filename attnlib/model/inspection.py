@@ -62,7 +62,7 @@ def records(vit: Vit, pixels: Tensor, *, rollout: bool = True) -> list[Record]:
             embedding = logits
         row_stack = list(torch.stack(rows, dim=1)) if leading else _rows(vit, batch, traces)
         rollouts = [rollout_row(t) if want_rollout else None for t in traces]
-        check = float(torch.stack(checks).amax()) if checks else math.nan
+        deviation = torch.stack(checks).amax(dim=0).tolist() if checks else [math.nan] * batch
         return [
             _record(
                 vit,
@@ -70,7 +70,7 @@ def records(vit: Vit, pixels: Tensor, *, rollout: bool = True) -> list[Record]:
                 embedding[i],
                 row_stack[i],
                 rollouts[i] if rollouts else None,
-                check,
+                deviation[i],
             )
             for i in range(batch)
         ]
@@ -99,7 +99,7 @@ def _record(
     rollout: Tensor | None,
     check: float,
 ) -> Record:
-    logits = logits.float()
+    logits = logits.cpu().float()
     if not bool(torch.isfinite(logits).all()):
         raise ModelError(
             "The model returned values that are not finite. If it runs in float16, use "
@@ -108,6 +108,7 @@ def _record(
     empty = np.zeros((0, 0, vit.layout.tokens), np.float32)
     return Record(
         logits=array(logits),
+        # On the processor: not every accelerator has float64.
         probabilities=array(logits.double().softmax(dim=0)),
         embedding=array(embedding),
         rows=empty if rows is None else array(rows),
@@ -115,6 +116,7 @@ def _record(
         layout=vit.layout,
         query=vit.layout.query,
         self_check=check,
+        class_names=vit.class_names,
     )
 
 

@@ -22,7 +22,7 @@ from attnlib.capture.trace import Trace
 from attnlib.data.image import Transform
 from attnlib.errors import CaptureError, OutOfMemory
 from attnlib.methods import Heat, Subject
-from attnlib.model import attribution, inspection
+from attnlib.model import attribution, inspection, notebook
 from attnlib.model.arrays import array
 
 
@@ -73,6 +73,9 @@ class Vit:
             f"Vit({self.name!r}, {self.device}, {rows} x {cols} patches, "
             f"{len(self.class_names)} classes, query: {self.layout.query})"
         )
+
+    def _repr_html_(self) -> str:
+        return notebook.card(self)
 
     @property
     def width(self) -> int:
