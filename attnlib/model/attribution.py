@@ -47,6 +47,7 @@ def explain(
         signed=entry.signed,
         share=entry.share,
         options=checked,
+        covers=vit.covers,
     )
 
 

@@ -83,6 +83,11 @@ class Vit:
         return 1024 if self._classifier is None else int(self._classifier.shape[1])
 
     @property
+    def covers(self) -> tuple[float, float]:
+        """How far the patches reach, in shares of the input's height and width."""
+        return self.layout.covers(self.size)
+
+    @property
     def classifies(self) -> bool:
         """Whether the model ends in a classifier, so that its logits stand for classes."""
         return getattr(self.module, "num_classes", None) != 0

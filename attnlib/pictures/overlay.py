@@ -96,6 +96,7 @@ def overlay(
     interpolation: Interpolation = "nearest",
     keep: float | None = None,
     size: tuple[int, int] | None = None,
+    covers: tuple[float, float] = (1.0, 1.0),
 ) -> Image.Image:
     """A map drawn over the crop that the model saw, as an RGB picture.
 
@@ -111,6 +112,8 @@ def overlay(
         keep: the fraction of patches, largest first, that carry colour. The others show the
             plain picture, dimmed. None colours all.
         size: (width, height) of the result; None keeps the picture's.
+        covers: how far the patches reach, in shares of the picture's height and width: below 1
+            where pixels at the bottom and right are in none, above 1 where they reach beyond.
 
     Raises:
         ValueError: `opacity` is outside [0, 1], or as `heat_image` and `keep_top`.
@@ -119,13 +122,16 @@ def overlay(
         raise ValueError(f"opacity must be in [0, 1], not {opacity}")
     size = size or picture.size
     base = enlarge(picture.convert("RGB"), size)
-    colours = heat_image(values, scale, colormap, size, interpolation).convert("RGB")
+    reach = _reach(size, covers)
+    colours = base.copy()
+    colours.paste(heat_image(values, scale, colormap, reach, interpolation).convert("RGB"))
     blended = Image.blend(base, colours, opacity)
     if keep is None:
         return blended
-    kept = _cells(keep_top(values, keep), size)
+    kept = Image.new("L", size)
+    kept.paste(Image.fromarray(_cells(keep_top(values, keep), reach).astype(np.uint8) * 255))
     dimmed = Image.blend(Image.new("RGB", size), base, _DIMMED)
-    return Image.composite(blended, dimmed, Image.fromarray(kept.astype(np.uint8) * 255))
+    return Image.composite(blended, dimmed, kept)
 
 
 def enlarge(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
@@ -218,7 +224,11 @@ def sprite_index(
 
 
 def mark_patch(
-    picture: Image.Image, grid: tuple[int, int], patch: tuple[int, int], width: int = 2
+    picture: Image.Image,
+    grid: tuple[int, int],
+    patch: tuple[int, int],
+    width: int = 2,
+    covers: tuple[float, float] = (1.0, 1.0),
 ) -> Image.Image:
     """A copy of the picture, RGB, with a frame along the inside of one patch's cell.
 
@@ -228,6 +238,7 @@ def mark_patch(
         grid: (rows, cols) of the patch grid.
         patch: (row, col) of the patch.
         width: thickness of each of the two lines, in pixels.
+        covers: as in `overlay`.
 
     Raises:
         ValueError: the patch is outside the grid.
@@ -236,8 +247,10 @@ def mark_patch(
         raise ValueError(f"patch {patch} is outside the grid {grid}")
     original = picture.convert("RGB")
     marked = original.copy()
-    top, bottom = _span(patch[0], grid[0], picture.height)
-    left, right = _span(patch[1], grid[1], picture.width)
+    across, down = _reach(picture.size, covers)
+    top, bottom = _span(patch[0], grid[0], down)
+    left, right = _span(patch[1], grid[1], across)
+    bottom, right = min(bottom, picture.height), min(right, picture.width)
     for inset, fill in ((0, "white"), (width, "black"), (2 * width, original)):
         box = (left + inset, top + inset, right - inset, bottom - inset)
         if box[0] < box[2] and box[1] < box[3]:
@@ -285,6 +298,11 @@ def _cells(array: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
     across = (2 * np.arange(width) + 1) * cols // (2 * width)
     cells: NDArray[Any] = array[down][:, across]
     return cells
+
+
+def _reach(size: tuple[int, int], covers: tuple[float, float]) -> tuple[int, int]:
+    """(width, height) in pixels of what the patches cover of a picture of `size`."""
+    return max(1, round(size[0] * covers[1])), max(1, round(size[1] * covers[0]))
 
 
 def _span(place: int, count: int, side: int) -> tuple[int, int]:

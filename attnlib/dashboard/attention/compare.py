@@ -14,6 +14,7 @@ from attnlib.dashboard.state import models, results
 from attnlib.dashboard.state.models import DEMO, ModelChoice
 from attnlib.errors import AttnlibError
 from attnlib.heads import rows as attention
+from attnlib.model.vit import Vit
 from attnlib.pictures.colormaps import Scale
 from attnlib.pictures.overlay import overlay
 
@@ -119,6 +120,7 @@ def _model(look: Look) -> None:
             f"{choice.title}: layer {layer}, {head}, predicts {vit.class_names[top].split(',')[0]}",
         ),
         f"queries: {space.vit.layout.query}; {vit.layout.query}",
+        vit,
     )
 
 
@@ -138,19 +140,22 @@ def _side_by_side(
     left: tuple[Image.Image, Array, str],
     right: tuple[Image.Image, Array, str],
     text: str,
+    other: Vit | None = None,
 ) -> None:
+    """Two maps over their crops; ``other`` is the right one's model where it is another."""
+    reach = (look.covers, look.covers if other is None else other.covers)
     # Two grids may differ in size: multiples of each one's own uniform share compare them.
     maps = [left[1] * left[1].size, right[1] * right[1].size]
     top = Scale.times_uniform(np.concatenate([m.ravel() for m in maps]), 1).high
     scales = [Scale.times_uniform(one, one.size, high=top) for one in (left[1], right[1])]
     with st.container(horizontal=True, gap="small"):
-        for (crop, values, title), scale in zip((left, right), scales, strict=True):
+        for (crop, values, title), scale, covers in zip((left, right), scales, reach, strict=True):
             size = fit(crop.size, 2 * PICTURE)
             with st.container(width=2 * PICTURE + 16, gap="small"):
                 with st.container(horizontal=True, gap="small"):
                     for picture in (
                         plain(crop, 2 * PICTURE),
-                        overlay(crop, values, scale, size=size),
+                        overlay(crop, values, scale, size=size, covers=covers),
                     ):
                         with st.container(width=PICTURE, gap=None):
                             st.image(encoded(picture), width="stretch", alt=title)

@@ -48,7 +48,7 @@ def show(look: Look) -> None:
     size = fit(look.crop.size, 2 * PICTURE)
     with st.container(horizontal=True, gap="small"):
         if play:
-            frames = [overlay(look.crop, one, scale, size=size) for one in maps]
+            frames = [overlay(look.crop, one, scale, size=size, covers=look.covers) for one in maps]
             with st.container(width=PICTURE, gap=None):
                 st.image(
                     _animated(frames),
@@ -57,7 +57,11 @@ def show(look: Look) -> None:
                     alt="Animation through all layers",
                 )
         for layer in sorted(picked):
-            panel(overlay(look.crop, maps[layer], scale, size=size), look, f"layer {layer}")
+            panel(
+                overlay(look.crop, maps[layer], scale, size=size, covers=look.covers),
+                look,
+                f"layer {layer}",
+            )
     legend_bar(scale, f"query: {look.query_name}, {look.head_name}")
     _numbers(look, by_layer)
     with st.container(horizontal=True):
@@ -114,5 +118,7 @@ def _strip(look: Look, maps: list[Array], scale: Scale) -> Image.Image:
     width, height = fit(look.crop.size, 2 * PICTURE)
     sheet = Image.new("RGB", (width * len(maps), height))
     for i, one in enumerate(maps):
-        sheet.paste(overlay(look.crop, one, scale, size=(width, height)), (i * width, 0))
+        sheet.paste(
+            overlay(look.crop, one, scale, size=(width, height), covers=look.covers), (i * width, 0)
+        )
     return sheet

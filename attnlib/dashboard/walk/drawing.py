@@ -100,7 +100,13 @@ def tokens(place: Place, values: Values, title: str, *, key: str, scale: Scale) 
     with st.container(width=PICTURE, gap=None):
         st.caption(_said(title, scale))
         cells(
-            overlay(crop, patches, scale, size=fit(crop.size, 2 * PICTURE)),
+            overlay(
+                crop,
+                patches,
+                scale,
+                size=fit(crop.size, 2 * PICTURE),
+                covers=place.space.vit.covers,
+            ),
             layout.grid,
             key=key,
             alt=title,
