@@ -12,7 +12,7 @@ from PIL import Image
 from attnlib.data import annotation
 from attnlib.data.annotation import Coco
 from attnlib.data.collection import Sample
-from attnlib.data.image import decode, sha256
+from attnlib.data.image import HEAD_BYTES, decode, sha256, sniff
 from attnlib.errors import AttnlibError
 
 # A mask is a picture of few colours; a PNG of this size is none.
@@ -131,14 +131,15 @@ def _image_of(mask: str, samples: Iterable[Sample]) -> Sample | None:
 
 
 def _is_mask(sample: Sample) -> bool:
-    if not sample.name.lower().endswith(".png"):
+    # By its bytes: what a name ends in says nothing of them.
+    if sniff(sample.data[:HEAD_BYTES]) != "PNG":
         return False
     if _stem(sample.name).lower().endswith(SUFFIXES):
         return True
     folder = posixpath.basename(posixpath.dirname(sample.name)).lower()
     if folder not in FOLDERS:
         return False
-    # The header alone says what the pixels are.
+    # The header alone says what the pixels are; that it can be read was seen at the upload.
     with Image.open(io.BytesIO(sample.data), formats=("PNG",)) as opened:
         return opened.mode in _LABEL_MODES
 
