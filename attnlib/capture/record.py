@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnlib.capture.tokens import TokenLayout
+from attnlib.errors import CaptureError
 from attnlib.pictures import markup
 
 Array = NDArray[np.float32]
@@ -61,6 +62,20 @@ class Record:
     def cls_rows(self) -> Array:
         """``(L, H, N)``: the patch part of ``rows``; the rest of each row is on prefix tokens."""
         return self.rows[:, :, self.rows.shape[2] - self.layout.patches :]
+
+    def row(self, layer: int) -> Array:
+        """The readout's attention in one layer, ``(H, T)``; the last where there are fewer.
+
+        Raises:
+            CaptureError: the model has no readout that rows of attention could stand for.
+        """
+        if not len(self.rows):
+            raise CaptureError(
+                "No row of attention stands for the prediction of this model (seen from: "
+                f"{self.query}). Choose a token as the query instead, or occlusion as the method."
+            )
+        row: Array = self.rows[min(layer, len(self.rows) - 1)]
+        return row
 
     @property
     def predicted(self) -> int:

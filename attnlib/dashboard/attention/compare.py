@@ -108,7 +108,7 @@ def _model(look: Look) -> None:
     place = look.layer / max(1, look.layers - 1)
     layer = round(place * (layers - 1))
     head = look.head if not look.head.isdigit() or int(look.head) < heads else "mean"
-    theirs = fused(patches(vit.layout, found.record.rows[layer]), head)
+    theirs = fused(patches(vit.layout, found.record.row(layer)), head)
     mine = _readout(look, look.name)
     top = found.record.predicted
     _side_by_side(
@@ -125,8 +125,8 @@ def _model(look: Look) -> None:
 
 
 def _readout(look: Look, name: str) -> Array:
-    rows = look.space.inspected(name).record.rows
-    return fused(patches(look.space.vit.layout, rows[min(look.layer, len(rows) - 1)]), look.head)
+    row = look.space.inspected(name).record.row(look.layer)
+    return fused(patches(look.space.vit.layout, row), look.head)
 
 
 def _title(look: Look, name: str) -> str:
