@@ -77,7 +77,7 @@ def test_later_masks_are_limited_and_matched_by_name() -> None:
     kept = read([("b_mask.png", png(5, "L"))], given, given[0], empty)
     assert list(kept.masks) == ["1"], "by its name, not the chosen image's"
     refused = read([("b.png", bytes(MAX_MASK_BYTES + 1))], given, given[0], kept)
-    assert "8 MiB" in refused.problems[0]
+    assert "8 MiB" in refused.problems[0].reason
     assert refused.masks == kept.masks
     alone = read([("p.png", png(6, "L"))], given, given[0], empty)
     assert list(alone.masks) == ["0"], "a single mask of another name is the chosen image's"
@@ -85,7 +85,7 @@ def test_later_masks_are_limited_and_matched_by_name() -> None:
     assert len(two.problems) == 2
     assert not two.masks
     wrong = read([("a.png", png(8, "L", side=9))], given, given[0], empty)
-    assert "9 x 9" in wrong.problems[0]
+    assert "9 x 9" in wrong.problems[0].reason
 
 
 def test_a_session_takes_masks_and_annotations_with_its_images() -> None:
