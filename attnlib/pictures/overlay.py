@@ -7,8 +7,6 @@ Sizes are `(width, height)` in pixels, as in Pillow; arrays are `(rows, cols)` o
 Pixel x of a width w shows column floor((x + 1/2) · cols / w), everywhere in this module.
 """
 
-import base64
-import io
 import math
 from typing import Any, Literal
 
@@ -19,6 +17,9 @@ from PIL import Image
 from attnlib.pictures.colormaps import Scale as Scale
 from attnlib.pictures.colormaps import entries, finite, lookup
 from attnlib.pictures.colormaps import normalise as normalise
+from attnlib.pictures.encoding import data_uri as data_uri
+from attnlib.pictures.encoding import jpeg_bytes as jpeg_bytes
+from attnlib.pictures.encoding import png_bytes as png_bytes
 
 Interpolation = Literal["nearest", "smooth"]
 
@@ -256,27 +257,6 @@ def mark_patch(
         if box[0] < box[2] and box[1] < box[3]:
             marked.paste(original.crop(box) if fill is original else fill, box)
     return marked
-
-
-def png_bytes(picture: Image.Image, level: int = 1) -> bytes:
-    """The picture as PNG, lossless. `level` is zlib's: 0 is none, 1 fast, 9 small."""
-    return _encoded(picture, "PNG", compress_level=level)
-
-
-def jpeg_bytes(picture: Image.Image, quality: int = 90) -> bytes:
-    """The picture as JPEG, lossy but with full colour resolution, so that cells stay sharp."""
-    return _encoded(picture.convert("RGB"), "JPEG", quality=quality, subsampling=0)
-
-
-def data_uri(content: bytes, mime: str) -> str:
-    """The bytes as a `data:` address, for pages that load nothing from elsewhere."""
-    return f"data:{mime};base64,{base64.b64encode(content).decode('ascii')}"
-
-
-def _encoded(picture: Image.Image, kind: str, **options: Any) -> bytes:
-    buffer = io.BytesIO()
-    picture.save(buffer, kind, **options)
-    return buffer.getvalue()
 
 
 def _checked(size: tuple[int, int]) -> tuple[int, int]:
