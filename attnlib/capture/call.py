@@ -182,8 +182,23 @@ class AttentionCall:
                     torch.softmax(block, dim=-1, out=block)
                     yield slice(head, head + 1), slice(start, stop), block[None]
 
+    def product(self, queries: slice = slice(None), rows: Tensor | None = None) -> Tensor:
+        """``A V`` of some queries, ``(B, H, n, dv)``, in the type that :meth:`rows` has.
+
+        What :attr:`push` hands on to the model, in the model's own type.
+
+        Args:
+            rows: weights of those queries, if they are at hand already.
+        """
+        assert self.value is not None
+        with torch.autocast(self.value.device.type, enabled=False):
+            weights = self.rows(queries) if rows is None else rows
+            return weights @ self.value.to(weights.dtype)
+
     def check(self, queries: slice = slice(None), rows: Tensor | None = None) -> Tensor:
-        """``max |A V - output|`` over the given queries: 0 but for rounding if A is right.
+        """``max |A V - output|`` of each image over the given queries, ``(B,)``.
+
+        0 but for rounding if A is right.
 
         Args:
             rows: weights of those queries, if they are at hand already.
@@ -192,12 +207,11 @@ class AttentionCall:
         with torch.autocast(self.value.device.type, enabled=False):
             if self.applied is not None:
                 rows = _widen(self.applied[:, :, queries])
-            weights = self.rows(queries) if rows is None else rows
-            product = weights @ _widen(self.value)
+            product = self.product(queries, rows)
             if self.finish is not None:
                 product = self.finish(product)
             difference = product - _widen(self.output[:, :, queries])
-        return difference.abs().amax()
+        return difference.abs().flatten(1).amax(dim=1)
 
 
 def _owned(tensor: Tensor) -> Tensor:

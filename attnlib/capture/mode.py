@@ -30,15 +30,25 @@ from torch.overrides import TorchFunctionMode
 
 from attnlib.capture.call import AttentionCall as AttentionCall
 from attnlib.capture.spellings import from_multi_head, from_product, from_sdpa
+from attnlib.capture.stream import Stream, storage
 from attnlib.errors import CaptureError
 
 # Told of every attention; may return what the model shall go on with in place of its A V,
 # (B, H, Tq, dv): an intervention.
 Observer = Callable[[AttentionCall], Tensor | None]
 
-_SOFTMAX = {torch.softmax, Tensor.softmax, F.softmax}
-_MATMUL = {torch.matmul, Tensor.matmul, Tensor.__matmul__, torch.bmm, Tensor.bmm}
+_SOFTMAX = {torch.softmax, Tensor.softmax, F.softmax, torch.special.softmax}
+_MATMUL = {
+    torch.matmul,
+    torch.linalg.matmul,
+    Tensor.matmul,
+    Tensor.__matmul__,
+    Tensor.__rmatmul__,
+    torch.bmm,
+    Tensor.bmm,
+}
 _NORM = {F.layer_norm, F.rms_norm}
+_PROJECTION = {F.linear, F.conv1d, F.conv2d}
 
 # Modules that mix heads linearly after the softmax. What they multiply the values with is signed
 # and its rows do not sum to 1; the attention is what the softmax gave.
@@ -74,7 +84,9 @@ class Capture(TorchFunctionMode):
         self._observe = observe
         self._classifier = classifier
         self._after_softmax: tuple[Tensor, nn.Module | None] | None = None
-        self._normalised: tuple[Tensor, Tensor] | None = None
+        self._stream = Stream()
+        # Storages that the model had results written into: it may do so again, layer by layer.
+        self._reused: set[int] = set()
         self.embedding: Tensor | None = None
 
     def __torch_function__(
@@ -86,33 +98,52 @@ class Capture(TorchFunctionMode):
     ) -> Any:
         kwargs = kwargs or {}
         result = func(*args, **kwargs)
+        if isinstance(kwargs.get("out"), Tensor):
+            self._reused.add(storage(kwargs["out"]))
         if func is F.scaled_dot_product_attention:
             return self._seen(from_sdpa(result, *args, **kwargs), result)
         if func is F.multi_head_attention_forward:
             output, *weights = result
+            self._stream.read(_argument(0, "query", args, kwargs))
             return (self._seen(from_multi_head(output, *args, **kwargs), output), *weights)
         if func in _MATMUL:
-            return self._product(result, *args, **kwargs)
+            left, right = _operands(func, args, kwargs)
+            if right.ndim == 2:
+                self._stream.read(left)
+            return self._product(result, left, right, kwargs.get("out"))
         if func in _SOFTMAX:
             # Over another dimension than the last it does not weigh keys (CoaT's factors).
             last = _softmax_dim(*args, **kwargs) in (-1, result.ndim - 1)
             self._after_softmax = (result, self._caller()) if last else None
         elif func in _NORM and result.ndim == 3:
-            self._normalised = (args[0], result)
-        elif func is F.linear and self._is_classifier(args):
-            self.embedding = args[0].detach()
+            self._stream.normalised(_argument(0, "input", args, kwargs), result)
+        elif func in _PROJECTION:
+            tokens = _argument(0, "input", args, kwargs)
+            self._stream.read(tokens)
+            if self._is_classifier(_argument(1, "weight", args, kwargs)):
+                self.embedding = tokens.detach()
+        elif func is torch.einsum:
+            for operand in args[1:]:
+                # Heads are not split yet: a projection, and not the product of attention.
+                if isinstance(operand, Tensor) and operand.ndim == 3:
+                    self._stream.read(operand)
         return result
 
-    def _is_classifier(self, args: tuple[Any, ...]) -> bool:
-        return self._classifier is not None and len(args) > 1 and args[1] is self._classifier
+    def _is_classifier(self, weight: object) -> bool:
+        return self._classifier is not None and weight is self._classifier
 
-    def _product(self, result: Tensor, left: Tensor, right: Tensor) -> Tensor:
-        """A matrix product: attention applied to values if one operand fits the softmax."""
+    def _product(
+        self, result: Tensor, left: Tensor, right: Tensor, out: Tensor | None = None
+    ) -> Tensor:
+        """A matrix product: attention applied to values if one operand fits the softmax.
+
+        ``out`` is where the model asked for the result, and may look for it.
+        """
         if self._after_softmax is None or min(left.ndim, right.ndim) < 3:
             return result
         soft, module = self._after_softmax
         # V'A' is (A V)': the transposed spelling of the same product.
-        turned = right.shape[-2:] == soft.shape[:-3:-1] and _same_storage(right, soft)
+        turned = right.shape[-2:] == soft.shape[:-3:-1] and storage(right) == storage(soft)
         weights = right.mT if turned else left
         if weights.shape[-2:] != soft.shape[-2:] or left.ndim != right.ndim:
             return result
@@ -122,17 +153,22 @@ class Capture(TorchFunctionMode):
         call = from_product(result, left, right, turned, module)
         if type(module).__name__ in MIXES_HEADS or hasattr(module, "talking_head2"):
             call.weights, call.applied, call.push = soft, call.weights, None
-        return self._seen(call, result, module)
+        changed = self._seen(call, result, module)
+        return changed if out is None or changed is result else out.copy_(changed)
 
     def _seen(self, call: AttentionCall, result: Tensor, module: nn.Module | None = None) -> Tensor:
         """Tell the observer; what the operator shall return is ``result`` unless it says more."""
         module = module or self._caller()
         if module is not None:
             call.module, call.kind = self._names[id(module)], type(module).__name__
-        if self._normalised is not None:
-            call.stream, call.normed = self._normalised
+        call.stream, call.normed = self._stream.of_call()
         if call.kind in _POOLS_BY_FIRST:
             call = call.first_query()
+        # What is kept of a call must not change when the model writes there again.
+        call.query, call.key, call.weights = (
+            tensor.clone() if tensor is not None and storage(tensor) in self._reused else tensor
+            for tensor in (call.query, call.key, call.weights)
+        )
         changed = self._observe(call)
         if changed is None:
             return result
@@ -155,10 +191,19 @@ class Capture(TorchFunctionMode):
         return None
 
 
-def _softmax_dim(tensor: Tensor, dim: int | None = None, *rest: Any, **options: Any) -> int | None:
+def _softmax_dim(input: Tensor, dim: int | None = None, *rest: Any, **options: Any) -> int | None:
     return dim
 
 
-def _same_storage(a: Tensor, b: Tensor) -> bool:
-    # By identity of the storage: also true of meta tensors, whose addresses are all 0.
-    return bool(a.untyped_storage()._cdata == b.untyped_storage()._cdata)
+def _argument(place: int, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """An argument by its place or its name; None where the model left it out."""
+    return args[place] if len(args) > place else kwargs.get(name)
+
+
+def _operands(
+    func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[Tensor, Tensor]:
+    """The left and the right factor of a matrix product, however the model named them."""
+    named = [kwargs[name] for name in ("input", "other", "mat2") if name in kwargs]
+    left, right = (*args, *named)
+    return (right, left) if func is Tensor.__rmatmul__ else (left, right)

@@ -9,8 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnlib.capture.tokens import TokenLayout
+from attnlib.errors import CaptureError
+from attnlib.pictures import markup
 
 Array = NDArray[np.float32]
+
+# Classes that a notebook shows: as many as one reads at a glance.
+SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -27,7 +32,9 @@ class Record:
             sums to 1; None where rollout is not defined.
         layout: what the tokens are.
         query: the query that stands for the prediction, in words.
-        self_check: ``max |A V - output|`` over the layers for the rows above; NaN without rows.
+        self_check: ``max |A V - output|`` of this image over the layers for the rows above; NaN
+            without rows.
+        class_names: one name per logit; empty where the classes have none.
     """
 
     logits: Array
@@ -38,6 +45,7 @@ class Record:
     layout: TokenLayout
     query: str
     self_check: float
+    class_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -54,6 +62,20 @@ class Record:
     def cls_rows(self) -> Array:
         """``(L, H, N)``: the patch part of ``rows``; the rest of each row is on prefix tokens."""
         return self.rows[:, :, self.rows.shape[2] - self.layout.patches :]
+
+    def row(self, layer: int) -> Array:
+        """The readout's attention in one layer, ``(H, T)``; the last where there are fewer.
+
+        Raises:
+            CaptureError: the model has no readout that rows of attention could stand for.
+        """
+        if not len(self.rows):
+            raise CaptureError(
+                "No row of attention stands for the prediction of this model (seen from: "
+                f"{self.query}). Choose a token as the query instead, or occlusion as the method."
+            )
+        row: Array = self.rows[min(layer, len(self.rows) - 1)]
+        return row
 
     @property
     def predicted(self) -> int:
@@ -72,6 +94,24 @@ class Record:
         """Size of the arrays in bytes."""
         arrays = (getattr(self, field.name) for field in fields(self))
         return sum(array.nbytes for array in arrays if isinstance(array, np.ndarray))
+
+    def class_name(self, index: int) -> str:
+        """A class in words: its name, or its number where it has none."""
+        return self.class_names[index] if self.class_names else f"class {index}"
+
+    def _repr_html_(self) -> str:
+        best = self.probabilities.argsort(kind="stable")[::-1][:SHOWN]
+        verdict = markup.bars(
+            [(self.class_name(int(i)), float(self.probabilities[i])) for i in best],
+            f"Predicted: {self.class_name(self.predicted)}",
+        )
+        layers, heads, tokens = self.rows.shape
+        seen = [
+            ("seen from", self.query),
+            ("rows of attention", f"{layers} layers x {heads} heads x {tokens} tokens"),
+            ("largest |A V - output|", f"{self.self_check:.1e}"),
+        ]
+        return verdict + markup.facts("Attention", seen if layers else [("rows", "none")])
 
 
 def row_entropy(rows: Array) -> Array:

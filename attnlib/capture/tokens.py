@@ -76,6 +76,44 @@ class TokenLayout:
             return None
         return weights
 
+    def patch_index(self, size: tuple[int, int]) -> NDArray[np.int64]:
+        """Which patch each pixel of an input ``(h, w)`` is in, ``(h, w)``: row · cols + column.
+
+        -1 for the pixels at the bottom and at the right that fill no whole patch and are in none.
+        """
+        (rows, cols), (height, width) = self.grid, self.patch_size
+        down = np.arange(size[0], dtype=np.int64) // height
+        across = np.arange(size[1], dtype=np.int64) // width
+        index: NDArray[np.int64] = down[:, None] * cols + across
+        index[down >= rows], index[:, across >= cols] = -1, -1
+        return index
+
+    def boxes(self, size: tuple[int, int]) -> NDArray[np.int64]:
+        """``(N, 4)``: top, left, bottom and right of each patch in pixels of an input ``(h, w)``.
+
+        The last two are the first pixels beyond; a patch that reaches into padding is cut.
+        """
+        row, col = np.divmod(np.arange(self.patches, dtype=np.int64), self.grid[1])
+        (height, width), ends = self.patch_size, np.array([*size, *size])
+        box = np.stack([row * height, col * width, (row + 1) * height, (col + 1) * width], axis=1)
+        cut: NDArray[np.int64] = np.minimum(box, ends)
+        return cut
+
+    def distances(self) -> NDArray[np.float64]:
+        """``(N, N)`` distance between the centres of patches in pixels of the input."""
+        row, col = np.divmod(np.arange(self.patches), self.grid[1])
+        y, x = row * self.patch_size[0], col * self.patch_size[1]
+        result: NDArray[np.float64] = np.hypot(y[:, None] - y, x[:, None] - x)
+        return result
+
+    def covers(self, size: tuple[int, int]) -> tuple[float, float]:
+        """How far the grid reaches, in shares of an input's height and width ``(h, w)``.
+
+        Below 1 where pixels are left over, above 1 where the model pads its input.
+        """
+        (rows, cols), (height, width) = self.grid, self.patch_size
+        return rows * height / size[0], cols * width / size[1]
+
     def token_name(self, index: int) -> str:
         """``"cls"`` or ``"patch (row, col)"``, counted from 0."""
         if index < len(self.prefix):

@@ -73,11 +73,11 @@ def memory(
     size = BYTES[dtype]
     count = parameters(a).total
     # Differential attention forms two matrices per head.
-    maps = a.heads * (2 if a.differential != "none" else 1)
     per_head = a.tokens**2 * size
-    per_layer = batch * maps * per_head * a.branches
+    per_layer = batch * _maps(a) * per_head * a.branches
     if training:
-        kept = size * batch * _kept(a, materialised) + a.depth * _softmax_sums(a, batch)
+        kept = size * batch * _kept(a, materialised)
+        kept += a.depth * _softmax_sums(a, batch, materialised)
         workspace = size * batch * _mlp_stage(a) + (2 * per_layer if materialised else 0)
     else:
         kept, workspace = size * batch * _alive(a, materialised), 0
@@ -100,13 +100,21 @@ def checkpointed_activations(a: Architecture, batch: int, dtype: Dtype, material
     """
     stem, block = _kept_parts(a, materialised)
     inputs = a.depth * a.tokens * a.dim
-    sums = _softmax_sums(a, batch)
+    sums = _softmax_sums(a, batch, materialised)
     return BYTES[dtype] * batch * (stem + inputs + block) + sums
 
 
-def _softmax_sums(a: Architecture, batch: int) -> int:
-    """The float32 log-sum-exp of every query, for one block of fused attention."""
-    return 4 * batch * a.branches * a.heads * a.tokens
+def _softmax_sums(a: Architecture, batch: int, materialised: bool) -> int:
+    """Bytes of the float32 log-sum-exp of every query and map, for one block.
+
+    The fused kernel keeps them to form the weights again; a softmax keeps the weights instead.
+    """
+    return 0 if materialised else 4 * batch * a.branches * _maps(a) * a.tokens
+
+
+def _maps(a: Architecture) -> int:
+    """Attention matrices of one layer and image."""
+    return a.heads * (2 if a.differential != "none" else 1)
 
 
 def _pixels(a: Architecture) -> int:
@@ -117,7 +125,7 @@ def _alive(a: Architecture, materialised: bool) -> int:
     """Elements alive at the widest moment of inference, per image."""
     td, ta = a.tokens * a.dim, a.tokens * a.attention_width
     rotated = 2 * ta if a.rope != "none" else 0
-    maps = a.heads * (2 if a.differential != "none" else 1) * a.tokens**2
+    maps = _maps(a) * a.tokens**2
     bias = 0 if a.relative_position == "none" else a.heads * a.tokens**2
     # The embedded image, the block's input and its norm; queries, keys and values; one more.
     attention = 3 * td + 4 * ta + rotated + bias + (2 * maps if materialised else ta)

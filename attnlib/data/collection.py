@@ -2,15 +2,21 @@
 
 import io
 import posixpath
-import re
 import stat
-import unicodedata
 import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import IO, Final
 
 from attnlib.data import image
+from attnlib.data.paths import (
+    ANNOTATION_ENDINGS,
+    IMAGE_ENDINGS,
+    TABLE_ENDINGS,
+    clean,
+    is_junk,
+    is_text,
+)
 from attnlib.errors import ImageError
 
 # What one page can list and one session can hold.
@@ -23,10 +29,6 @@ MAX_TOTAL: Final = 2**30
 # macOS writes a second, hidden entry beside each file, and folders are entries too.
 MAX_ZIP_ENTRIES: Final = 4 * MAX_MEMBERS
 
-_IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
-_TABLE_ENDINGS = (".csv", ".tsv")
-_ANNOTATION_ENDINGS = (".json",)
-_JUNK = {"__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini"}
 _ZIP_MAGICS = (b"PK\x03\x04", b"PK\x05\x06")
 _ZIP_ENTRY = b"PK\x01\x02"
 # What one member with a bad checksum can unpack without being charged for it.
@@ -117,11 +119,11 @@ class _Shelf:
         if isinstance(item, Refusal):
             self.refusals.append(item)
             # One broken image must not change what the others' folders mean.
-            if item.name.lower().endswith(_IMAGE_ENDINGS) and (path := _clean(item.name)):
+            if item.name.lower().endswith(IMAGE_ENDINGS) and (path := clean(item.name)):
                 self._see_folder(path, tree)
             return
         name, data = item
-        if not _is_text(name):
+        if not is_text(name):
             self._see_folder(name, tree)
         digest = image.sha256(data)
         if (name, digest) in self.seen:
@@ -131,9 +133,9 @@ class _Shelf:
             return
         self.seen.add((name, digest))
         self.size += len(data)
-        if name.lower().endswith(_TABLE_ENDINGS):
+        if name.lower().endswith(TABLE_ENDINGS):
             self.tables.append((name, data))
-        elif name.lower().endswith(_ANNOTATION_ENDINGS):
+        elif name.lower().endswith(ANNOTATION_ENDINGS):
             self.annotations.append((name, data))
         else:
             self._add(name, data, digest, tree)
@@ -171,37 +173,17 @@ class _Shelf:
 
 def _inspect(name: str, data: bytes) -> Item | None:
     """The file under its clean name, its refusal, or None for a file to skip silently."""
-    path = _clean(name)
+    path = clean(name)
     if path is None:
         return Refusal(name, _UNSAFE)
-    if _is_junk(path):
+    if is_junk(path):
         return None
-    if not _is_text(path):
+    if not is_text(path):
         try:
             image.check(data)
         except ImageError as error:
             return Refusal(path, str(error))
     return path, data
-
-
-def _clean(name: str) -> str | None:
-    """The relative path with ``/``, or None for one that leads elsewhere.
-
-    Unicode is composed (NFC): macOS decomposes names, and a label table would not match them.
-    """
-    path = unicodedata.normalize("NFC", name).replace("\\", "/")
-    parts = [part for part in path.split("/") if part not in ("", ".")]
-    if not parts or ".." in parts or path.startswith("/") or re.match("[A-Za-z]:", path):
-        return None
-    return "/".join(parts)
-
-
-def _is_junk(path: str) -> bool:
-    return any(part.startswith(".") or part.lower() in _JUNK for part in path.split("/"))
-
-
-def _is_text(path: str) -> bool:
-    return path.lower().endswith(_TABLE_ENDINGS + _ANNOTATION_ENDINGS)
 
 
 def _unpack(zip_name: str, data: bytes, shelf: _Shelf) -> Iterator[Item]:
@@ -218,7 +200,7 @@ def _unpack(zip_name: str, data: bytes, shelf: _Shelf) -> Iterator[Item]:
         (info, path)
         for info in archive.infolist()
         if not info.filename.endswith("/")  # is_dir() fails on an empty name
-        and ((path := _clean(info.filename)) is None or not _is_junk(path))
+        and ((path := clean(info.filename)) is None or not is_junk(path))
     ]
     if not members:
         yield Refusal(zip_name, "The zip holds no files.")
@@ -303,7 +285,7 @@ def _read(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: str, budget: _B
         head = budget.read(stream, image.HEAD_BYTES)
         if head.startswith(_ZIP_MAGICS):
             raise ImageError(_NESTED)
-        if not _is_text(path):
+        if not is_text(path):
             image.sniff(head)  # refuse what is no image before unpacking the rest
         rest = budget.read(stream, image.MAX_BYTES + 1 - len(head))
     if len(head) + len(rest) > image.MAX_BYTES:

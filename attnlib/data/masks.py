@@ -11,8 +11,8 @@ from PIL import Image
 
 from attnlib.data import annotation
 from attnlib.data.annotation import Coco
-from attnlib.data.collection import Sample
-from attnlib.data.image import decode, sha256
+from attnlib.data.collection import Refusal, Sample
+from attnlib.data.image import HEAD_BYTES, decode, sha256, sniff
 from attnlib.errors import AttnlibError
 
 # A mask is a picture of few colours; a PNG of this size is none.
@@ -35,12 +35,12 @@ class Objects:
         masks: PNG bytes by the SHA-256 of the image, so that the same picture finds its mask
             again under another name.
         coco: annotations of the loaded images, and the digest of their file.
-        problems: what could not be used, in sentences.
+        problems: files that could not be used, and why.
     """
 
     masks: dict[str, bytes] = field(default_factory=dict)
     coco: tuple[str, Coco] | None = None
-    problems: list[str] = field(default_factory=list)
+    problems: list[Refusal] = field(default_factory=list)
 
 
 def set_apart(samples: Sequence[Sample]) -> tuple[tuple[Sample, ...], dict[str, bytes]]:
@@ -82,7 +82,7 @@ def read(
     chosen: Sample | None,
     before: Objects,
 ) -> Objects:
-    """What was there before, and what these files add; problems become sentences.
+    """What was there before, and what these files add; problems become refusals.
 
     A PNG belongs to the image of the same name, with or without a suffix such as ``_mask``; one
     that fits no name belongs to the chosen image if it comes alone. A JSON file is COCO's.
@@ -100,7 +100,7 @@ def read(
                 raise AttnlibError("no loaded image has this name.")
             _add(after, sample, data)
         except AttnlibError as error:
-            after.problems.append(f"{name}: {error}")
+            after.problems.append(Refusal(name, str(error)))
     return after
 
 
@@ -131,14 +131,15 @@ def _image_of(mask: str, samples: Iterable[Sample]) -> Sample | None:
 
 
 def _is_mask(sample: Sample) -> bool:
-    if not sample.name.lower().endswith(".png"):
+    # By its bytes: what a name ends in says nothing of them.
+    if sniff(sample.data[:HEAD_BYTES]) != "PNG":
         return False
     if _stem(sample.name).lower().endswith(SUFFIXES):
         return True
     folder = posixpath.basename(posixpath.dirname(sample.name)).lower()
     if folder not in FOLDERS:
         return False
-    # The header alone says what the pixels are.
+    # The header alone says what the pixels are; that it can be read was seen at the upload.
     with Image.open(io.BytesIO(sample.data), formats=("PNG",)) as opened:
         return opened.mode in _LABEL_MODES
 

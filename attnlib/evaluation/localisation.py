@@ -42,22 +42,29 @@ class Localisation:
     auc: float
 
 
-def coverage(mask: ArrayLike, grid: tuple[int, int]) -> Array:
+def coverage(
+    mask: ArrayLike, grid: tuple[int, int], index: NDArray[np.int64] | None = None
+) -> Array:
     """The share of each patch that the object covers, ``(rows, cols)``, 0 to 1.
 
     Args:
         mask: ``(h, w)`` bool, at the resolution of the model's crop.
+        index: as in :func:`localise`.
     """
-    covered, pixels = _counts(mask, grid)
+    covered, pixels = _counts(mask, grid, index)
     return covered / pixels
 
 
-def localise(values: ArrayLike, mask: ArrayLike) -> Localisation:
+def localise(
+    values: ArrayLike, mask: ArrayLike, index: NDArray[np.int64] | None = None
+) -> Localisation:
     """All measures of one map.
 
     Args:
         values: ``(rows, cols)``. Only the ratio and the mass ignore what is negative.
         mask: ``(h, w)`` bool, at the resolution of the model's crop.
+        index: the patch of each pixel, ``(h, w)``, as ``vit.layout.patch_index`` has it; pixels
+            in no patch (-1) do not count. None where patches fill the crop.
 
     Raises:
         AttnlibError: a value is not finite, the mask is empty, or it has fewer pixels than
@@ -66,7 +73,7 @@ def localise(values: ArrayLike, mask: ArrayLike) -> Localisation:
     array = np.asarray(values, dtype=np.float64)
     if array.ndim != 2 or not np.isfinite(array).all():
         raise AttnlibError("A map must be (rows, cols) with finite values to be measured.")
-    covered, pixels = _counts(mask, (array.shape[0], array.shape[1]))
+    covered, pixels = _counts(mask, (array.shape[0], array.shape[1]), index)
     if not covered.any():
         raise AttnlibError("The mask is empty: there is no object to measure against.")
     share = covered / pixels
@@ -80,7 +87,9 @@ def localise(values: ArrayLike, mask: ArrayLike) -> Localisation:
     return Localisation(mass, area, mass / area, pointing, _auc(array, covered, pixels))
 
 
-def _counts(mask: ArrayLike, grid: tuple[int, int]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _counts(
+    mask: ArrayLike, grid: tuple[int, int], index: NDArray[np.int64] | None
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Pixels of each patch that are on the object, and all of them, two ``(rows, cols)``."""
     array = np.asarray(mask, dtype=np.bool_)
     if array.ndim != 2 or array.shape[0] < grid[0] or array.shape[1] < grid[1]:
@@ -88,10 +97,13 @@ def _counts(mask: ArrayLike, grid: tuple[int, int]) -> tuple[NDArray[np.int64], 
             f"A mask must be (h, w) pixels of the model's crop, with {grid[0]} x {grid[1]} "
             f"patches or more, not {array.shape}."
         )
-    index = patch_index((array.shape[0], array.shape[1]), grid).ravel()
+    if index is None:
+        index = patch_index((array.shape[0], array.shape[1]), grid)
+    if index.shape != array.shape:
+        raise AttnlibError(f"The mask has {array.shape} pixels, the model's input {index.shape}.")
     count = grid[0] * grid[1]
-    every = np.bincount(index, minlength=count).reshape(grid)
-    covered = np.bincount(index[array.ravel()], minlength=count).reshape(grid)
+    every = np.bincount(index[index >= 0], minlength=count).reshape(grid)
+    covered = np.bincount(index[array & (index >= 0)], minlength=count).reshape(grid)
     return covered, every
 
 

@@ -229,8 +229,7 @@ def _kept(call: AttentionCall, keep: Tensor) -> Tensor:
         assert call.output is not None
         return call.output * factor
     # Here the operator's output is behind its projection, where heads are mixed.
-    assert call.value is not None
-    return (call.rows() @ call.value) * factor
+    return call.product() * factor
 
 
 def _heads(vit: Vit) -> int:

@@ -64,9 +64,7 @@ def at_temperature(vit: Vit, pixels: Tensor, temperature: float) -> Tensor:
             return forward(vit, pixels, lambda layer, call: None)
 
     def change(layer: int, call: AttentionCall) -> Tensor:
-        assert call.value is not None
-        weights = tempered(call, temperature).rows()
-        return weights @ call.value.to(weights.dtype)
+        return tempered(call, temperature).product()
 
     with torch.no_grad():
         return forward(vit, pixels, change)

@@ -52,7 +52,7 @@ def pattern(matrix: NDArray[np.floating], layout: TokenLayout) -> Pattern:
     mass = between.sum(axis=1, keepdims=True)
     between = between / np.where(mass > 0, mass, 1.0)
     diagonal, offset = _offset(between, layout.grid)
-    steps = _steps(layout)
+    steps = layout.distances()
     distance = float((between * steps).sum() / steps.mean() / layout.patches)
     numbers = {
         "broadcast": broadcast,
@@ -85,12 +85,3 @@ def _offset(between: NDArray[np.float64], grid: tuple[int, int]) -> tuple[float,
     best = int(total.argmax())
     down_by, right_by = divmod(best, 2 * cols - 1)
     return float(total[best] / (rows * cols)), (down_by - rows + 1, right_by - cols + 1)
-
-
-def _steps(layout: TokenLayout) -> NDArray[np.float64]:
-    """``(N, N)`` distance between patch centres in pixels."""
-    rows, cols = layout.grid
-    row, col = np.divmod(np.arange(rows * cols), cols)
-    y, x = row * layout.patch_size[0], col * layout.patch_size[1]
-    result: NDArray[np.float64] = np.hypot(y[:, None] - y, x[:, None] - x)
-    return result

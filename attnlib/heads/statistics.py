@@ -70,11 +70,11 @@ def head_statistics(vit: Vit, pixels: Tensor) -> HeadStatistics:
     calls: list[AttentionCall] = []
     distances: list[Tensor] = []
     high: list[Tensor | None] = []
-    centres = _distances(layout, vit.size).to(vit.device)
+    apart = torch.from_numpy(layout.distances()).float().to(vit.device)
 
     def note(call: AttentionCall, role: str) -> AttentionCall | None:
         if role == "layer":
-            distances.append(_attention_distance(call, centres, layout))
+            distances.append(_attention_distance(call, apart, layout))
             high.append(_outliers(call, layout))
         kept = call.compact() if role in ("layer", "pool") else None
         if kept is not None and role == "layer":
@@ -141,25 +141,16 @@ def mean_statistics(found: Iterable[HeadStatistics]) -> tuple[HeadStatistics, in
     return HeadStatistics(**means), count
 
 
-def _distances(layout: TokenLayout, size: tuple[int, int]) -> Tensor:
-    """``(N, N)`` distance between patch centres in pixels of the model's input."""
-    rows, cols = layout.grid
-    y = (torch.arange(rows) + 0.5) * (size[0] / rows)
-    x = (torch.arange(cols) + 0.5) * (size[1] / cols)
-    places = torch.cartesian_prod(y, x)
-    return torch.cdist(places, places, compute_mode="donot_use_mm_for_euclid_dist")
-
-
-def _attention_distance(call: AttentionCall, centres: Tensor, layout: TokenLayout) -> Tensor:
+def _attention_distance(call: AttentionCall, apart: Tensor, layout: TokenLayout) -> Tensor:
     """``(H,)`` in pixels, over patch queries and patch keys, each query's row renormalised."""
     prefix = layout.tokens - layout.patches
-    total = centres.new_zeros(call.shape[1])
+    total = apart.new_zeros(call.shape[1])
     for heads, rows, block in call.image(0).blocks():
         skip = max(0, prefix - rows.start)
         patches = block[:, skip:, prefix:].float()
         if not patches.shape[1]:
             continue
-        where = centres[rows.start + skip - prefix : rows.stop - prefix]
+        where = apart[rows.start + skip - prefix : rows.stop - prefix]
         mass = patches.sum(-1).clamp_min(torch.finfo(torch.float32).tiny)
         total[heads] += ((patches * where).sum(-1) / mass).sum(-1)
     return total / layout.patches

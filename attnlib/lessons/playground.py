@@ -79,11 +79,17 @@ def toy(
     Args:
         text: the words that ask.
         other: the words that are asked (cross-attention); None for the same (self-attention).
-        causal: whether a word sees only those up to its own place.
+        causal: whether a word sees only those up to its own place; for self-attention alone.
 
     Raises:
-        AttnlibError: there are no words, or the heads do not divide the dimension.
+        AttnlibError: there are no words, the heads do not divide the dimension, or a causal mask
+            is asked for between two texts.
     """
+    if causal and other is not None:
+        raise AttnlibError(
+            "A causal mask hides the words that come later in the same text; words of two texts "
+            "have no common order. Use it without cross-attention."
+        )
     queries = words(text)
     keys = queries if other is None else words(other)
     if not queries or not keys:

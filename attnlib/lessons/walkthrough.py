@@ -180,8 +180,7 @@ def _walk(vit: Vit, call: AttentionCall, follow: _Follow, layer: int, query: int
     assert call.value is not None
     pick = slice(query, query + 1)
     weights = call.rows(pick)
-    value = call.value.to(weights.dtype)
-    heads = (weights @ value)[0, :, 0]
+    heads = call.product(pick, weights)[0, :, 0]
     bias = None if call.bias is None else call.bias.expand(call.shape)[0, :, query]
     projection = _projection(vit, call, follow, query)
     made = Walk(

@@ -6,37 +6,53 @@ from torch import Tensor
 
 from attnlib.errors import AttnlibError
 from attnlib.methods.base import Method, Option
-from attnlib.methods.relevance import relevance
+from attnlib.methods.relevance import propagate
 from attnlib.methods.subject import Subject
 
 
 def contrast(
     subject: Subject, target: int | None, *, against: int | None = None, start_layer: int = 0
 ) -> Tensor:
-    """relevance(target) − relevance(against), ``(N,)``, signed.
+    """Relevance to the margin z_target − z_against, ``(N,)``, not negative.
 
-    For a wrong prediction, with ``target`` the predicted class and ``against`` the true one:
-    positive patches speak for the mistake, negative ones for the truth.
+    For a wrong prediction, with ``target`` the predicted class and ``against`` the true one, it
+    shows what speaks for the mistake.  It has no sign: what speaks for the other class is not
+    its negative, as gradients are cut at zero layer by layer.
+
+    The difference of two maps of relevance would have one, and mislead: evidence that is cut
+    from one map and not from the other is left over with the wrong sign.
+
+    Raises:
+        AttnlibError: the classes are not two.
     """
     if target is None or against is None:
         raise AttnlibError("Contrast compares two classes: give target and against.")
-    forward = relevance(subject, target, start_layer=start_layer)
-    return forward - relevance(subject, against, start_layer=start_layer)
+    if target == against:
+        raise AttnlibError(f"Contrast compares two classes: both are {target}.")
+    # The gradient of a difference is the difference of the gradients: no further pass.
+    gradients = [
+        speaks - speaks_against
+        for speaks, speaks_against in zip(
+            subject.differentiable.of_attention(target),
+            subject.differentiable.of_attention(against),
+            strict=True,
+        )
+    ]
+    return propagate(subject, gradients, start_layer)
 
 
 CONTRAST = Method(
     name="contrast",
     title="Contrast of two classes",
     description=(
-        "Relevance to the target class minus relevance to the other one: positive patches speak "
-        "for the target, negative ones for the other class."
+        "Attention counts where raising it would raise the target class's logit above the other "
+        "one's. It answers why this class rather than that; what both share does not count."
     ),
-    source="ours, on Chefer, Gur & Wolf, ICCV 2021",
-    unit="difference of relevance",
+    source="ours: Chefer, Gur & Wolf, ICCV 2021, eq. 5 and 6, for the margin of two logits",
+    unit="relevance to the margin",
     compute=contrast,
     class_specific=True,
     needs="relevance",
-    signed=True,
     options={
         "against": Option(None, "Class index to compare with (the true class, say).", low=0),
         "start_layer": Option(0, "First layer that takes part, counted from 0.", low=0),

@@ -34,6 +34,8 @@ class Heat:
         options: the options used, defaults included.
         crop: ``(h, w, 3)`` uint8, the part of the image that the model saw; None where the map
             was made for a subject, whose image is kept elsewhere.
+        covers: how far the patches reach, in shares of the crop's height and width; see
+            :meth:`attnlib.capture.tokens.TokenLayout.covers`.
     """
 
     values: NDArray[np.float32]
@@ -45,6 +47,7 @@ class Heat:
     share: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
     crop: NDArray[np.uint8] | None = field(default=None, repr=False, compare=False)
+    covers: tuple[float, float] = (1.0, 1.0)
 
     def __post_init__(self) -> None:
         self.values.setflags(write=False)
@@ -91,6 +94,7 @@ class Heat:
             interpolation=interpolation,
             keep=keep,
             size=fit(picture.size, side),
+            covers=self.covers,
         )
 
     def _repr_html_(self) -> str:

@@ -59,8 +59,9 @@ def reference(pixels: Tensor, replacement: Replacement = "blur") -> Tensor:
 
 
 def patch_index(size: tuple[int, int], grid: tuple[int, int]) -> NDArray[np.int64]:
-    """Which patch each pixel belongs to, ``(h, w)``: row · cols + column.
+    """Which patch each pixel belongs to where patches fill the picture, ``(h, w)``.
 
+    A model's own patches may leave pixels over: :meth:`TokenLayout.patch_index` has those.
     Pixel x belongs to column floor((x + 1/2) · cols / w), as in ``pictures.overlay``, also
     where ``size`` (h, w) is no multiple of ``grid`` (rows, cols).
     """
@@ -70,17 +71,23 @@ def patch_index(size: tuple[int, int], grid: tuple[int, int]) -> NDArray[np.int6
     return down[:, np.newaxis] * cols + across
 
 
-def replace(pixels: Tensor, reference: Tensor, masks: Tensor) -> Tensor:
+def replace(
+    pixels: Tensor, reference: Tensor, masks: Tensor, index: NDArray[np.int64] | None = None
+) -> Tensor:
     """``pixels`` with the masked patches taken from ``reference``, ``(B, 3, h, w)``.
 
     Args:
         pixels, reference: ``(1, 3, h, w)``.
         masks: ``(B, rows, cols)`` bool, true where the patch is replaced.
+        index: the patch of each pixel, ``(h, w)``, -1 for none; None where patches fill the
+            picture.
     """
-    grid = (int(masks.shape[1]), int(masks.shape[2]))
-    height, width = pixels.shape[2:]
-    index = torch.from_numpy(patch_index((height, width), grid)).to(pixels.device)
-    chosen = masks.to(pixels.device).flatten(1)[:, index]
+    if index is None:
+        grid = (int(masks.shape[1]), int(masks.shape[2]))
+        index = patch_index((pixels.shape[2], pixels.shape[3]), grid)
+    places = torch.from_numpy(index).to(pixels.device)
+    # One more patch, which is never replaced, at the place of -1.
+    chosen = F.pad(masks.to(pixels.device).flatten(1), (0, 1))[:, places]
     return torch.where(chosen[:, None], reference, pixels)
 
 
@@ -113,13 +120,14 @@ def probabilities(
     if wrong:
         raise AttnlibError(f"A class must be from 0 to {len(vit.class_names) - 1}, not {wrong[0]}.")
     found = np.empty((len(masks), len(classes)), dtype=np.float64)
+    index = vit.layout.patch_index((pixels.shape[2], pixels.shape[3]))
     start = 0
     while start < len(masks):
         stop = min(start + batch_size, len(masks))
         part = torch.from_numpy(np.ascontiguousarray(masks[start:stop]))
         try:
             with passes.admitted(), torch.inference_mode():
-                batch = replace(pixels, reference, part)
+                batch = replace(pixels, reference, part, index)
                 logits, _ = passes.forward(vit.module, batch, precision=vit.precision)
                 # On the processor first: not every accelerator has float64.
                 shares = logits.cpu().double().softmax(dim=1)[:, list(classes)]

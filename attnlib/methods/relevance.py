@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -12,16 +14,23 @@ from attnlib.methods.subject import Subject
 
 
 def relevance(subject: Subject, target: int | None, *, start_layer: int = 0) -> Tensor:
-    """The readout's row of relevance, ``(N,)``, not negative.
-
-    R ← R + E_h[(∇A ⊙ A)⁺] R from the first layer up, for the readout's row alone:
-    r ← r + rᵀ E_h[(∇A ⊙ A)⁺] from the last layer down.  ∇A of the target's logit is
-    d(A V) Vᵀ, formed in blocks, so neither A nor ∇A is ever held whole.
-    """
+    """The readout's row of relevance to the target's logit, ``(N,)``, not negative."""
     if target is None:
         raise AttnlibError("This method explains a class: give a target.")
+    return propagate(subject, subject.differentiable.of_attention(target), start_layer)
+
+
+def propagate(subject: Subject, gradients: Sequence[Tensor], start_layer: int) -> Tensor:
+    """The readout's row of relevance to any number z that the model computes, ``(N,)``.
+
+    R ← R + E_h[(∇A ⊙ A)⁺] R from the first layer up, for the readout's row alone:
+    r ← r + rᵀ E_h[(∇A ⊙ A)⁺] from the last layer down.  ∇A of z is d(A V) Vᵀ, formed in
+    blocks, so neither A nor ∇A is ever held whole.
+
+    Args:
+        gradients: d z / d(A V) of every layer, ``(1, H, T, dv)`` each, bottom first.
+    """
     trace = subject.differentiable.trace
-    gradients = subject.differentiable.of_attention(target)
     readout = row = trace.readout()
     for call, gradient in reversed(
         list(zip(trace.starting(start_layer), gradients[start_layer:], strict=True))

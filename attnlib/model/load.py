@@ -13,9 +13,7 @@ from urllib.parse import urlsplit
 import huggingface_hub
 import timm
 import torch
-from PIL import Image
-from timm.data import create_transform, resolve_data_config
-from torch import Tensor, nn
+from torch import nn
 
 from attnlib.capture import passes
 from attnlib.capture.support import examine
@@ -24,6 +22,7 @@ from attnlib.data.image import Transform
 from attnlib.errors import ModelError
 from attnlib.model import checkpoint as checkpoints
 from attnlib.model import classes, demo
+from attnlib.model.preparation import own_config, preprocessing, size_of
 from attnlib.model.vit import Vit
 
 HUB = ("hf-hub:", "hf_hub:", "local-dir:")
@@ -51,7 +50,8 @@ def load(
         source: ``"demo"``; a timm name; ``"hf-hub:org/name"``; or a ready module of timm,
             torchvision or transformers, which is used as it is (in evaluation mode).
         checkpoint: ``.safetensors`` or ``.pth`` file with weights for the architecture
-            ``source``, or a state dict.
+            ``source``, or a state dict. This, ``num_classes`` and ``pretrained`` are refused for
+            the demo and for a ready module, which are used as they are.
         class_names: one per class: a list, or a text file (one per line) or JSON file.
         num_classes: size of the classifier; read off ``class_names`` or ``checkpoint`` if None.
         img_size: input size in pixels, one number or ``(height, width)``; the model's own if
@@ -72,11 +72,12 @@ def load(
         raise ModelError(
             f"precision must be one of {', '.join(passes.PRECISIONS)}, not {precision!r}."
         )
+    _refuse_idle(source, checkpoint=checkpoint, num_classes=num_classes, pretrained=pretrained)
     names = _read_names(class_names)
     config: dict[str, Any] = {}
     if isinstance(source, nn.Module):
         name, module = type(source).__name__, source
-        config = _own_config(module)
+        config = own_config(module)
     elif source == "demo":
         name, module = "demo", demo.build()
         names, config = names or demo.CLASS_NAMES, dict(demo.DATA_CONFIG)
@@ -92,16 +93,37 @@ def load(
         if state is not None:
             _check_names(names, checkpoints.num_classes(state))
             checkpoints.load_into(module, state, source)
-        config = _own_config(module)
+        config = own_config(module)
     module = _to(module.eval(), place)
-    size = _size(img_size, transform, config, module)
-    prepare, mean, std = _preprocessing(transform, config, size)
+    size = size_of(img_size, transform, config, module)
+    prepare, mean, std = preprocessing(transform, config, size)
     layout, support = examine(module, size)
     count = _count_classes(module, size)
     if names is None:
         names = _known_names(module, count)
     _check_names(names, count)
     return Vit(name, module, prepare, layout, support, names, size, mean, std, precision)
+
+
+def _refuse_idle(source: str | nn.Module, **given: object) -> None:
+    """Refuse what only says how an architecture is built where none is built.
+
+    Raises:
+        ModelError: one of them is given for a ready module or the demo.
+    """
+    ready = isinstance(source, nn.Module)
+    idle = [name for name, value in given.items() if value is not None]
+    if idle and (ready or source == "demo"):
+        what = "A ready module" if ready else "The demo model"
+        out = (
+            "load its weights into it before, with module.load_state_dict(...)"
+            if ready
+            else "give the name of an architecture instead"
+        )
+        raise ModelError(
+            f"{what} is used as it is, so {' and '.join(idle)} would change nothing: leave "
+            f"{'it' if len(idle) == 1 else 'them'} out, or {out}."
+        )
 
 
 def model_names(pretrained: bool = True) -> list[str]:
@@ -203,77 +225,6 @@ def _known_names(module: nn.Module, count: int) -> tuple[str, ...]:
     if given and len(given) == count:
         return tuple(str(name) for name in given)
     return classes.imagenet_names(count) or classes.default_names(count)
-
-
-def _own_config(module: nn.Module) -> dict[str, Any]:
-    """timm's data configuration of the module: input size, mean, std, crop, interpolation."""
-    if getattr(module, "pretrained_cfg", None):
-        return dict(resolve_data_config(model=module))
-    return {}
-
-
-def _size(
-    img_size: int | tuple[int, int] | None,
-    transform: Any,
-    config: dict[str, Any],
-    module: nn.Module,
-) -> tuple[int, int]:
-    if img_size is None:
-        embed = getattr(module, "patch_embed", None)
-        img_size = getattr(embed, "img_size", None)
-    if img_size is None and "input_size" in config:
-        img_size = config["input_size"][1:]
-    if img_size is None and transform is not None:
-        blank = _processor(transform)(Image.new("RGB", (64, 64)))
-        img_size = (int(blank.shape[1]), int(blank.shape[2]))
-    if img_size is None:
-        raise ModelError("Give the module's input size (img_size) or its transform.")
-    if isinstance(img_size, int):
-        img_size = (img_size, img_size)
-    height, width = int(img_size[0]), int(img_size[1])
-    if min(height, width) < 1:
-        raise ModelError(f"img_size must be positive, not {height} x {width}.")
-    return height, width
-
-
-def _preprocessing(
-    transform: Any, config: dict[str, Any], size: tuple[int, int]
-) -> tuple[Transform, Sequence[float], Sequence[float]]:
-    if transform is not None:
-        mean, std = _normalisation(transform)
-        return _processor(transform), mean, std
-    if not config:
-        raise ModelError(
-            "This module does not say how its images are prepared: give a transform "
-            "(PIL image -> tensor of shape (3, h, w))."
-        )
-    config = {**config, "input_size": (3, *size)}
-    keys = ("input_size", "interpolation", "mean", "std", "crop_pct", "crop_mode")
-    made = create_transform(**{k: config[k] for k in keys if k in config}, is_training=False)
-    return made, config["mean"], config["std"]
-
-
-def _processor(transform: Any) -> Transform:
-    """A plain function out of a transform or an image processor of transformers."""
-    if not hasattr(transform, "preprocess"):
-        return transform  # type: ignore[no-any-return]
-
-    def prepare(image: Image.Image) -> Tensor:
-        batch = transform(images=image, return_tensors="pt")
-        return batch["pixel_values"][0]  # type: ignore[no-any-return]
-
-    return prepare
-
-
-def _normalisation(transform: Any) -> tuple[Sequence[float], Sequence[float]]:
-    """Mean and standard deviation of a transform's last normalisation; 0 and 1 without one."""
-    if hasattr(transform, "image_mean"):
-        return list(transform.image_mean), list(transform.image_std)
-    for step in reversed([*getattr(transform, "transforms", []), transform]):
-        if hasattr(step, "mean") and hasattr(step, "std"):
-            mean, std = (torch.as_tensor(v).flatten().tolist() for v in (step.mean, step.std))
-            return mean, std
-    return (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
 
 
 def _count_classes(module: nn.Module, size: tuple[int, int]) -> int:

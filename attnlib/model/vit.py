@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
 from dataclasses import replace
 
 import numpy as np
@@ -16,14 +15,15 @@ from torch import Tensor, nn
 from attnlib.capture import passes
 from attnlib.capture.call import AttentionCall
 from attnlib.capture.gradients import Differentiable
-from attnlib.capture.mixing import rollout_row
 from attnlib.capture.record import Record
 from attnlib.capture.support import Support
 from attnlib.capture.tokens import TokenLayout
-from attnlib.capture.trace import Trace, carry
+from attnlib.capture.trace import Trace
 from attnlib.data.image import Transform
-from attnlib.errors import AttnlibError, CaptureError, ModelError, OutOfMemory
-from attnlib.methods import METHODS, Heat, Method, Subject
+from attnlib.errors import CaptureError, OutOfMemory
+from attnlib.methods import Heat, Subject
+from attnlib.model import attribution, inspection, notebook
+from attnlib.model.arrays import array
 
 
 class Vit:
@@ -74,10 +74,18 @@ class Vit:
             f"{len(self.class_names)} classes, query: {self.layout.query})"
         )
 
+    def _repr_html_(self) -> str:
+        return notebook.card(self)
+
     @property
     def width(self) -> int:
         """D, the width of the embedding that the classifier reads (1024 where it has none)."""
         return 1024 if self._classifier is None else int(self._classifier.shape[1])
+
+    @property
+    def covers(self) -> tuple[float, float]:
+        """How far the patches reach, in shares of the input's height and width."""
+        return self.layout.covers(self.size)
 
     @property
     def classifies(self) -> bool:
@@ -135,93 +143,7 @@ class Vit:
 
     def inspect_pixels(self, pixels: Tensor, *, rollout: bool = True) -> list[Record]:
         """:meth:`inspect` for prepared images ``(B, 3, h, w)``."""
-        batch = pixels.shape[0]
-        maps = self.support.maps
-        want_rollout = rollout and "rollout" in maps
-        # The rows of a leading CLS token are free; any other readout needs whole matrices.
-        leading = {"cls": 1, "cls+dist": 2}.get(self.layout.readout, 0)
-        if "rollout" not in maps:
-            leading = 0
-        rows: list[Tensor] = []
-        checks: list[Tensor] = []
-
-        def note(call: AttentionCall, role: str) -> AttentionCall | None:
-            if role == "layer" and leading:
-                part = call.rows(slice(0, leading))
-                checks.append(call.check(slice(0, leading), part))
-                rows.append(part.mean(dim=2))
-                return call.compact() if want_rollout else None
-            if role == "layer" and "rollout" not in maps:
-                return None
-            if role in ("layer", "pool"):
-                checks.append(call.check(slice(0, 1)))
-                return call.compact()
-            return None
-
-        with passes.admitted(), torch.inference_mode():
-            logits, embedding, calls = self._pass(pixels, note)
-            traces = [self._trace(calls, i) for i in range(batch)] if calls else []
-            embedding = logits if embedding is None else embedding
-            if embedding.shape[0] != batch or embedding.ndim != 2:
-                embedding = logits
-            row_stack = self._rows(batch, traces, rows, leading)
-            rollouts = [rollout_row(t) if want_rollout else None for t in traces]
-            check = float(torch.stack(checks).amax()) if checks else math.nan
-            logits = logits.float()
-            return [
-                self._record(
-                    logits[i],
-                    embedding[i],
-                    row_stack[i],
-                    rollouts[i] if rollouts else None,
-                    check,
-                )
-                for i in range(batch)
-            ]
-
-    def _rows(
-        self, batch: int, traces: list[Trace], rows: list[Tensor], leading: int
-    ) -> list[Tensor | None]:
-        """Per image: the readout's rows ``(L, H, T)``."""
-        if leading:
-            stacked = torch.stack(rows, dim=1)
-            return list(stacked)
-        if not traces or "readout rows" not in self.support.maps:
-            return [None] * batch
-        result: list[Tensor | None] = []
-        for trace in traces:
-            if "rollout" in self.support.maps:
-                readout = trace.readout()[None]
-                result.append(_stack([carry(call, readout)[:, 0] for call in trace.layers]))
-            else:
-                assert trace.pool is not None
-                result.append(trace.pool.rows()[0].mean(dim=1)[None])
-        return result
-
-    def _record(
-        self,
-        logits: Tensor,
-        embedding: Tensor,
-        rows: Tensor | None,
-        rollout: Tensor | None,
-        check: float,
-    ) -> Record:
-        if not bool(torch.isfinite(logits).all()):
-            raise ModelError(
-                "The model returned values that are not finite. If it runs in float16, use "
-                "float32 or bfloat16; otherwise its weights are damaged."
-            )
-        empty = np.zeros((0, 0, self.layout.tokens), np.float32)
-        return Record(
-            logits=_array(logits),
-            probabilities=_array(logits.double().softmax(dim=0)),
-            embedding=_array(embedding),
-            rows=empty if rows is None else _array(rows),
-            rollout=None if rollout is None else _array(rollout),
-            layout=self.layout,
-            query=self.layout.query,
-            self_check=check,
-        )
+        return inspection.records(self, pixels, rollout=rollout)
 
     # -- attention and attribution -------------------------------------------------------------
 
@@ -258,7 +180,7 @@ class Vit:
         with passes.admitted(), torch.inference_mode():
             passes.forward(self.module, self.pixels(image), observe, precision=self.precision)
         matrix = found[0] if windowed else found[0][0]
-        return _array(matrix)
+        return array(matrix)
 
     def attribute(
         self,
@@ -289,29 +211,7 @@ class Vit:
         self, subject: Subject, method: str, target: int | None = None, **options: object
     ) -> Heat:
         """:meth:`attribute` for a subject made by :meth:`subject`."""
-        entry = self._method(method)
-        checked = entry.checked(options)
-        if entry.class_specific:
-            target = self._class(self._predict(subject) if target is None else target)
-            if checked.get("against") is not None:
-                self._class(int(str(checked["against"])))
-        else:
-            target = None
-        with nullcontext() if entry.own_admission else passes.admitted():
-            values = entry.compute(subject, target, **checked)
-        query = self.layout.query
-        if checked.get("query") is not None:
-            query = self.layout.token_name(int(str(checked["query"])))
-        return Heat(
-            values=_array(values.detach()).reshape(self.layout.grid),
-            unit=entry.unit,
-            query=query,
-            method=entry.name,
-            target=target,
-            signed=entry.signed,
-            share=entry.share,
-            options=checked,
-        )
+        return attribution.explain(self, subject, method, target, options)
 
     def trace(self, pixels: Tensor) -> Trace:
         """The attention of one image ``(1, 3, h, w)`` through all layers. Not admitted."""
@@ -329,26 +229,31 @@ class Vit:
                 :class:`attnlib.capture.support.Support`) and returns what to keep of it.
         """
         with torch.inference_mode():
-            _, _, calls = self._pass(pixels, note)
-        return self._trace(calls, 0)
+            _, _, calls = self.run(pixels, note)
+        return self.traced(calls, 0)
 
     def differentiate(self, pixels: Tensor) -> Differentiable:
         """One image ``(1, 3, h, w)`` with the means to ask for gradients. Not admitted."""
         with torch.enable_grad():
             image = pixels.clone().requires_grad_()
-            logits, _, calls = self._pass(
+            logits, _, calls = self.run(
                 image, lambda call, role: call if role in ("layer", "pool") else None
             )
-        trace = self._trace([(call.detached(), role) for call, role in calls], 0)
+        trace = self.traced([(call.detached(), role) for call, role in calls], 0)
         return Differentiable(trace, logits, [call for call, role in calls if role == "layer"])
 
-    # -- inside -------------------------------------------------------------------------------
-
-    def _pass(
+    def run(
         self,
         pixels: Tensor,
         note: Callable[[AttentionCall, str], AttentionCall | None],
     ) -> tuple[Tensor, Tensor | None, list[tuple[AttentionCall, str]]]:
+        """One pass of ``(B, 3, h, w)``: logits ``(B, C)``, embedding ``(B, D)``, calls kept.
+
+        Not admitted, and the caller decides about gradients.
+
+        Args:
+            note: as in :meth:`observe`.
+        """
         kept: list[tuple[AttentionCall, str]] = []
         roles = iter(self.support.roles)
 
@@ -363,33 +268,11 @@ class Vit:
         )
         return logits, embedding, kept
 
-    def _trace(self, calls: list[tuple[AttentionCall, str]], index: int) -> Trace:
+    def traced(self, calls: list[tuple[AttentionCall, str]], index: int) -> Trace:
+        """The trace of one image of a batch out of what :meth:`run` kept."""
         layers = tuple(call.image(index) for call, role in calls if role == "layer")
         pools = [call for call, role in calls if role == "pool"]
         return Trace(self.layout, layers, pools[-1].image(index) if pools else None)
-
-    def _method(self, name: str) -> Method:
-        if name not in METHODS:
-            known = ", ".join(METHODS)
-            raise AttnlibError(f"There is no method {name!r}. The methods: {known}.")
-        entry = METHODS[name]
-        if entry.needs != "nothing" and entry.needs not in self.support.maps:
-            raise CaptureError(
-                f"{entry.title} is not defined for {self.name}: {self.support.reason}."
-            )
-        return entry
-
-    def _predict(self, subject: Subject) -> int:
-        with passes.admitted(), torch.inference_mode():
-            logits, _ = passes.forward(self.module, subject.pixels, precision=self.precision)
-        return int(logits.argmax())
-
-    def _class(self, target: int) -> int:
-        if not 0 <= target < len(self.class_names):
-            raise AttnlibError(
-                f"target must be a class from 0 to {len(self.class_names) - 1}, not {target}."
-            )
-        return target
 
 
 def _classifier_weight(module: nn.Module, classes: int) -> Tensor | None:
@@ -400,14 +283,3 @@ def _classifier_weight(module: nn.Module, classes: int) -> Tensor | None:
         if isinstance(child, nn.Linear) and child.out_features == classes
     ]
     return linear[-1].weight if linear else None
-
-
-def _stack(rows: list[Tensor]) -> Tensor:
-    """``(L, H, T)`` of per-layer rows; layers with fewer heads are an error of the model kind."""
-    if len({row.shape for row in rows}) > 1:
-        raise CaptureError("The layers of this model have different numbers of heads.")
-    return torch.stack(rows)
-
-
-def _array(tensor: Tensor) -> NDArray[np.float32]:
-    return np.ascontiguousarray(tensor.float().cpu().numpy())

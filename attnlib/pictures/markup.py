@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from PIL import Image
 
-from attnlib.pictures.overlay import data_uri, png_bytes
+from attnlib.pictures.encoding import data_uri, png_bytes
 
 Bar = tuple[str, float]
 

@@ -7,8 +7,6 @@ Sizes are `(width, height)` in pixels, as in Pillow; arrays are `(rows, cols)` o
 Pixel x of a width w shows column floor((x + 1/2) · cols / w), everywhere in this module.
 """
 
-import base64
-import io
 import math
 from typing import Any, Literal
 
@@ -19,6 +17,9 @@ from PIL import Image
 from attnlib.pictures.colormaps import Scale as Scale
 from attnlib.pictures.colormaps import entries, finite, lookup
 from attnlib.pictures.colormaps import normalise as normalise
+from attnlib.pictures.encoding import data_uri as data_uri
+from attnlib.pictures.encoding import jpeg_bytes as jpeg_bytes
+from attnlib.pictures.encoding import png_bytes as png_bytes
 
 Interpolation = Literal["nearest", "smooth"]
 
@@ -96,6 +97,7 @@ def overlay(
     interpolation: Interpolation = "nearest",
     keep: float | None = None,
     size: tuple[int, int] | None = None,
+    covers: tuple[float, float] = (1.0, 1.0),
 ) -> Image.Image:
     """A map drawn over the crop that the model saw, as an RGB picture.
 
@@ -111,6 +113,8 @@ def overlay(
         keep: the fraction of patches, largest first, that carry colour. The others show the
             plain picture, dimmed. None colours all.
         size: (width, height) of the result; None keeps the picture's.
+        covers: how far the patches reach, in shares of the picture's height and width: below 1
+            where pixels at the bottom and right are in none, above 1 where they reach beyond.
 
     Raises:
         ValueError: `opacity` is outside [0, 1], or as `heat_image` and `keep_top`.
@@ -119,13 +123,16 @@ def overlay(
         raise ValueError(f"opacity must be in [0, 1], not {opacity}")
     size = size or picture.size
     base = enlarge(picture.convert("RGB"), size)
-    colours = heat_image(values, scale, colormap, size, interpolation).convert("RGB")
+    reach = _reach(size, covers)
+    colours = base.copy()
+    colours.paste(heat_image(values, scale, colormap, reach, interpolation).convert("RGB"))
     blended = Image.blend(base, colours, opacity)
     if keep is None:
         return blended
-    kept = _cells(keep_top(values, keep), size)
+    kept = Image.new("L", size)
+    kept.paste(Image.fromarray(_cells(keep_top(values, keep), reach).astype(np.uint8) * 255))
     dimmed = Image.blend(Image.new("RGB", size), base, _DIMMED)
-    return Image.composite(blended, dimmed, Image.fromarray(kept.astype(np.uint8) * 255))
+    return Image.composite(blended, dimmed, kept)
 
 
 def enlarge(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
@@ -218,7 +225,11 @@ def sprite_index(
 
 
 def mark_patch(
-    picture: Image.Image, grid: tuple[int, int], patch: tuple[int, int], width: int = 2
+    picture: Image.Image,
+    grid: tuple[int, int],
+    patch: tuple[int, int],
+    width: int = 2,
+    covers: tuple[float, float] = (1.0, 1.0),
 ) -> Image.Image:
     """A copy of the picture, RGB, with a frame along the inside of one patch's cell.
 
@@ -228,6 +239,7 @@ def mark_patch(
         grid: (rows, cols) of the patch grid.
         patch: (row, col) of the patch.
         width: thickness of each of the two lines, in pixels.
+        covers: as in `overlay`.
 
     Raises:
         ValueError: the patch is outside the grid.
@@ -236,34 +248,15 @@ def mark_patch(
         raise ValueError(f"patch {patch} is outside the grid {grid}")
     original = picture.convert("RGB")
     marked = original.copy()
-    top, bottom = _span(patch[0], grid[0], picture.height)
-    left, right = _span(patch[1], grid[1], picture.width)
+    across, down = _reach(picture.size, covers)
+    top, bottom = _span(patch[0], grid[0], down)
+    left, right = _span(patch[1], grid[1], across)
+    bottom, right = min(bottom, picture.height), min(right, picture.width)
     for inset, fill in ((0, "white"), (width, "black"), (2 * width, original)):
         box = (left + inset, top + inset, right - inset, bottom - inset)
         if box[0] < box[2] and box[1] < box[3]:
             marked.paste(original.crop(box) if fill is original else fill, box)
     return marked
-
-
-def png_bytes(picture: Image.Image, level: int = 1) -> bytes:
-    """The picture as PNG, lossless. `level` is zlib's: 0 is none, 1 fast, 9 small."""
-    return _encoded(picture, "PNG", compress_level=level)
-
-
-def jpeg_bytes(picture: Image.Image, quality: int = 90) -> bytes:
-    """The picture as JPEG, lossy but with full colour resolution, so that cells stay sharp."""
-    return _encoded(picture.convert("RGB"), "JPEG", quality=quality, subsampling=0)
-
-
-def data_uri(content: bytes, mime: str) -> str:
-    """The bytes as a `data:` address, for pages that load nothing from elsewhere."""
-    return f"data:{mime};base64,{base64.b64encode(content).decode('ascii')}"
-
-
-def _encoded(picture: Image.Image, kind: str, **options: Any) -> bytes:
-    buffer = io.BytesIO()
-    picture.save(buffer, kind, **options)
-    return buffer.getvalue()
 
 
 def _checked(size: tuple[int, int]) -> tuple[int, int]:
@@ -285,6 +278,11 @@ def _cells(array: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
     across = (2 * np.arange(width) + 1) * cols // (2 * width)
     cells: NDArray[Any] = array[down][:, across]
     return cells
+
+
+def _reach(size: tuple[int, int], covers: tuple[float, float]) -> tuple[int, int]:
+    """(width, height) in pixels of what the patches cover of a picture of `size`."""
+    return max(1, round(size[0] * covers[1])), max(1, round(size[1] * covers[0]))
 
 
 def _span(place: int, count: int, side: int) -> tuple[int, int]:

@@ -26,7 +26,7 @@ from attnlib.complexity.alternatives import alternatives
 from attnlib.complexity.attention_benchmark import benchmark_attention, linear, windowed
 from attnlib.complexity.build import Materialised, attention, build
 from attnlib.complexity.measure import MeasurementCancelled, measure
-from attnlib.complexity.memory import checkpointed_activations, memory
+from attnlib.complexity.memory import Dtype, checkpointed_activations, memory
 from attnlib.complexity.parameters import parameters
 from attnlib.complexity.savings import Options
 from attnlib.errors import AttnlibError, OutOfMemory
@@ -304,6 +304,23 @@ def test_memory_is_what_pytorch_holds(
     assert at_most == pytest.approx(live.peak + pixels.nbytes, rel=close)
     kept = memory(architecture, 2, training=True, materialised=materialised).activations
     assert kept == pytest.approx(kept_bytes(module.train(), pixels), rel=max(close, 0.05))
+
+
+@pytest.mark.parametrize("branches", [1, 2])
+def test_only_fused_attention_keeps_softmax_sums(branches: int) -> None:
+    """They are float32 whatever the model's type, so they alone do not halve with it."""
+    a = dataclasses.replace(Architecture.vit(64, 8, 96, 3, 3), branches=branches)
+
+    def kept(materialised: bool, dtype: Dtype) -> int:
+        return memory(a, 2, dtype, training=True, materialised=materialised).activations
+
+    assert kept(True, "float32") == 2 * kept(True, "bfloat16")
+    sums = 4 * 2 * 3 * branches * 3 * 65  # bytes, images, blocks, branches, heads, queries
+    assert 2 * kept(False, "bfloat16") - kept(False, "float32") == sums
+    one = [checkpointed_activations(a, 2, dtype, True) for dtype in ("float32", "bfloat16")]
+    assert one[0] == 2 * one[1]
+    one = [checkpointed_activations(a, 2, dtype, False) for dtype in ("float32", "bfloat16")]
+    assert 2 * one[1] - one[0] == sums / 3
 
 
 def test_sweeps_are_the_costs_one_by_one() -> None:

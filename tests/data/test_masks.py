@@ -77,7 +77,7 @@ def test_later_masks_are_limited_and_matched_by_name() -> None:
     kept = read([("b_mask.png", png(5, "L"))], given, given[0], empty)
     assert list(kept.masks) == ["1"], "by its name, not the chosen image's"
     refused = read([("b.png", bytes(MAX_MASK_BYTES + 1))], given, given[0], kept)
-    assert "8 MiB" in refused.problems[0]
+    assert "8 MiB" in refused.problems[0].reason
     assert refused.masks == kept.masks
     alone = read([("p.png", png(6, "L"))], given, given[0], empty)
     assert list(alone.masks) == ["0"], "a single mask of another name is the chosen image's"
@@ -85,7 +85,7 @@ def test_later_masks_are_limited_and_matched_by_name() -> None:
     assert len(two.problems) == 2
     assert not two.masks
     wrong = read([("a.png", png(8, "L", side=9))], given, given[0], empty)
-    assert "9 x 9" in wrong.problems[0]
+    assert "9 x 9" in wrong.problems[0].reason
 
 
 def test_a_session_takes_masks_and_annotations_with_its_images() -> None:
@@ -105,3 +105,21 @@ def test_a_session_takes_masks_and_annotations_with_its_images() -> None:
     assert not session.objects.masks, "those of images that are gone"
     assert [refusal.name for refusal in session.refusals] == ["broken.json"]
     assert collect([("a.png", png(0))]).annotations == ()
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "WEBP", "GIF", "TIFF", "BMP"])
+@pytest.mark.parametrize("name", ["masks/a.png", "x/a_mask.png"])
+def test_a_file_that_is_no_png_whatever_its_name_is_an_image(name: str, kind: str) -> None:
+    """Browsers and phones save other formats under .png; the page must not fall over them."""
+    out = io.BytesIO()
+    Image.open(io.BytesIO(png(1, "L"))).save(out, kind)
+    loaded = collect([("x/a.jpg", png(0)), (name, out.getvalue())])
+    assert not loaded.refusals
+    assert set_apart(loaded.samples) == (loaded.samples, {})
+
+
+def test_a_png_is_a_mask_whatever_its_name_ends_in() -> None:
+    given = [Sample("x/a.png", png(0), "0", None), Sample("masks/a.jpg", png(1, "L"), "1", None)]
+    kept, found = set_apart(given)
+    assert [s.name for s in kept] == ["x/a.png"]
+    assert found == {"0": png(1, "L")}

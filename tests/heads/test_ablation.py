@@ -18,6 +18,7 @@ from attnlib.capture.mode import Capture
 from attnlib.capture.replay import Tape
 from attnlib.errors import AttnlibError, CaptureError
 from attnlib.heads.ablation import head_effects, mean_effects, without_heads
+from attnlib.heads.intervention import at_temperature
 
 FAMILIES = {
     "vit": ("vit_tiny_patch16_224", {}),
@@ -106,6 +107,47 @@ def test_torchvision_hides_its_heads_behind_a_projection() -> None:
             logits = copied(pixels)[0]
         margin = float(logits[found.predicted] - logits[found.against])
         assert found.change[layer, head] == pytest.approx(margin - found.margin, abs=2e-6)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+@pytest.mark.parametrize("hidden", [True, False], ids=["torchvision", "timm"])
+def test_models_of_every_type_lose_heads_and_temper(dtype: torch.dtype, hidden: bool) -> None:
+    """The whole model in half precision, against the same weights in float64."""
+    torch.manual_seed(0)
+    if hidden:
+        module: nn.Module = torchvision.models.VisionTransformer(
+            32, 16, 2, 2, 24, 48, num_classes=4
+        )
+        nn.init.normal_(module.heads.head.weight, std=0.2)
+    else:
+        module = timm.create_model(
+            "vit_tiny_patch16_224", img_size=32, depth=2, embed_dim=24, num_heads=2, num_classes=4
+        )
+    wide = copy.deepcopy(module.to(dtype)).double().eval()
+    transform = torchvision.transforms.Compose(
+        [torchvision.transforms.Resize((32, 32)), torchvision.transforms.ToTensor()]
+    )
+    vit = attnlib.load(module.eval(), transform=transform, img_size=32, device="cpu")
+    pixels = torch.randn(1, 3, 32, 32).to(dtype)
+    projections = [
+        child for name, child in wide.named_modules() if name.endswith(("out_proj", "attn.proj"))
+    ]
+    kept = [projection.weight.data.clone() for projection in projections]
+    # Eight bits of mantissa, through two layers.
+    room = 0.05 if dtype != torch.float64 else 1e-6
+    with torch.no_grad():
+        plain = wide(pixels.double())[0]
+        found = head_effects(vit, pixels)
+        for layer, head in np.ndindex(found.change.shape):
+            projections[layer].weight.data[:, head * 12 : (head + 1) * 12] = 0
+            expected = wide(pixels.double())[0]
+            projections[layer].weight.data.copy_(kept[layer])
+            without = without_heads(vit, pixels, [(layer, head)])[0]
+            torch.testing.assert_close(without.double(), expected, atol=room, rtol=room)
+            margin = expected[found.predicted] - expected[found.against]
+            margin = margin - plain[found.predicted] + plain[found.against]
+            assert found.change[layer, head] == pytest.approx(float(margin), abs=2 * room)
+        assert at_temperature(vit, pixels, 1e6).dtype == dtype
 
 
 def test_what_lies_below_a_head_is_not_computed_again() -> None:

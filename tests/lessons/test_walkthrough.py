@@ -187,3 +187,5 @@ def test_cross_attention_and_refusals() -> None:
         toy("a", dimension=8, heads=3)
     with pytest.raises(AttnlibError, match="at least one word"):
         toy("   ")
+    with pytest.raises(AttnlibError, match="no common order"):
+        toy("one two", other="three four five", dimension=8, heads=2, causal=True)

@@ -165,8 +165,13 @@ def expected_rollout(
     return readout @ product
 
 
-def expected_relevance(subject: Built, target: int, start: int = 0) -> Matrix:
-    """Chefer et al. with explicit attention matrices and their gradients, ``(T,)``."""
+def expected_relevance(
+    subject: Built, target: int, start: int = 0, against: int | None = None
+) -> Matrix:
+    """Chefer et al. with explicit attention matrices and their gradients, ``(T,)``.
+
+    Of the target's logit, or of its margin above another one's.
+    """
     held: list[Tensor] = []
 
     def keep(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
@@ -176,7 +181,8 @@ def expected_relevance(subject: Built, target: int, start: int = 0) -> Matrix:
     drops = [m for name, m in subject.plain.named_modules() if name.endswith("attn.attn_drop")]
     handles = [drop.register_forward_pre_hook(keep) for drop in drops]
     try:
-        subject.plain(subject.vit.pixels(picture()))[0, target].backward()
+        logits = subject.plain(subject.vit.pixels(picture()))[0]
+        (logits[target] - (0 if against is None else logits[against])).backward()
     finally:
         for handle in handles:
             handle.remove()
@@ -264,12 +270,14 @@ def test_relevance(key: str, built: Callable[[str], Built]) -> None:
 @pytest.mark.parametrize("key", GRADIENT_CASES)
 def test_contrast(key: str, built: Callable[[str], Built]) -> None:
     subject = built(key)
-    heat = subject.vit.attribute(picture(), "contrast", 1, against=2)
-    back = subject.vit.attribute(picture(), "contrast", 2, against=1)
-    expected = patches(expected_relevance(subject, 1) - expected_relevance(subject, 2))
-    np.testing.assert_allclose(heat.values, expected, rtol=1e-4, atol=1e-6)
-    np.testing.assert_array_equal(heat.values, -back.values)
-    assert heat.signed
+    for target, against, start in ((1, 2, 0), (2, 1, 0), (4, 0, 1)):
+        heat = subject.vit.attribute(
+            picture(), "contrast", target, against=against, start_layer=start
+        )
+        expected = patches(expected_relevance(subject, target, start, against))
+        assert expected.max() > 1e-6
+        np.testing.assert_allclose(heat.values, expected, rtol=1e-5, atol=1e-8 * expected.max())
+        assert heat.target == target and not heat.signed
 
 
 def test_predicted_class_is_the_default_target(built: Callable[[str], Built]) -> None:
@@ -446,6 +454,7 @@ def test_carry_through_a_large_layer_in_pieces(monkeypatch: pytest.MonkeyPatch) 
         ("relevance", {"target": 5}, "target must be a class from 0 to 4, not 5."),
         ("relevance", {"target": -1}, "target must be a class from 0 to 4, not -1."),
         ("contrast", {}, "Contrast compares two classes: give target and against."),
+        ("contrast", {"target": 1, "against": 1}, "Contrast compares two classes: both are 1."),
         ("contrast", {"against": 9}, "target must be a class from 0 to 4, not 9."),
         ("raw", {"layer": 3}, "layer must be from 0 to 2 (or -1 for the last)."),
         ("raw", {"layer": 1.5}, "layer must be a whole number, not 1.5."),

@@ -200,3 +200,25 @@ def test_a_ready_module_needs_to_say_how_images_are_prepared(trained: torch.nn.M
     plain = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 4, 4), torch.nn.Flatten())
     with pytest.raises(ModelError, match=r"transform|img_size"):
         attnlib.load(plain, device="cpu")
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"checkpoint": "weights.pth"}, "checkpoint"),
+        ({"checkpoint": {}}, "checkpoint"),
+        ({"num_classes": 3}, "num_classes"),
+        ({"pretrained": True}, "pretrained"),
+        ({"pretrained": False}, "pretrained"),
+        ({"num_classes": 3, "pretrained": False}, "num_classes and pretrained"),
+    ],
+)
+def test_what_a_ready_model_would_ignore_is_refused(
+    trained: torch.nn.Module, given: dict[str, object], named: str
+) -> None:
+    for source, what in ((trained, "A ready module"), ("demo", "The demo model")):
+        with pytest.raises(ModelError) as caught:
+            attnlib.load(source, device="cpu", **given)
+        message = str(caught.value)
+        assert message.startswith(f"{what} is used as it is, so {named} would change nothing")
+        assert ("load_state_dict" in message) == (source != "demo")

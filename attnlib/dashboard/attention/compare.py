@@ -78,8 +78,8 @@ def _image(look: Look, other: str | None, note: str = "") -> None:
     title = _title(look, other)
     _side_by_side(
         look,
-        Side(look.crop, mine, _title(look, look.name)),
-        Side(there.picture, theirs, f"{title}{f' ({note})' if note else ''}"),
+        Side(look.crop, mine, _title(look, look.name), look.covers),
+        Side(there.picture, theirs, f"{title}{f' ({note})' if note else ''}", look.covers),
         f"layer {look.layer}, {look.head_name}, query: {space.vit.layout.query}",
     )
 
@@ -111,24 +111,30 @@ def _model(look: Look) -> None:
     place = look.layer / max(1, look.layers - 1)
     layer = round(place * (layers - 1))
     head = look.head if not look.head.isdigit() or int(look.head) < heads else "mean"
-    theirs = fused(patches(vit.layout, found.record.rows[layer]), head)
+    theirs = fused(patches(vit.layout, found.record.row(layer)), head)
     mine = _readout(look, look.name)
     top = found.record.predicted
     _side_by_side(
         look,
-        Side(look.crop, mine, f"{space.choice.title}: layer {look.layer}, {look.head_name}"),
+        Side(
+            look.crop,
+            mine,
+            f"{space.choice.title}: layer {look.layer}, {look.head_name}",
+            look.covers,
+        ),
         Side(
             found.picture,
             theirs,
             f"{choice.title}: layer {layer}, {head}, predicts {vit.class_names[top].split(',')[0]}",
+            vit.covers,
         ),
         f"queries: {space.vit.layout.query}; {vit.layout.query}",
     )
 
 
 def _readout(look: Look, name: str) -> Array:
-    rows = look.space.inspected(name).record.rows
-    return fused(patches(look.space.vit.layout, rows[min(look.layer, len(rows) - 1)]), look.head)
+    row = look.space.inspected(name).record.row(look.layer)
+    return fused(patches(look.space.vit.layout, row), look.head)
 
 
 def _title(look: Look, name: str) -> str:
@@ -139,11 +145,17 @@ def _title(look: Look, name: str) -> str:
 
 @dataclass(frozen=True)
 class Side:
-    """One of two images that stand beside each other: its crop, map ``(rows, cols)`` and title."""
+    """One of two images that stand beside each other.
+
+    Attributes:
+        values: its map ``(rows, cols)``.
+        covers: how far the patches reach, in shares of the crop's height and width.
+    """
 
     crop: Image.Image
     values: Array
     title: str
+    covers: tuple[float, float]
 
 
 def _side_by_side(look: Look, left: Side, right: Side, text: str) -> None:
@@ -156,7 +168,7 @@ def _side_by_side(look: Look, left: Side, right: Side, text: str) -> None:
     with st.container(horizontal=True, gap="small"):
         for side, scale in zip(sides, scales, strict=True):
             size = fit(side.crop.size, 2 * PICTURE)
-            mapped = overlay(side.crop, side.values, scale, size=size)
+            mapped = overlay(side.crop, side.values, scale, size=size, covers=side.covers)
             pair = [plain(side.crop, 2 * PICTURE), mapped]
             pairs.append(sheet(pair, 2))
             with st.container(width=2 * PICTURE + 16, gap="small"):

@@ -43,14 +43,25 @@ def show(look: Look) -> None:
             )
             st.caption("Click a patch to make it the query.")
         panel(heat_image(seen, scale, size=size), look, f"map of {look.head_name}")
-        panel(overlay(look.crop, seen, scale, size=size), look, f"where {look.asker} looks")
+        panel(
+            overlay(look.crop, seen, scale, size=size, covers=look.covers),
+            look,
+            f"where {look.asker} looks",
+        )
         if back is not None:
-            panel(overlay(look.crop, back, scale, size=size), look, _back_title(look))
+            panel(
+                overlay(look.crop, back, scale, size=size, covers=look.covers),
+                look,
+                _back_title(look),
+            )
     legend_bar(scale)
     name = f"{look.name.rsplit('/', 1)[-1]}-layer{look.layer}-{look.head}"
     with st.container(horizontal=True):
         downloads.picture(
-            lambda: overlay(look.crop, seen, scale, size=fit(look.crop.size, 896)), name
+            lambda: overlay(
+                look.crop, seen, scale, size=fit(look.crop.size, 896), covers=look.covers
+            ),
+            name,
         )
         downloads.table(lambda: _rows(seen, back), name)
     st.caption(_shares(look))
@@ -59,7 +70,7 @@ def show(look: Look) -> None:
 def panel(picture: Image.Image, look: Look, caption: str) -> None:
     """One picture with a frame around the query, if that is a patch."""
     for cell in asked_cells(look):
-        picture = mark_patch(picture, look.space.vit.layout.grid, cell)
+        picture = mark_patch(picture, look.space.vit.layout.grid, cell, covers=look.covers)
     pictures.show(picture, PICTURE, caption=caption, alt=caption)
 
 

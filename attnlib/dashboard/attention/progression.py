@@ -50,7 +50,7 @@ def show(look: Look) -> None:
     size = fit(look.crop.size, 2 * PICTURE)
     with st.container(horizontal=True, gap="small"):
         if play:
-            frames = [overlay(look.crop, one, scale, size=size) for one in maps]
+            frames = [overlay(look.crop, one, scale, size=size, covers=look.covers) for one in maps]
             pictures.show(
                 _animated(frames),
                 PICTURE,
@@ -58,7 +58,11 @@ def show(look: Look) -> None:
                 alt="Animation through all layers",
             )
         for layer in sorted(picked):
-            panel(overlay(look.crop, maps[layer], scale, size=size), look, f"layer {layer}")
+            panel(
+                overlay(look.crop, maps[layer], scale, size=size, covers=look.covers),
+                look,
+                f"layer {layer}",
+            )
     legend_bar(scale, f"query: {look.query_name}, {look.head_name}")
     _numbers(look, by_layer)
     with st.container(horizontal=True):
@@ -114,4 +118,6 @@ def _animated(frames: list[Image.Image]) -> bytes:
 
 def _strip(look: Look, maps: list[Array], scale: Scale) -> Image.Image:
     size = fit(look.crop.size, 2 * PICTURE)
-    return sheet([overlay(look.crop, one, scale, size=size) for one in maps], len(maps))
+    return sheet(
+        [overlay(look.crop, one, scale, size=size, covers=look.covers) for one in maps], len(maps)
+    )

@@ -211,4 +211,5 @@ def _heat(
         signed=method.signed,
         share=method.share,
         options=method.checked(options),
+        covers=vit.covers,
     )

@@ -80,10 +80,12 @@ def difference(
                     [f"column {col}" for col in range(cols)],
                     stem,
                 )
-                downloads.picture(lambda: look.draw(crop, change, scale, 896), stem)
+                downloads.picture(
+                    lambda: look.draw(crop, change, scale, 896, space.vit.covers), stem
+                )
         with picture:
             drawing.map_cells(
-                look.draw(crop, change, scale, 2 * SIDE),
+                look.draw(crop, change, scale, 2 * SIDE, space.vit.covers),
                 change,
                 (rows, cols),
                 f"{METHODS[first].title} − {METHODS[second].title}",

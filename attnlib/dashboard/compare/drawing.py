@@ -43,8 +43,16 @@ class Look:
         rounded = Scale.times_uniform(np.asarray([end]), 1)
         return Scale(0.0, rounded.high, False, UNIFORM, mark=1.0)
 
-    def draw(self, crop: Image.Image, values: Map, scale: Scale, side: int) -> Image.Image:
-        """The map over the crop; the longer side is ``side`` pixels."""
+    def draw(
+        self,
+        crop: Image.Image,
+        values: Map,
+        scale: Scale,
+        side: int,
+        covers: tuple[float, float] = (1.0, 1.0),
+    ) -> Image.Image:
+        """The map over the crop; the longer side is ``side`` pixels, and the patches reach as
+        far as ``covers`` says in shares of height and width."""
         return overlay(
             crop,
             values,
@@ -52,6 +60,7 @@ class Look:
             colormap=None if scale.signed else self.colormap,
             opacity=self.opacity,
             size=fit(crop.size, side),
+            covers=covers,
         )
 
 

@@ -45,7 +45,10 @@ def show(space: Workspace, prediction: Prediction, compared: Compared) -> None:
     if mask is None:
         st.info("Say where the object is: draw a box on the picture, or upload a mask.")
         return
-    found = {name: localisation.localise(h.values, mask) for name, h in compared.heats.items()}
+    index = space.vit.layout.patch_index(mask.shape)
+    found = {
+        name: localisation.localise(h.values, mask, index) for name, h in compared.heats.items()
+    }
     if not found:
         st.info("No method has a map here.")
         return

@@ -35,7 +35,7 @@ def show(space: Workspace, prediction: Prediction, compared: Compared, settings:
     scale = look.scale(shares.values())
     _grid(space, crop, compared, shares, look, scale)
     drawing.show_legend(scale, look.colormap, _words(space, prediction, compared))
-    _downloads(prediction, crop, compared, shares, look, scale)
+    _downloads(space, prediction, crop, compared, shares, look, scale)
     if compared.flow is not None:
         closed_form.show(space, prediction, compared.flow, settings)
     st.subheader("Difference of two maps")
@@ -72,7 +72,7 @@ def _grid(
             picture = (
                 plain(crop, 2 * SIDE)
                 if values is None
-                else look.draw(crop, values, scale, 2 * SIDE)
+                else look.draw(crop, values, scale, 2 * SIDE, space.vit.covers)
             )
             note = f"at most {values.max():.3g} ×" if values is not None else "no positive value"
             if heat.target is not None:
@@ -96,6 +96,7 @@ def _words(space: Workspace, prediction: Prediction, compared: Compared) -> str:
 
 
 def _downloads(
+    space: Workspace,
     prediction: Prediction,
     crop: Image.Image,
     compared: Compared,
@@ -123,7 +124,7 @@ def _downloads(
             lambda: drawing.sheet(
                 crop,
                 {
-                    METHODS[name].title: look.draw(crop, values, scale, 320)
+                    METHODS[name].title: look.draw(crop, values, scale, 320, space.vit.covers)
                     for name, values in shares.items()
                 },
                 scale,

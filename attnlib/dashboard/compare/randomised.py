@@ -138,7 +138,9 @@ def _row(
         return
     scale = look.scale(known)
     pictures = [
-        plain(crop, 2 * SIDE) if values is None else look.draw(crop, values, scale, 2 * SIDE)
+        plain(crop, 2 * SIDE)
+        if values is None
+        else look.draw(crop, values, scale, 2 * SIDE, space.vit.covers)
         for values in shares
     ]
     with st.container(horizontal=True, gap="xsmall"):

@@ -52,7 +52,7 @@ def uploader(space: Workspace, sample: Sample) -> None:
                 space.session.objects = kept = found
                 st.session_state["masks_seen"] = seen | {file.file_id for file in new}
         for problem in kept.problems:
-            st.warning(literal(problem))
+            st.warning(literal(f"{problem.name}: {problem.reason}"))
         count = len(kept.masks) + (len(kept.coco[1].sizes) if kept.coco else 0)
         st.caption(f"Annotated images in this session: {count}.")
 

@@ -108,6 +108,7 @@ def _row(
             record.query,
             "raw",
             share=True,
+            covers=space.vit.covers,
         )
         for head in pair
     ]

@@ -27,7 +27,9 @@ def show(space: Workspace, prediction: Prediction, found: HeadStatistics) -> Non
     counts, on_prefix = counted(space, found)
     crop = space.inspected(prediction.name).picture
     scale = Scale(0.0, max(2.0, float(counts.max())), False, "heads that peak here")
-    picture = overlay(crop, counts, scale, "viridis", size=fit(crop.size, 2 * SIDE))
+    picture = overlay(
+        crop, counts, scale, "viridis", size=fit(crop.size, 2 * SIDE), covers=space.vit.covers
+    )
     with st.container(width=SIDE + 10, gap="xsmall"):
         st.markdown("**Where heads peak**")
         elsewhere = ", ".join(f"{count} on {token}" for token, count in on_prefix.items() if count)

@@ -27,8 +27,8 @@ class Case:
     """One image's panels.
 
     Attributes:
-        panels: the crop, the map for the predicted class, the one for the true class, and the
-            contrast of the two; the two maps share one scale.
+        panels: the crop, the map for the predicted class, the one for the true class, and
+            what speaks for the first rather than the second; the two maps share one scale.
         references: the nearest correct images of the true and of the predicted class, with
             their maps.
         problem: why maps are missing, or "".
@@ -77,7 +77,7 @@ def _class_specific(
         Panel(f"for “{predicted}” (predicted)", draw(crop, for_predicted, scale, style, side)),
         Panel(f"for “{true}” (true)", draw(crop, for_true, scale, style, side)),
         Panel(
-            f"red: for {predicted}, blue: for {true}",
+            f"for “{predicted}” rather than “{true}”",
             draw(crop, contrast, scale_of([contrast]), style, side),
         ),
     ]

@@ -148,7 +148,7 @@ def _against(space: Workspace, prediction: Prediction, target: int | None) -> in
         format_func=space.class_name,
         key=f"against_{prediction.name}_{target}",
         width=210,
-        help="Blue patches speak for this class.",
+        help="The map shows what speaks for the other class rather than for this one.",
     )
     return others[0] if chosen is None else chosen
 
@@ -240,7 +240,7 @@ def _beside(
     space: Workspace, prediction: Prediction, method: Method, options: dict[str, Any]
 ) -> Heat | None:
     """For a wrong prediction and a class-specific method: the true class's map, to compare."""
-    if not prediction.wrong or not method.class_specific or method.signed:
+    if not prediction.wrong or not method.class_specific or method.signed or "against" in options:
         return None
     return cases.heat(space, prediction.name, method.name, prediction.label, **options)
 

@@ -51,6 +51,11 @@ class Look:
     def crop(self) -> Image.Image:
         return self.space.inspected(self.name).picture
 
+    @property
+    def covers(self) -> tuple[float, float]:
+        """How far the patches reach over the crop, in shares of its height and width."""
+        return self.space.vit.covers
+
     @cached_property
     def subject(self) -> Subject:
         """The attention of this image, kept in the shared store."""

@@ -40,7 +40,9 @@ def tiles(
     across = min(len(maps), 6)
     down = -(-len(maps) // across)
     size = fit(look.crop.size, 2 * TILE)
-    page = sheet([overlay(look.crop, one, scale, size=size) for one in maps], across)
+    page = sheet(
+        [overlay(look.crop, one, scale, size=size, covers=look.covers) for one in maps], across
+    )
     names = [f"{what} {i}: entropy {e:.2f}, peak {p:.1f} × uniform" for i, e, p in entropies(maps)]
     names += [""] * (across * down - len(names))
     starts = [i * across for i in range(down)]

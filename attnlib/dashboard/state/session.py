@@ -67,9 +67,7 @@ class Session:
             self.own, self.manual, self.objects = True, {}, Objects(found)
         if collection.annotations:
             self.objects = masks.read(collection.annotations, self.samples, None, self.objects)
-            self.refusals += tuple(
-                Refusal(*problem.split(": ", 1)) for problem in self.objects.problems
-            )
+            self.refusals += tuple(self.objects.problems)
 
     def back_to_demo(self) -> None:
         """Forget the visitor's own images and labels."""
@@ -79,7 +77,8 @@ class Session:
         self.uploader += 1
 
     def _read_tables(self, collection: Collection) -> None:
-        self.table = None
+        """The labels of these files; those there are stay where no other images or labels come."""
+        before = None if collection.samples else self.table
         labels: dict[str, str] = {}
         problems: list[str] = []
         for name, data in collection.tables:
@@ -90,8 +89,9 @@ class Session:
                 continue
             labels |= table.labels
             problems += [f"{name}: {problem}" for problem in table.problems]
-        if collection.tables:
-            self.table = LabelTable(labels, tuple(problems))
+        if before is not None and not labels:
+            labels = before.labels
+        self.table = LabelTable(labels, tuple(problems)) if collection.tables else before
 
 
 def current() -> Session:

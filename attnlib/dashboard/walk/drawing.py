@@ -104,7 +104,13 @@ def tokens(place: Place, values: Values, title: str, *, key: str, scale: Scale) 
     selected = []
     if place.walk.query >= prefix:
         selected = [divmod(place.walk.query - prefix, layout.grid[1])]
-    picture = overlay(crop, patches, scale, size=fit(crop.size, 2 * PICTURE))
+    picture = overlay(
+        crop,
+        patches,
+        scale,
+        size=fit(crop.size, 2 * PICTURE),
+        covers=place.space.vit.covers,
+    )
     with st.container(width=PICTURE, gap=None):
         st.caption(_said(title, scale))
         cells(

@@ -80,7 +80,10 @@ def _chosen() -> Toy | None:
             "Cross-attention", key="toy_cross", help="Queries from one sentence, keys from another."
         )
         causal = st.toggle(
-            "Causal mask", key="toy_causal", help="A word sees only itself and those before it."
+            "Causal mask",
+            key="toy_causal",
+            disabled=cross,
+            help="A word sees only itself and those before it; not between two sentences.",
         )
     text = example
     if example == "own text":
@@ -116,7 +119,7 @@ def _chosen() -> Toy | None:
             other=None if other is None else " ".join(words(other, length)),
             dimension=int(dimension),
             heads=int(heads),
-            causal=causal,
+            causal=causal and not cross,
             seed=int(seed),
         )
     except AttnlibError as error:

@@ -1,0 +1,31 @@
+"""Paths of uploaded files: made safe and alike, and what their endings promise."""
+
+import re
+import unicodedata
+
+IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
+TABLE_ENDINGS = (".csv", ".tsv")
+ANNOTATION_ENDINGS = (".json",)
+_JUNK = {"__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini"}
+
+
+def clean(name: str) -> str | None:
+    """The relative path with ``/``, or None for one that leads elsewhere.
+
+    Unicode is composed (NFC): macOS decomposes names, and a label table would not match them.
+    """
+    path = unicodedata.normalize("NFC", name).replace("\\", "/")
+    parts = [part for part in path.split("/") if part not in ("", ".")]
+    if not parts or ".." in parts or path.startswith("/") or re.match("[A-Za-z]:", path):
+        return None
+    return "/".join(parts)
+
+
+def is_junk(path: str) -> bool:
+    """Whether it is hidden, or a system's own file."""
+    return any(part.startswith(".") or part.lower() in _JUNK for part in path.split("/"))
+
+
+def is_text(path: str) -> bool:
+    """Whether it is a table or annotations, by its ending."""
+    return path.lower().endswith(TABLE_ENDINGS + ANNOTATION_ENDINGS)
