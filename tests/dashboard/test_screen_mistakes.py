@@ -47,7 +47,7 @@ def panels(library: Library, name: str, side: int) -> Panels:
         (f"for “{guessed}” (predicted)", drawn(library, name, mine, both, side)),
         (f"for “{meant}” (true)", drawn(library, name, theirs, both, side)),
         (
-            f"red: for {guessed}, blue: for {meant}",
+            f"for “{guessed}” rather than “{meant}”",
             drawn(library, name, contrast, scale_of([contrast]), side),
         ),
     ]
