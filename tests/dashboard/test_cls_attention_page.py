@@ -20,7 +20,7 @@ from attnlib.model import demo
 from tests.dashboard.test_app import app as app
 from tests.dashboard.test_app import settle, text
 
-PAGE = "pages/cls_attention/page.py"
+PAGE = "../../pages/cls_attention/page.py"
 VIEWS = [
     "One head",
     "Heads of a layer",

@@ -30,6 +30,7 @@ from attnlib.dashboard.cost.configuration import Configuration
 from attnlib.dashboard.parts import sidebar
 from attnlib.dashboard.state import models
 from attnlib.dashboard.state.models import ModelChoice
+from attnlib.dashboard.state.startup import MAIN
 from attnlib.data.image import decode
 from attnlib.errors import AttnlibError
 from attnlib.heads import head_statistics
@@ -46,13 +47,13 @@ ALONE = timing.Limits(seconds=0.2, longest_pass=5.0, memory=None)
 @pytest.fixture
 def app(monkeypatch: pytest.MonkeyPatch) -> AppTest:
     monkeypatch.chdir(ROOT)
-    return AppTest.from_file(str(ROOT / "app.py"), default_timeout=120)
+    return AppTest.from_file(str(MAIN), default_timeout=120)
 
 
 def opened(app: AppTest, **query: str) -> AppTest:
     """The page, opened for the first time, with this in the address bar."""
     app.run()
-    app.switch_page("pages/complexity_calculator/page.py")
+    app.switch_page("../../pages/complexity_calculator/page.py")
     for name, value in query.items():
         app.query_params[name] = value
     app.run()

@@ -22,6 +22,7 @@ from attnlib.dashboard.parts import sidebar
 from attnlib.dashboard.parts.markdown import literal
 from attnlib.dashboard.state import models
 from attnlib.dashboard.state.models import ModelChoice
+from attnlib.dashboard.state.startup import MAIN
 from attnlib.heads import accumulate, flag, head_statistics, mean_statistics
 from attnlib.heads.ablation import head_effects, mean_effects, without_heads
 from attnlib.model import demo
@@ -35,13 +36,13 @@ REPAIRABLE, STUBBORN = "cifar10-test-2309.png", "cifar10-test-3439.png"
 @pytest.fixture
 def app(monkeypatch: pytest.MonkeyPatch) -> AppTest:
     monkeypatch.chdir(ROOT)
-    return AppTest.from_file(str(ROOT / "app.py"), default_timeout=120)
+    return AppTest.from_file(str(MAIN), default_timeout=120)
 
 
 def opened(app: AppTest, image: str, section: str = "Effect on the prediction") -> AppTest:
     app.run()
     settled(app)
-    app.switch_page("pages/head_similarity/page.py")
+    app.switch_page("../../pages/head_similarity/page.py")
     app.session_state["image"] = image
     app.session_state["heads_section"] = section
     app.run()

@@ -33,7 +33,7 @@ from attnlib.model import demo
 from tests.dashboard.test_app import app as app
 from tests.dashboard.test_app import png, settle, text, upload
 
-PAGE = "pages/rollout_vs_flow/page.py"
+PAGE = "../../pages/rollout_vs_flow/page.py"
 IMAGE = next(image for image in demo.images() if image.chosen == "confident mistake")
 Drawn = dict[str, dict[str, Any]]
 
