@@ -27,6 +27,7 @@ def contrast(
 CONTRAST = Method(
     name="contrast",
     title="Contrast of two classes",
+    compared=False,
     description=(
         "Relevance to the target class minus relevance to the other one: positive patches speak "
         "for the target, negative ones for the other class."

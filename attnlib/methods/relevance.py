@@ -47,6 +47,7 @@ def relevance(subject: Subject, target: int | None, *, start_layer: int = 0) -> 
 RELEVANCE = Method(
     name="relevance",
     title="Gradient-weighted relevance",
+    short="relevance",
     description=(
         "Attention counts where raising it would raise the chosen class's logit. It answers "
         "why this class, and differs from class to class."

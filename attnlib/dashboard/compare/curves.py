@@ -13,7 +13,9 @@ from attnlib.methods import METHODS
 # theme's: Okabe and Ito's, lighter on dark.
 TITLES = [METHODS[name].title for name in COMPARED if name != "random"]
 # Class-specific methods are dashed: seven colours are too many for the eye alone.
-DASHES = [[5, 3] if METHODS[name].class_specific else [1, 0] for name in COMPARED[:-1]]
+DASHES = [
+    [5, 3] if METHODS[name].class_specific else [1, 0] for name in COMPARED if name != "random"
+]
 UNIT = alt.Scale(domain=[0, 1])
 
 
