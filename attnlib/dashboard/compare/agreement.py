@@ -28,7 +28,7 @@ SIDE = 62  # for the labels on the left
 
 def show(space: Workspace, prediction: Prediction, compared: Compared, _: Settings) -> None:
     """Rank correlation and overlap of the tops as matrices, then the chosen difference."""
-    look = drawing.controls()
+    look = drawing.choose()
     maps.missing(compared)
     names = [name for name in compared.heats if name in compared.shares()]
     if len(names) < 2:

@@ -91,7 +91,8 @@ def difference(
             drawing.show_legend(
                 scale,
                 None,
-                f"**{LABEL}** · red: {METHODS[first].short} gives more, blue: {METHODS[second].short} gives more.",
+                f"**{LABEL}** · red: {METHODS[first].short} gives more, "
+                f"blue: {METHODS[second].short} gives more.",
                 SIDE,
             )
 

@@ -56,7 +56,7 @@ class Look:
         )
 
 
-def controls() -> Look:
+def choose() -> Look:
     """The expander “How it is drawn”."""
     with (
         st.expander("How it is drawn", icon=":material/palette:"),

@@ -40,7 +40,7 @@ def show(space: Workspace, prediction: Prediction, target: int, settings: Settin
     for name in COMPARED:
         if reason := unsupported(space.vit, name):
             st.caption(f"{METHODS[name].title} is not available: {literal(reason)}.")
-    look = drawing.controls()
+    look = drawing.choose()
     name = controls.choice(
         "compare_random_method",
         "Method",

@@ -106,11 +106,15 @@ class Look:
             self.head,
         )
 
-    def scale(self, *maps: Array) -> Scale:
-        """Multiples of uniform, one scale for all the given maps."""
+    def scale(self, *maps: Array, keys: int | None = None) -> Scale:
+        """Multiples of uniform, one scale for all the given maps.
+
+        Args:
+            keys: among how many tokens a row divides its attention; None is the patches.
+        """
         values = np.concatenate([one.ravel() for one in maps])
         values = values[values <= np.quantile(values, self.clip)]
-        return Scale.times_uniform(values, self.space.vit.layout.patches)
+        return Scale.times_uniform(values, keys or self.space.vit.layout.patches)
 
 
 def patches(layout: TokenLayout, rows: Array) -> Array:
