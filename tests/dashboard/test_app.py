@@ -15,7 +15,7 @@ from safetensors.torch import save, save_file
 from streamlit.testing.v1 import AppTest
 
 import attnlib
-from attnlib.dashboard.parts.sidebar import SOURCES
+from attnlib.dashboard.parts.model_choice import SOURCES
 from attnlib.dashboard.state.startup import MAIN
 from attnlib.model import demo
 

@@ -27,7 +27,7 @@ from attnlib.complexity.cost import Over
 from attnlib.complexity.savings import Options
 from attnlib.dashboard.cost import configuration, fields, pins, sweeps, table, timing, words
 from attnlib.dashboard.cost.configuration import Configuration
-from attnlib.dashboard.parts import sidebar
+from attnlib.dashboard.parts import model_choice
 from attnlib.dashboard.state import models
 from attnlib.dashboard.state.models import ModelChoice
 from attnlib.dashboard.state.startup import MAIN
@@ -437,7 +437,7 @@ def test_other_loaded_models(
     other = attnlib.load(module)
     monkeypatch.setattr(models, "get", lambda choice, _upload=None: other)
     # Results are kept by choice: another model must not pass for the demo.
-    monkeypatch.setattr(sidebar, "DEMO", ModelChoice(f"{name} {options}"))
+    monkeypatch.setattr(model_choice, "DEMO", ModelChoice(f"{name} {options}"))
     opened(app)
     if covered:
         assert metrics(app)["Tokens T"] == "16"

@@ -82,11 +82,10 @@ def _image(look: Look, other: str, note: str = "") -> None:
 
 def _model(look: Look) -> None:
     names = ["demo", *models.timm_names()]
-    source = controls.choice(
+    source = controls.maybe(
         "attention_other_model",
         "Other model",
         names,
-        default=None,
         placeholder="Type to search, e.g. vit_small",
         width=420,
         help="Runs on this image too; pretrained weights are fetched once, over the network.",

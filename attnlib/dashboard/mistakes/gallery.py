@@ -79,21 +79,19 @@ def _filtered(space: Workspace) -> tuple[list[Prediction], tuple[object, ...]]:
             width=190,
             help="Highest first: confident mistakes and large losses are at the top.",
         )
-        true = controls.choice(
+        true = controls.maybe(
             "gallery_true",
             "True class",
             present,
-            default=None,
             title=space.class_name,
             placeholder="any",
             width=160,
             help="Only images of this class.",
         )
-        predicted = controls.choice(
+        predicted = controls.maybe(
             "gallery_predicted",
             "Predicted class",
             guessed,
-            default=None,
             title=space.class_name,
             placeholder="any",
             width=160,

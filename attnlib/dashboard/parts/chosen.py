@@ -42,11 +42,10 @@ def choose(space: Workspace) -> None:
 
     names.sort(key=rank)
     _open_what_is_asked(space)
-    controls.choice(
+    controls.maybe(
         "image",
         "Chosen image",
         names,
-        default=None,
         placeholder="Choose one to look closer",
         help="The image that is opened large, on every page. Wrong predictions are listed first.",
     )

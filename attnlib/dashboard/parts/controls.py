@@ -35,35 +35,47 @@ def choice(
     help: str,
     default: T = _FIRST,
     title: Callable[[T], str] = str,
-    placeholder: str | None = None,
     width: Width = "stretch",
     of: Hashable = None,
-    linked: bool = True,
-    on_change: Callable[[], None] | None = None,
 ) -> T:
-    """A list that opens; one option is chosen, the first unless ``default`` says otherwise.
-
-    With ``placeholder`` the default may be None: nothing is chosen, and the list can be cleared.
-    """
+    """A list that opens; one option is chosen, the first unless ``default`` says otherwise."""
     default = options[0] if default is _FIRST else default
-    listed: Sequence[Any] = options
-    known = OneOf(listed if placeholder is None else [None, *listed], title)
-    first: Any = 0 if placeholder is None else None
-    address.settle(key, default, known, label=label, of=of, linked=linked)
-    found: Any = st.selectbox(
+    known = OneOf(options, title)
+    address.settle(key, default, known, label=label, of=of)
+    found: T = st.selectbox(label, options, format_func=title, key=key, width=width, help=help)
+    address.keep(key, found, default, known, of=of)
+    return found
+
+
+def maybe(
+    key: str,
+    label: str,
+    options: Sequence[T],
+    *,
+    help: str,
+    placeholder: str,
+    title: Callable[[T], str] = str,
+    width: Width = "stretch",
+) -> T | None:
+    """A list that opens, of which nothing need be chosen; it can be cleared."""
+
+    def named(option: T | None) -> str:
+        return "" if option is None else title(option)
+
+    known = OneOf([None, *options], named)
+    address.settle(key, None, known, label=label)
+    found = st.selectbox(
         label,
-        listed,
-        index=first,
+        options,
+        index=None,
         format_func=title,
         key=key,
         placeholder=placeholder,
         width=width,
         help=help,
-        on_change=on_change,
     )
-    address.keep(key, found, default, known, of=of, linked=linked)
-    result: T = found
-    return result
+    address.keep(key, found, None, known)
+    return found
 
 
 def segments(

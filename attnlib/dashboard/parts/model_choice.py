@@ -105,11 +105,10 @@ def _device() -> tuple[str, passes.Precision]:
 def _wish(source: str, visitor: Session) -> tuple[ModelChoice | None, bytes | None]:
     """What the visitor asks for, or None while the form is not filled in."""
     if source == "timm":
-        name = controls.choice(
+        name = controls.maybe(
             "model",
             "timm model",
             models.timm_names(),
-            default=None,
             placeholder="Type to search, e.g. vit_small",
             help="Any pretrained model of timm. Its weights are fetched once, over the network.",
         )

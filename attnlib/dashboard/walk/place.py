@@ -129,7 +129,8 @@ def _query(space: Workspace) -> int:
     first = layout.tokens - layout.patches
     middle = first + (layout.grid[0] // 2) * layout.grid[1] + layout.grid[1] // 2
     every = Number(0, layout.tokens - 1)
-    return address.value("walk_query", 0 if first else middle, every, label="Query")
+    found: int = address.value("walk_query", 0 if first else middle, every, label="Query")
+    return found
 
 
 def _ask(space: Workspace, cell: Cell) -> None:
