@@ -94,12 +94,12 @@ def test_a_patch_as_the_query_is_named_everywhere(page: AppTest, vit: attnlib.Vi
     page.run()
     assert not page.exception
     assert any("patch (2, 5)" in c and "layer 5" in c for c in captions(page))
-    assert page.selectbox(key="attention_query").value == 22
+    assert page.selectbox(key="attention_asks").value == 22
     for view in VIEWS:
         page.segmented_control(key="attention_view").set_value(view).run()
         assert not page.exception, view
     page.segmented_control(key="attention_view").set_value("One head").run()
-    page.selectbox(key="attention_query").set_value(None).run()
+    page.selectbox(key="attention_asks").set_value(None).run()
     assert page.session_state["attention_query"] is None
     assert any("CLS token" in c for c in captions(page))
 
@@ -114,11 +114,11 @@ def test_the_pattern_is_named_with_its_number(page: AppTest) -> None:
 
 def test_comparison_with_another_image_and_model(page: AppTest) -> None:
     page.segmented_control(key="attention_view").set_value("Compare").run()
-    page.segmented_control(key="attention_compare_3").set_value("Another image").run()
+    page.segmented_control(key="attention_compare").set_value("Another image").run()
     other = demo.images()[9].name
     page.selectbox(key="attention_other").set_value(other).run()
     assert any(other in t.value for t in page.text)
-    page.segmented_control(key="attention_compare_3").set_value("Another model").run()
+    page.segmented_control(key="attention_compare").set_value("Another model").run()
     page.selectbox(key="attention_other_model").set_value("demo").run()
     assert not page.exception
     titles = [t.value for t in page.text]

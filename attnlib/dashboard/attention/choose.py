@@ -62,11 +62,14 @@ def _query(space: Workspace) -> int | None:
             return layout.query
         return token_name(layout.token_name(token))
 
+    # Beside the query itself: its options change with the query, which the list only follows.
+    st.session_state["attention_asks"] = query
     st.selectbox(
         "Query",
         options,
         format_func=title,
-        key="attention_query",
+        key="attention_asks",
+        on_change=lambda: ask(st.session_state["attention_asks"]),
         width=230,
         help="The token whose attention is shown. Click on the image to ask a patch.",
     )

@@ -27,12 +27,14 @@ class _Memory:
 
     Attributes:
         kept: the value of a control for each thing that it belonged to.
+        defaults: what its default was then.
         of: by key, what the control belongs to now.
         written: by key, what the address was made to say.
         page: the page that these addresses belong to.
     """
 
     kept: dict[tuple[str, Hashable], Any] = field(default_factory=dict)
+    defaults: dict[tuple[str, Hashable], Any] = field(default_factory=dict)
     of: dict[str, Hashable] = field(default_factory=dict)
     written: dict[str, list[str]] = field(default_factory=dict)
     page: str | None = None
@@ -98,12 +100,16 @@ def settle(
     memory = _memory()
     same = memory.of.get(key, of) == of
     texts = st.query_params.get_all(key) if linked else []
+    # What nobody chose follows the default: another model's last layer has another number.
+    untouched = memory.defaults.get((key, of), default)
     if same and key in st.session_state:
-        found, asked = _judged(codec, st.session_state[key], default)
+        chosen = st.session_state[key]
+        found, asked = _judged(codec, default if chosen == untouched else chosen, default)
     elif same and texts:
         found, asked = _read(codec, texts, default)
     else:
-        found, asked = _judged(codec, memory.kept.get((key, of), default), default)
+        chosen = memory.kept.get((key, of), default)
+        found, asked = _judged(codec, default if chosen == untouched else chosen, default)
     if asked:
         shown = ", ".join(codec.write(found)) or "nothing"
         st.toast(f"{label}: {asked}. Shown is {literal(_short(shown))}.", duration="infinite")
@@ -124,7 +130,7 @@ def keep(
 ) -> None:
     """Remember what a control holds now, and have the address say so where it is no default."""
     memory = _memory()
-    memory.kept[key, of] = found
+    memory.kept[key, of], memory.defaults[key, of] = found, default
     if not linked:
         return
     texts = [] if found == default else codec.write(found)

@@ -70,7 +70,8 @@ def choose(space: Workspace, prediction: Prediction) -> Place:
         CaptureError: this model's attention cannot be followed.
     """
     layout = space.vit.layout
-    layers, heads = attention.layer_shape(space.vit)
+    # Where there is none, following the first one says why.
+    layers, heads = (max(1, count) for count in attention.layer_shape(space.vit))
     query = _query(space)
     first = layout.tokens - layout.patches
     with st.container(width=PICTURE, gap="small"):
@@ -82,7 +83,7 @@ def choose(space: Workspace, prediction: Prediction) -> Place:
             alt="The image; click on a patch to follow it",
             width=PICTURE,
             selected=[divmod(query - first, layout.grid[1])] if query >= first else [],
-            on_pick=partial(_ask, space),
+            on_pick=partial(_ask_patch, space),
             cell_names=[token_name(layout.token_name(i)) for i in range(first, layout.tokens)],
             smooth=True,
         )
@@ -103,11 +104,13 @@ def choose(space: Workspace, prediction: Prediction) -> Place:
             )
         if first:
             options = [*range(first), *([query] if query >= first else [])]
+            st.session_state["walk_asks"] = query
             st.selectbox(
                 "Query",
                 options,
                 format_func=lambda i: token_name(layout.token_name(i)),
-                key="walk_query",
+                key="walk_asks",
+                on_change=lambda: _ask(st.session_state["walk_asks"]),
                 help="The token that asks. Click on the image to follow a patch.",
             )
         else:
@@ -133,9 +136,12 @@ def _query(space: Workspace) -> int:
     return found
 
 
-def _ask(space: Workspace, cell: Cell) -> None:
+def _ask_patch(space: Workspace, cell: Cell) -> None:
     layout = space.vit.layout
-    token = layout.tokens - layout.patches + cell[0] * layout.grid[1] + cell[1]
+    _ask(layout.tokens - layout.patches + cell[0] * layout.grid[1] + cell[1])
+
+
+def _ask(token: int) -> None:
     st.session_state["walk_query"] = token
 
 
