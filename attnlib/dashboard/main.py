@@ -57,3 +57,4 @@ page = st.navigation(
 address.follow(page.url_path)
 sidebar.show()
 page.run()
+address.flush()

@@ -12,10 +12,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from attnlib.dashboard.parts import address
-from attnlib.dashboard.parts.codecs import Codec, Number, OneOf, SomeOf, YesNo
+from attnlib.dashboard.parts.codecs import Codec, Number, OneOf, SomeOf, Text, YesNo
 from attnlib.dashboard.state.startup import MAIN
 from attnlib.model import demo
-from tests.dashboard.test_app import png, upload
 
 IMAGE = demo.images()[3].name
 
@@ -136,9 +135,9 @@ class Walker:
             assert not app.exception, [e.value for e in app.exception]
             state = app.session_state
             tasks = state["tasks"].values() if "tasks" in state else ()
-            if state["session"].job.finished and all(task.finished for task in tasks):
-                if not app.get("progress"):
-                    return app
+            done = state["session"].job.finished and all(task.finished for task in tasks)
+            if done and not app.get("progress"):
+                return app
             time.sleep(0.05)
         raise AssertionError("a computation does not end")
 
@@ -201,6 +200,9 @@ def seen(walker: Walker, app: AppTest) -> dict[str, Any]:
     return {**state, **shown, "pictures": pictures, "charts": charts}
 
 
+SHARED = ("target", "fusion", "discard", "residual", "start", "source", "end", "opacity")
+
+
 @pytest.mark.parametrize("scene", SCENES)
 def test_a_link_opens_what_its_sender_saw(walker: Walker, scene: str) -> None:
     page, start = SCENES[scene]
@@ -208,10 +210,12 @@ def test_a_link_opens_what_its_sender_saw(walker: Walker, scene: str) -> None:
     drawn = {element.key for kind in WIDGETS for element in app.get(kind)}
     unlinked = {key for key in drawn if FOLLOWING.get(key, key) not in walker.codecs} - UNLINKED
     assert not unlinked, "controls that no link holds"
-    changed = []
+    changed, shared = [], {f"compare_{name}" for name in SHARED} | {"colormap"}
     for key in list(walker.codecs):
         if key in LEADING or key in start or key not in walker.codecs:
             continue
+        if scene.startswith("compare") and key in shared and scene != "compare, Maps":
+            continue  # walked there; here each of them would mean minutes
         before = app.session_state[key]
         value = VALUES[key] if key in VALUES else another(walker.codecs[key], before)
         if value == before:
@@ -226,3 +230,133 @@ def test_a_link_opens_what_its_sender_saw(walker: Walker, scene: str) -> None:
     assert mine["pictures"] or page == "complexity_calculator"
     theirs = seen(walker, opened(walker, page, app.query_params))
     assert theirs == mine
+
+
+JUNK: dict[str, str | list[str]] = {
+    "not a number": "nan",
+    "400 digits": "9" * 400,
+    "a digit that is none": "²",
+    "100 KB": "x" * 100_000,
+    "given twice": ["1", "1"],
+    "another script": "猫\u202e\x00",
+}
+
+
+@pytest.mark.parametrize("junk", JUNK)
+@pytest.mark.parametrize(
+    "scene",
+    [
+        "gallery",
+        "opened, rollout",
+        "attention, One head",
+        "heads, Similarity",
+        "compare, Localisation",
+        "walk, Temperature",
+        "walk, words",
+        "cost, free",
+    ],
+)
+def test_junk_falls_back_in_one_sentence(walker: Walker, scene: str, junk: str) -> None:
+    page, start = SCENES[scene]
+    start = {"image": IMAGE, **start}
+    plain = opened(walker, page, {}, **start)
+    keys = [key for key in walker.codecs if key not in start]
+    mine = seen(walker, plain)
+    codecs = dict(walker.codecs)
+    app = AppTest.from_file(str(MAIN), default_timeout=120)
+    app._page_hash = plain._page_hash
+    app.query_params.update({key: JUNK[junk] for key in keys})
+    for key, value in start.items():
+        app.session_state[key] = value
+    app.run()
+    assert not app.exception
+    # Some of it is a text that one could have typed.
+    texts = {
+        key
+        for key in keys
+        if isinstance(codecs[key], Text)
+        and junk in ("not a number", "400 digits", "a digit that is none")
+    }
+    said = [toast.value for toast in app.get("toast")]
+    assert len(said) == len(keys) - len(texts) > 0
+    assert all("the link says" in sentence and len(sentence) < 400 for sentence in said)
+    assert not set(app.query_params) & (set(keys) - texts), "the junk stays in the address"
+    theirs = seen(walker, walker.run(app))
+    if not texts:
+        assert theirs == mine
+
+
+@pytest.mark.parametrize("page", ["prediction_debugging", "cls_attention", "rollout_vs_flow"])
+def test_an_image_that_is_not_here_is_named_and_no_other_shown(walker: Walker, page: str) -> None:
+    app = opened(walker, page, {"image": "gone <b>.png"})
+    [warning] = [w.value for w in app.warning]
+    assert "gone \\<b\\>.png" in warning and "80 images" in warning
+    assert app.query_params["image"] == "gone <b>.png", "a reload says it again"
+    if page == "prediction_debugging":
+        assert sum(button.label == "Open" for button in app.button) == 6, "what there is"
+        return
+    assert not app.get("image") and not app.get("bidi_component")
+    next(b for b in app.button if b.label.startswith("Open the most")).click()
+    walker.run(app)
+    assert app.get("image") and not app.warning
+    wrong = app.session_state["workspace"].predictions
+    best = max((p for p in wrong if p.wrong), key=lambda p: p.confidence)
+    assert app.query_params["image"] == best.name
+
+
+def test_an_image_of_the_same_name_is_no_substitute(walker: Walker) -> None:
+    mine = walker.run(AppTest.from_file(str(MAIN), default_timeout=120))
+    upload(mine, ("a.png", png(1), "image/png"))
+    mine.session_state["image"] = "a.png"
+    walker.run(mine)
+    link = dict(mine.query_params)
+    other = AppTest.from_file(str(MAIN), default_timeout=120)
+    other.query_params.update(link)
+    walker.run(other)
+    assert any("other images" in w.value for w in other.warning)
+    upload(other, ("a.png", png(2), "image/png"))
+    assert any("other images" in w.value for w in other.warning)
+    assert other.session_state["image"] is None
+    upload(other, ("a.png", png(1), "image/png"))
+    assert not other.warning
+    assert other.session_state["image"] == "a.png"
+
+
+def test_a_choice_is_remembered_across_pages_and_for_each_image(walker: Walker) -> None:
+    app = opened(walker, "cls_attention", {"attention_layer": "2", "attention_head": "max"})
+    app.switch_page("../../pages/rollout_vs_flow/page.py")
+    walker.run(app)
+    assert "attention_layer" not in app.query_params
+    first = app.session_state["workspace"].prediction_of
+    app.session_state["image"] = IMAGE
+    walker.run(app)
+    app.session_state["compare_target"] = 9
+    walker.run(app)
+    assert app.query_params["compare_target"] == "9"
+    other = next(name for name in first if name != IMAGE and first[name].predicted != 9)
+    app.session_state["image"] = other
+    walker.run(app)
+    assert app.session_state["compare_target"] == first[other].predicted
+    assert "compare_target" not in app.query_params
+    app.session_state["image"] = IMAGE
+    walker.run(app)
+    assert app.session_state["compare_target"] == 9
+    app.switch_page("../../pages/cls_attention/page.py")
+    walker.run(app)
+    assert (app.session_state["attention_layer"], app.session_state["attention_head"]) == (
+        "2",
+        "max",
+    )
+    assert app.query_params["attention_head"] == "max"
+
+
+def test_back_in_the_browser_goes_back(walker: Walker) -> None:
+    app = opened(walker, "cls_attention", {"image": IMAGE})
+    before = dict(app.query_params)
+    app.session_state["attention_layer"] = "1"
+    walker.run(app)
+    assert app.query_params["attention_layer"] == "1"
+    app.query_params.clear()
+    app.query_params.update(before)
+    walker.run(app)
+    assert app.session_state["attention_layer"] == "5"

@@ -9,7 +9,7 @@ import streamlit as st
 from attnlib.audit.predictions import Prediction
 from attnlib.dashboard.attention import compare, grids, one, progression, whole
 from attnlib.dashboard.attention.choose import choose
-from attnlib.dashboard.parts import views
+from attnlib.dashboard.parts import address, views
 from attnlib.dashboard.parts.look import Look
 from attnlib.dashboard.state.workspace import Workspace
 from attnlib.heads import rows as attention
@@ -24,7 +24,7 @@ VIEWS: dict[str, Callable[[Look], None]] = {
 }
 
 
-@st.fragment
+@address.fragment
 def show(space: Workspace, prediction: Prediction) -> None:
     """The chosen view; a change reruns this part of the page only."""
     if not attention.layer_shape(space.vit)[0]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import streamlit as st
-
 from attnlib.audit.predictions import Prediction
 from attnlib.dashboard.compare import (
     agreement,
@@ -18,7 +16,7 @@ from attnlib.dashboard.compare import (
     settings,
 )
 from attnlib.dashboard.compare.compute import Compared
-from attnlib.dashboard.parts import views
+from attnlib.dashboard.parts import address, views
 from attnlib.dashboard.state.workspace import Workspace
 
 Part = Callable[[Workspace, Prediction, int, settings.Settings], None]
@@ -54,7 +52,7 @@ PARTS: dict[str, Part] = {
 }
 
 
-@st.fragment
+@address.fragment
 def show(space: Workspace, prediction: Prediction) -> None:
     """The choice of a part, the shared options, and the part. A fragment: the rest stays."""
     part = views.choose(

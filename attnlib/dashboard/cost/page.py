@@ -8,7 +8,7 @@ import streamlit as st
 
 from attnlib.dashboard.cost import alternatives, fields, inputs, measured, pins, sweeps, table
 from attnlib.dashboard.cost.configuration import Resolved
-from attnlib.dashboard.parts import views
+from attnlib.dashboard.parts import address, views
 from attnlib.dashboard.state.workspace import Workspace
 
 Part = Callable[[Workspace, Resolved], None]
@@ -36,7 +36,7 @@ PARTS: dict[str, Part] = {
 }
 
 
-@st.fragment
+@address.fragment
 def show(space: Workspace) -> None:
     """A change reruns this part of the page only."""
     with st.container(border=True, gap="small"):

@@ -9,7 +9,7 @@ import streamlit as st
 from attnlib.audit.predictions import Prediction
 from attnlib.dashboard.heads import averaged, grid, names, reasons, removal
 from attnlib.dashboard.heads.names import Head
-from attnlib.dashboard.parts import downloads, views
+from attnlib.dashboard.parts import address, downloads, views
 from attnlib.dashboard.parts.markdown import literal
 from attnlib.dashboard.state import results, tasks
 from attnlib.dashboard.state.tasks import Progress
@@ -22,7 +22,7 @@ from attnlib.pictures.colormaps import Scale
 QUICK = 5e11
 
 
-@st.fragment
+@address.fragment
 def show(space: Workspace, prediction: Prediction) -> None:
     """One image with the means to remove heads, or the mean over many."""
     scope = views.choose(

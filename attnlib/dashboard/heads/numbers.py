@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from attnlib.audit.predictions import Prediction
 from attnlib.dashboard.heads import flagged, grid, images, names, peaks, reasons
-from attnlib.dashboard.parts import charts, controls, downloads, views
+from attnlib.dashboard.parts import address, charts, controls, downloads, views
 from attnlib.dashboard.state import results, tasks
 from attnlib.dashboard.state.models import ModelChoice
 from attnlib.dashboard.state.tasks import Progress
@@ -52,7 +52,7 @@ class Number:
     high: float
 
 
-@st.fragment
+@address.fragment
 def show(space: Workspace, prediction: Prediction) -> None:
     """An overview of each number, where heads peak, and the heads that stand out."""
     problem = reasons.no_rows(space)

@@ -50,7 +50,7 @@ class Pair:
         return [] if value is None else [f"{value[0]}-{value[1]}"]
 
 
-@st.fragment
+@address.fragment
 def show(space: Workspace, prediction: Prediction) -> None:
     """Controls, the heat map beside the pair that was clicked, then the layers' diversity."""
     problem = reasons.no_rows(space)

@@ -14,7 +14,7 @@ from attnlib.audit.predictions import Prediction
 from attnlib.capture.record import Record
 from attnlib.dashboard.mistakes import case as cases
 from attnlib.dashboard.mistakes import drawn, explain
-from attnlib.dashboard.parts import charts
+from attnlib.dashboard.parts import address, charts
 from attnlib.dashboard.parts.downloads import stem_of
 from attnlib.dashboard.parts.pictures import (
     Style,
@@ -35,7 +35,7 @@ PICTURE = 205  # pixels: four side by side at 1440, two at 900
 SELF_CHECK = 1e-3
 
 
-@st.fragment
+@address.fragment
 def show(space: Workspace, name: str) -> None:
     """The opened image. A fragment: changing how it is drawn reruns nothing else."""
     prediction = space.prediction_of.get(name)

@@ -2,14 +2,16 @@
 
 A link is opened by somebody who has nothing else: whatever differs from its default stands in
 it. In a session that has begun, what the visitor does wins over the address; only a page that is
-just opened, or the browser's “back”, makes the address speak.
+just opened, or the browser's “back”, makes the address speak. The address is written once a run:
+each writing is a step for “back”.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
 import streamlit as st
 
@@ -17,6 +19,7 @@ from attnlib.dashboard.parts.codecs import Codec
 from attnlib.dashboard.parts.markdown import literal
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 _NOTHING = object()
 
@@ -29,14 +32,14 @@ class _Memory:
         kept: the value of a control for each thing that it belonged to.
         defaults: what its default was then.
         of: by key, what the control belongs to now.
-        written: by key, what the address was made to say.
+        wanted: by key, what the address is to say.
         page: the page that these addresses belong to.
     """
 
     kept: dict[tuple[str, Hashable], Any] = field(default_factory=dict)
     defaults: dict[tuple[str, Hashable], Any] = field(default_factory=dict)
     of: dict[str, Hashable] = field(default_factory=dict)
-    written: dict[str, list[str]] = field(default_factory=dict)
+    wanted: dict[str, list[str]] = field(default_factory=dict)
     page: str | None = None
 
 
@@ -49,15 +52,41 @@ def follow(page: str) -> None:
     memory = _memory()
     if memory.page != page:
         # Another page begins with an address of its own.
-        memory.page, memory.written = page, {}
+        memory.page, memory.wanted = page, {}
         return
     if not len(st.query_params) or _touched(memory):
         return
-    if any(st.query_params.get_all(key) != texts for key, texts in memory.written.items()):
-        for key in memory.written:
+    if any(st.query_params.get_all(key) != texts for key, texts in memory.wanted.items()):
+        for key in memory.wanted:
+            # What the address does not say is at its default there.
             st.session_state.pop(key, None)
-            memory.of.pop(key, None)
-        memory.written = {}
+            memory.kept.pop((key, memory.of.pop(key, None)), None)
+        memory.wanted = {}
+
+
+def write(key: str, texts: list[str]) -> None:
+    """What the address is to say of a key from the end of this run on; nothing removes it."""
+    _memory().wanted[key] = texts
+
+
+def flush() -> None:
+    """At the end of a run, of a page or of a fragment: have the address say what is wanted."""
+    now = {key: st.query_params.get_all(key) for key in st.query_params}
+    wanted = {key: texts for key, texts in {**now, **_memory().wanted}.items() if texts}
+    if wanted != now:
+        st.query_params.from_dict(wanted)
+
+
+def fragment(show: Callable[P, None]) -> Callable[P, None]:
+    """A part of a page that runs alone when one of its controls changes (``st.fragment``)."""
+
+    @st.fragment
+    @wraps(show)
+    def drawn(*args: P.args, **kwargs: P.kwargs) -> None:
+        show(*args, **kwargs)
+        flush()
+
+    return drawn
 
 
 def value(
@@ -131,16 +160,8 @@ def keep(
     """Remember what a control holds now, and have the address say so where it is no default."""
     memory = _memory()
     memory.kept[key, of], memory.defaults[key, of] = found, default
-    if not linked:
-        return
-    texts = [] if found == default else codec.write(found)
-    memory.written[key] = texts
-    if st.query_params.get_all(key) == texts:
-        return
-    if texts:
-        st.query_params[key] = texts
-    else:
-        del st.query_params[key]
+    if linked:
+        write(key, [] if found == default else codec.write(found))
 
 
 def recall(key: str, default: T) -> T:

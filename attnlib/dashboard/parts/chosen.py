@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from attnlib.audit.predictions import Prediction
-from attnlib.dashboard.parts import controls
+from attnlib.dashboard.parts import address, controls
 from attnlib.dashboard.parts.markdown import literal
 from attnlib.dashboard.parts.pictures import encoded, plain
 from attnlib.dashboard.parts.verdict import verdict
@@ -49,7 +49,7 @@ def choose(space: Workspace) -> None:
         placeholder="Choose one to look closer",
         help="The image that is opened large, on every page. Wrong predictions are listed first.",
     )
-    _sign(space.session)
+    _sign(space)
 
 
 def absent(space: Workspace) -> str:
@@ -155,18 +155,18 @@ def _open_what_is_asked(space: Workspace) -> None:
     elif asked.images in ("", _digest(space.session)) and asked.image in space.by_name:
         st.session_state["image"] = asked.image
         st.session_state["asked"] = _Asked()
-    if absent(space) and "image" in st.query_params:
-        # It is said on the page; here it must not be taken for another image of that name.
-        del st.query_params["image"]
+    elif absent(space):
+        # Said on the page; nobody takes another image of the same name for this one.
+        st.session_state["image"] = None
 
 
-def _sign(visitor: Session) -> None:
-    """Have the link say among which images its choices were made."""
-    if digest := _digest(visitor):
-        if st.query_params.get("images") != digest:
-            st.query_params["images"] = digest
-    elif "images" in st.query_params:
-        del st.query_params["images"]
+def _sign(space: Workspace) -> None:
+    """Have the address say among which images the choice was made, or what is still missing."""
+    asked, digest = _asked(), _digest(space.session)
+    if absent(space):
+        address.write("image", [asked.image] if asked.image else [])
+        digest = asked.images
+    address.write("images", [digest] if digest else [])
 
 
 def _digest(visitor: Session) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from attnlib.audit.predictions import Prediction
-from attnlib.dashboard.parts import controls, views
+from attnlib.dashboard.parts import address, controls, views
 from attnlib.dashboard.parts.markdown import literal
 from attnlib.dashboard.state.workspace import Workspace
 from attnlib.dashboard.walk import explorer, place, play_words, player, temperature
@@ -32,7 +32,7 @@ def part() -> str:
     )
 
 
-@st.fragment
+@address.fragment
 def show(space: Workspace, prediction: Prediction, chosen: str) -> None:
     """The image on the left, what happens to its query on the right."""
     with st.container(horizontal=True, gap="medium"):

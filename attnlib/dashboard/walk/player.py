@@ -66,6 +66,7 @@ def _player(place: Place) -> None:
     _menu(steps, now)
     st.latex(steps[now].formula)
     steps[now].show(place)
+    address.flush()
 
 
 def _menu(steps: list[Step], now: int) -> None:
