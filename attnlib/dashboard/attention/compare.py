@@ -8,6 +8,7 @@ import numpy as np
 import streamlit as st
 from PIL import Image
 
+from attnlib.capture.record import Record
 from attnlib.dashboard.attention.one import PICTURE
 from attnlib.dashboard.parts import controls, views
 from attnlib.dashboard.parts.look import Array, Look, fused, patches
@@ -15,8 +16,9 @@ from attnlib.dashboard.parts.pictures import encoded, fit, plain
 from attnlib.dashboard.parts.style import legend_bar
 from attnlib.dashboard.state import models, results
 from attnlib.dashboard.state.models import DEMO, ModelChoice
-from attnlib.errors import AttnlibError
+from attnlib.errors import AttnlibError, CaptureError
 from attnlib.heads import rows as attention
+from attnlib.model.vit import Vit
 from attnlib.pictures.colormaps import Scale
 from attnlib.pictures.overlay import overlay
 
@@ -106,7 +108,7 @@ def _model(look: Look) -> None:
     place = look.layer / max(1, look.layers - 1)
     layer = round(place * (layers - 1))
     head = look.head if (look.head_number or 0) < heads else "mean"
-    theirs = fused(patches(vit.layout, found.record.rows[layer]), head)
+    theirs = _row(vit, found.record, layer, head)
     mine = _readout(look, look.name)
     top = found.record.predicted
     _side_by_side(
@@ -129,8 +131,17 @@ KINDS: dict[str, Callable[[Look], None]] = {
 
 
 def _readout(look: Look, name: str) -> Array:
-    rows = look.space.inspected(name).record.rows
-    return fused(patches(look.space.vit.layout, rows[min(look.layer, len(rows) - 1)]), look.head)
+    return _row(look.space.vit, look.space.inspected(name).record, look.layer, look.head)
+
+
+def _row(vit: Vit, record: Record, layer: int, head: str) -> Array:
+    """Where the readout looks, ``(rows, cols)``."""
+    if not len(record.rows):
+        raise CaptureError(
+            f"Compared is the row of the readout, and {vit.name} has none: {vit.support.reason}. "
+            "“One head” shows what a single patch looks at: click on it."
+        )
+    return fused(patches(vit.layout, record.rows[min(layer, len(record.rows) - 1)]), head)
 
 
 def _title(look: Look, name: str) -> str:
