@@ -171,12 +171,19 @@ def test_the_impossible_explains_itself(app: AppTest, query: dict[str, str], sen
         assert not app.exception, part
 
 
-def test_nonsense_in_the_link_is_ignored(app: AppTest) -> None:
+def test_nonsense_in_the_link_is_refused_and_said(app: AppTest) -> None:
     opened(app, cost_of="x", cost_height="9" * 40, cost_dtype="int3", cost_part="?",
            cost_pina="source=free&heads=x&mlp_ratio=nan&" + "dim=1" * 300)  # fmt: skip
     assert metrics(app)["Tokens T"] == "65"
+    said = {toast.value.split(":")[0] for toast in app.get("toast")}
+    assert said == {"Architecture", "Image height", "Data type", "Part", "Pin A"}
     app.segmented_control(key="cost_part").set_value("Side by side").run()
     assert not app.exception
+    assert "Pin this configuration as A" in words_on(app)
+
+
+def test_a_pin_that_is_possible_to_say_but_not_to_build_says_so(app: AppTest) -> None:
+    opened(app, cost_part="Side by side", cost_pina="source=free&mlp_ratio=0.0")
     assert "MLP ratio" in "".join(w.value for w in app.warning)
 
 

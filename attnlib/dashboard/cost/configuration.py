@@ -215,7 +215,8 @@ def command(wanted: Cost) -> str:
     switches = {"training": wanted.training, "materialised": wanted.materialised}
     options = "".join(f", {name}=True" for name, on in switches.items() if on)
     code = (
-        "from attnlib.__main__ import rows; from attnlib.complexity import Architecture, cost; "
+        "from attnlib.complexity.cost import rows; "
+        "from attnlib.complexity import Architecture, cost; "
         f"print(*rows(cost({_call(a)}, {wanted.batch}, {wanted.dtype!r}{options})), sep='\\n')"
     )
     return "python -c " + shlex.quote(code.replace("'", '"'))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import atexit
 import gc
 import os
@@ -9,7 +10,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import anyio
 import streamlit as st
 import torch
 from starlette.requests import Request
@@ -38,7 +38,7 @@ ROUTES = [Route("/prediction-debugging", _home)]
 @asynccontextmanager
 async def lifespan(_: object) -> AsyncIterator[None]:
     """Load the demo model and its images before anybody is served."""
-    await anyio.to_thread.run_sync(_warm)
+    await asyncio.to_thread(_warm)
     yield
 
 
