@@ -183,11 +183,15 @@ def test_back_undoes_a_choice_and_leads_to_the_page_before(server, page) -> None
         body.get_by_text(view, exact=True).click()
         playwright.expect(body).to_contain_text(words)
         page.wait_for_url(re.compile("attention_view=" + view[:5]))
+        # For two seconds an older address may be one that was sent before the new one arrived.
+        page.wait_for_timeout(2500)
     page.go_back()
     playwright.expect(body).to_contain_text("head by head")
+    page.wait_for_timeout(2500)
     page.go_back()
     playwright.expect(body).to_contain_text("where the CLS token looks")
     assert "attention_view" not in page.url
+    page.wait_for_timeout(2500)
     page.go_forward()
     playwright.expect(body).to_contain_text("head by head")
 

@@ -8,6 +8,7 @@ each writing is a step for “back”.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from functools import wraps
@@ -22,6 +23,8 @@ T = TypeVar("T")
 P = ParamSpec("P")
 
 _NOTHING = object()
+# Seconds within which a browser may still send the address that was just written over.
+IN_FLIGHT = 2.0
 
 
 @dataclass
@@ -34,6 +37,7 @@ class _Memory:
         of: by key, what the control belongs to now.
         wanted: by key, what the address is to say.
         page: the page that these addresses belong to.
+        flushed: when the address was last changed, on a monotonic clock.
     """
 
     kept: dict[tuple[str, Hashable], Any] = field(default_factory=dict)
@@ -41,6 +45,7 @@ class _Memory:
     of: dict[str, Hashable] = field(default_factory=dict)
     wanted: dict[str, list[str]] = field(default_factory=dict)
     page: str | None = None
+    flushed: float = -IN_FLIGHT
 
 
 def follow(page: str) -> None:
@@ -54,7 +59,8 @@ def follow(page: str) -> None:
         # Another page begins with an address of its own.
         memory.page, memory.wanted = page, {}
         return
-    if not len(st.query_params) or _touched(memory):
+    in_flight = time.monotonic() - memory.flushed < IN_FLIGHT
+    if not len(st.query_params) or in_flight or _touched(memory):
         return
     if any(st.query_params.get_all(key) != texts for key, texts in memory.wanted.items()):
         for key in memory.wanted:
@@ -71,10 +77,12 @@ def write(key: str, texts: list[str]) -> None:
 
 def flush() -> None:
     """At the end of a run, of a page or of a fragment: have the address say what is wanted."""
+    memory = _memory()
     now = {key: st.query_params.get_all(key) for key in st.query_params}
-    wanted = {key: texts for key, texts in {**now, **_memory().wanted}.items() if texts}
+    wanted = {key: texts for key, texts in {**now, **memory.wanted}.items() if texts}
     if wanted != now:
         st.query_params.from_dict(wanted)
+        memory.flushed = time.monotonic()
 
 
 def fragment(show: Callable[P, None]) -> Callable[P, None]:
