@@ -129,10 +129,11 @@ def settle(
     of: Hashable = None,
     linked: bool = True,
 ) -> T:
-    """The value to begin with, put in ``st.session_state[key]``: the first that there is of
+    """The value to begin with, which is put in ``st.session_state[key]`` for the widget.
 
-    what the visitor just did, what the address says on a page that is just opened, what was
-    chosen before, and the default. What does not exist falls back to the default in one sentence.
+    It is the first that there is of: what the visitor just did, what the address says on a page
+    that is just opened, what was chosen before, and the default. What does not exist here falls
+    back to the default, in one sentence.
     """
     memory = _memory()
     same = memory.of.get(key, of) == of

@@ -1,7 +1,7 @@
-"""Every control of the dashboard: one declaration gives it its key, help, default, memory across
+"""Every control of the dashboard, each declared once.
 
-pages and its place in the address bar (see :mod:`attnlib.dashboard.parts.address`). All of them
-take:
+One declaration gives a control its key, help, default, memory across pages and its place in the
+address bar (see :mod:`attnlib.dashboard.parts.address`). All of them take:
 
     key: of the widget, of what is remembered, and of the parameter in the address.
     help: a sentence.
