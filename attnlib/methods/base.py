@@ -22,6 +22,7 @@ class Option:
         description: one sentence for a tooltip.
         choices: the allowed values, where they are few.
         low, high: bounds of a number, inclusive.
+        shown: whether pages offer it; not where something else on the page sets it.
     """
 
     default: Any
@@ -29,6 +30,7 @@ class Option:
     choices: tuple[Any, ...] = ()
     low: float | None = None
     high: float | None = None
+    shown: bool = True
 
     def check(self, name: str, value: Any) -> Any:
         """The value, if it is allowed.
@@ -72,6 +74,10 @@ class Method:
             piece by piece, rather than hold one all the time.
         needs: kind of map that the model must support (see ``Support`` in capture).
         options: name -> option.
+        short: a name that fits along the side of a matrix; "" is the title.
+        abbreviation: one that fits above a narrow column; "" is the start of ``short``.
+        compared: whether it stands beside the others where methods are compared.
+        slow: whether it takes many passes, so that a large model is not asked unbidden.
     """
 
     name: str
@@ -86,6 +92,14 @@ class Method:
     own_admission: bool = False
     needs: str = "rollout"
     options: Mapping[str, Option] = field(default_factory=dict)
+    short: str = ""
+    abbreviation: str = ""
+    compared: bool = True
+    slow: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "short", self.short or self.title)
+        object.__setattr__(self, "abbreviation", self.abbreviation or self.short[:5])
 
     def checked(self, given: Mapping[str, Any], ignore_unknown: bool = False) -> dict[str, Any]:
         """All options: those given, checked, and the defaults of the others.

@@ -36,6 +36,7 @@ def random(subject: Subject, target: int | None, *, seed: int = 0) -> Tensor:
 UNIFORM = Method(
     name="uniform",
     title="Uniform",
+    compared=False,
     description="The same for every patch: what a map looks like that says nothing.",
     source="baseline, as in SaCo (Wu et al., CVPR 2024)",
     unit="share",
@@ -47,11 +48,12 @@ UNIFORM = Method(
 RANDOM = Method(
     name="random",
     title="Random",
+    short="random",
     description="A random map: a method that does no better than this explains nothing.",
     source="baseline, as in SaCo (Wu et al., CVPR 2024)",
     unit="share",
     compute=random,
     share=True,
     needs="nothing",
-    options={"seed": Option(0, "Seed of the random numbers.", low=0, high=2**31 - 1)},
+    options={"seed": Option(0, "Seed of the random numbers.", low=0, high=2**31 - 1, shown=False)},
 )

@@ -44,6 +44,7 @@ def contrast(
 CONTRAST = Method(
     name="contrast",
     title="Contrast of two classes",
+    compared=False,
     description=(
         "Attention counts where raising it would raise the target class's logit above the other "
         "one's. It answers why this class rather than that; what both share does not count."

@@ -94,6 +94,8 @@ def _solved(
 FLOW = Method(
     name="flow",
     title="Attention flow",
+    short="flow",
+    slow=True,
     description=(
         "The most that could reach the readout from each patch if every attention weight were "
         "the capacity of a pipe (exact maximum flow). In deep models often only the first layer "

@@ -25,6 +25,7 @@ def gradcam(subject: Subject, target: int | None) -> Tensor:
 GRADCAM = Method(
     name="gradcam",
     title="Grad-CAM",
+    abbreviation="CAM",
     description=(
         "Patch tokens that the last layer reads, weighted by how the chosen class's logit "
         "depends on each of their channels. Made for convolutions; on a ViT it is coarse."

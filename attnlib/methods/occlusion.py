@@ -64,6 +64,8 @@ def occlusion(
 OCCLUSION = Method(
     name="occlusion",
     title="Occlusion",
+    short="occlusion",
+    slow=True,
     description=(
         "What the class's probability loses when a patch is replaced: measured on the model's "
         "answer, not read off its attention. Negative patches speak against the class. It costs "

@@ -48,6 +48,7 @@ def raw(
 RAW = Method(
     name="raw",
     title="Raw attention",
+    short="raw",
     description=(
         "Where one query looks in one layer: the row of the attention matrix, for one head or "
         "fused over heads. It shows what was read, not what the answer rests on."
@@ -61,6 +62,8 @@ RAW = Method(
         "layer": Option(-1, "Layer, counted from 0; -1 is the last."),
         "head": Option(None, "Head, counted from 0; empty fuses all heads.", low=0),
         "head_fusion": HEAD_FUSION,
-        "query": Option(None, "Token whose attention is shown; empty is the readout.", low=0),
+        "query": Option(
+            None, "Token whose attention is shown; empty is the readout.", low=0, shown=False
+        ),
     },
 )

@@ -56,6 +56,7 @@ def propagate(subject: Subject, gradients: Sequence[Tensor], start_layer: int) -
 RELEVANCE = Method(
     name="relevance",
     title="Gradient-weighted relevance",
+    short="relevance",
     description=(
         "Attention counts where raising it would raise the chosen class's logit. It answers "
         "why this class, and differs from class to class."

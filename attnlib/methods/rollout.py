@@ -46,6 +46,7 @@ START_LAYER = Option(0, "First layer that takes part, counted from 0.", low=0)
 ROLLOUT = Method(
     name="rollout",
     title="Attention rollout",
+    short="rollout",
     description=(
         "Attention followed through all layers, with the residual connection as one half of "
         "each layer: how much of every patch reaches the readout if attention were all that "

@@ -15,7 +15,8 @@ from safetensors.torch import save, save_file
 from streamlit.testing.v1 import AppTest
 
 import attnlib
-from attnlib.dashboard.parts.sidebar import SOURCES
+from attnlib.dashboard.parts.model_choice import SOURCES
+from attnlib.dashboard.state.startup import MAIN
 from attnlib.model import demo
 
 ROOT = Path(__file__).parents[2]
@@ -31,7 +32,7 @@ def png(seed: int, side: int = 48) -> bytes:
 @pytest.fixture
 def app(monkeypatch: pytest.MonkeyPatch) -> AppTest:
     monkeypatch.chdir(ROOT)
-    return AppTest.from_file(str(ROOT / "app.py"), default_timeout=120)
+    return AppTest.from_file(str(MAIN), default_timeout=120)
 
 
 def text(app: AppTest) -> str:

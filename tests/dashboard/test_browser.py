@@ -35,6 +35,12 @@ playwright = pytest.importorskip("playwright.sync_api")
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
+    with serving() as url:
+        yield url
+
+
+@contextlib.contextmanager
+def serving() -> Iterator[str]:
     """The app as the README starts it, on a free port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -133,6 +139,70 @@ def test_every_page_opens_cold(server, page, path: str, title: str) -> None:  # 
     playwright.expect(page.locator("[data-testid=stSidebarNav]")).to_contain_text(title)
     page.wait_for_timeout(2000)
     assert page.locator("[data-testid=stException]").count() == 0
+
+
+ADDRESSES = {
+    "": "Prediction debugging",
+    "prediction-debugging?layer=2&method=raw": "Prediction debugging",
+    "cls-attention?attention_layer=2": "CLS attention",
+    "head-similarity": "Head similarity",
+    "rollout-vs-flow": "Rollout vs flow",
+    "complexity-calculator": "Complexity calculator",
+    "attention-walkthrough": "Attention walk-through",
+}
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_an_address_opens_as_the_first_visit_to_a_fresh_server(page, address: str) -> None:  # type: ignore[no-untyped-def]
+    outside = []
+    page.on("request", lambda r: outside.append(r.url) if is_outside(r.url) else None)
+    with serving() as url:
+        page.goto(f"{url}/{address}")
+        heading = page.locator("[data-testid=stMain] h1")
+        playwright.expect(heading).to_contain_text(ADDRESSES[address])
+        playwright.expect(page.locator("[data-testid=stSidebar]")).to_contain_text("Chosen image")
+        page.wait_for_timeout(3000)
+        assert page.locator("[role=dialog]").count() == 0, "Page not found"
+        assert page.locator("[data-testid=stException]").count() == 0
+        assert page.title() == "ViT debugger"
+        asked = dict(pair.split("=") for pair in address.partition("?")[2].split("&") if pair)
+        for name, text in asked.items():
+            assert f"{name}={text}" in page.url or name in ("layer", "method")
+    assert not outside, "the browser was sent to other hosts"
+
+
+def is_outside(url: str) -> bool:
+    return not re.match(r"(https?|wss?)://localhost[:/]|data:|blob:", url)
+
+
+def test_back_undoes_a_choice_and_leads_to_the_page_before(server, page) -> None:  # type: ignore[no-untyped-def]
+    page.goto(f"{server}/cls-attention?image={demo.images()[3].name}")
+    body = page.locator("[data-testid=stMain]")
+    playwright.expect(body).to_contain_text("where the CLS token looks")
+    for view, words in (("Heads of a layer", "head by head"), ("Token × token", "one head")):
+        body.get_by_text(view, exact=True).click()
+        playwright.expect(body).to_contain_text(words)
+        page.wait_for_url(re.compile("attention_view=" + view[:5]))
+        # For two seconds an older address may be one that was sent before the new one arrived.
+        page.wait_for_timeout(2500)
+    page.go_back()
+    playwright.expect(body).to_contain_text("head by head")
+    page.wait_for_timeout(2500)
+    page.go_back()
+    playwright.expect(body).to_contain_text("where the CLS token looks")
+    assert "attention_view" not in page.url
+    page.wait_for_timeout(2500)
+    page.go_forward()
+    playwright.expect(body).to_contain_text("head by head")
+
+
+def test_a_sentence_about_the_link_stays_until_it_is_read(server, page) -> None:  # type: ignore[no-untyped-def]
+    page.goto(f"{server}/cls-attention?image={demo.images()[3].name}&attention_layer=²")
+    toast = page.locator("[data-testid=stToast]")
+    playwright.expect(toast).to_contain_text("the link says “²”, which is not one of")
+    page.wait_for_timeout(5000)
+    playwright.expect(toast).to_contain_text("Shown is 5")
+    assert "attention_layer" not in page.url
 
 
 def test_a_click_on_a_patch_makes_it_the_query(server, page) -> None:  # type: ignore[no-untyped-def]

@@ -20,7 +20,7 @@ from attnlib.model import demo
 from tests.dashboard.test_app import app as app
 from tests.dashboard.test_app import settle, text
 
-PAGE = "pages/cls_attention/page.py"
+PAGE = "../../pages/cls_attention/page.py"
 VIEWS = [
     "One head",
     "Heads of a layer",
@@ -114,11 +114,11 @@ def test_the_pattern_is_named_with_its_number(page: AppTest) -> None:
 
 def test_comparison_with_another_image_and_model(page: AppTest) -> None:
     page.segmented_control(key="attention_view").set_value("Compare").run()
-    page.segmented_control(key="attention_compare_3").set_value("Another image").run()
+    page.segmented_control(key="attention_compare").set_value("Another image").run()
     other = demo.images()[9].name
     page.selectbox(key="attention_other").set_value(other).run()
     assert any(other in t.value for t in page.text)
-    page.segmented_control(key="attention_compare_3").set_value("Another model").run()
+    page.segmented_control(key="attention_compare").set_value("Another model").run()
     page.selectbox(key="attention_other_model").set_value("demo").run()
     assert not page.exception
     titles = [t.value for t in page.text]

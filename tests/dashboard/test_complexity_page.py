@@ -26,9 +26,10 @@ from attnlib.complexity.cost import Over
 from attnlib.complexity.savings import Options
 from attnlib.dashboard.cost import configuration, fields, pins, sweeps, table, timing, words
 from attnlib.dashboard.cost.configuration import Configuration
-from attnlib.dashboard.parts import sidebar
+from attnlib.dashboard.parts import model_choice
 from attnlib.dashboard.state import models
 from attnlib.dashboard.state.models import ModelChoice
+from attnlib.dashboard.state.startup import MAIN
 from attnlib.data.image import decode
 from attnlib.errors import AttnlibError
 from attnlib.heads import head_statistics
@@ -46,13 +47,13 @@ ALONE = timing.Limits(seconds=0.2, longest_pass=5.0, memory=None)
 @pytest.fixture
 def app(monkeypatch: pytest.MonkeyPatch) -> AppTest:
     monkeypatch.chdir(ROOT)
-    return AppTest.from_file(str(ROOT / "app.py"), default_timeout=120)
+    return AppTest.from_file(str(MAIN), default_timeout=120)
 
 
 def opened(app: AppTest, **query: str) -> AppTest:
     """The page, opened for the first time, with this in the address bar."""
     app.run()
-    app.switch_page("pages/complexity_calculator/page.py")
+    app.switch_page("../../pages/complexity_calculator/page.py")
     for name, value in query.items():
         app.query_params[name] = value
     app.run()
@@ -170,12 +171,19 @@ def test_the_impossible_explains_itself(app: AppTest, query: dict[str, str], sen
         assert not app.exception, part
 
 
-def test_nonsense_in_the_link_is_ignored(app: AppTest) -> None:
+def test_nonsense_in_the_link_is_refused_and_said(app: AppTest) -> None:
     opened(app, cost_of="x", cost_height="9" * 40, cost_dtype="int3", cost_part="?",
            cost_pina="source=free&heads=x&mlp_ratio=nan&" + "dim=1" * 300)  # fmt: skip
     assert metrics(app)["Tokens T"] == "65"
+    said = {toast.value.split(":")[0] for toast in app.get("toast")}
+    assert said == {"Architecture", "Image height", "Data type", "Part", "Pin A"}
     app.segmented_control(key="cost_part").set_value("Side by side").run()
     assert not app.exception
+    assert "Pin this configuration as A" in words_on(app)
+
+
+def test_a_pin_that_is_possible_to_say_but_not_to_build_says_so(app: AppTest) -> None:
+    opened(app, cost_part="Side by side", cost_pina="source=free&mlp_ratio=0.0")
     assert "MLP ratio" in "".join(w.value for w in app.warning)
 
 
@@ -433,7 +441,7 @@ def test_other_loaded_models(
     other = attnlib.load(module)
     monkeypatch.setattr(models, "get", lambda choice, _upload=None: other)
     # Results are kept by choice: another model must not pass for the demo.
-    monkeypatch.setattr(sidebar, "DEMO", ModelChoice(f"{name} {options}"))
+    monkeypatch.setattr(model_choice, "DEMO", ModelChoice(f"{name} {options}"))
     opened(app)
     if covered:
         assert metrics(app)["Tokens T"] == "16"

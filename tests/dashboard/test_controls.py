@@ -60,7 +60,7 @@ def silent(app: AppTest) -> list[str]:
 @pytest.mark.parametrize("name", PAGES)
 def test_every_control_says_what_it_does(app: AppTest, name: str) -> None:
     settle(app.run())
-    app.switch_page(f"pages/{name}/page.py").run()
+    app.switch_page(f"../../pages/{name}/page.py").run()
     assert not app.exception
     seen = silent(app)
     key, parts = PAGES[name]

@@ -18,10 +18,11 @@ from streamlit.testing.v1 import AppTest
 
 import attnlib
 from attnlib.dashboard.heads import comparison, heat_map, names, pairs, removal
-from attnlib.dashboard.parts import sidebar
+from attnlib.dashboard.parts import model_choice
 from attnlib.dashboard.parts.markdown import literal
 from attnlib.dashboard.state import models
 from attnlib.dashboard.state.models import ModelChoice
+from attnlib.dashboard.state.startup import MAIN
 from attnlib.heads import accumulate, flag, head_statistics, mean_statistics
 from attnlib.heads.ablation import head_effects, mean_effects, without_heads
 from attnlib.model import demo
@@ -35,13 +36,13 @@ REPAIRABLE, STUBBORN = "cifar10-test-2309.png", "cifar10-test-3439.png"
 @pytest.fixture
 def app(monkeypatch: pytest.MonkeyPatch) -> AppTest:
     monkeypatch.chdir(ROOT)
-    return AppTest.from_file(str(ROOT / "app.py"), default_timeout=120)
+    return AppTest.from_file(str(MAIN), default_timeout=120)
 
 
 def opened(app: AppTest, image: str, section: str = "Effect on the prediction") -> AppTest:
     app.run()
     settled(app)
-    app.switch_page("pages/head_similarity/page.py")
+    app.switch_page("../../pages/head_similarity/page.py")
     app.session_state["image"] = image
     app.session_state["heads_section"] = section
     app.run()
@@ -130,7 +131,7 @@ def test_heads_removed_together_and_put_back(app: AppTest, vit: attnlib.Vit) -> 
     opened(app, REPAIRABLE)
     button(app, "All that repair it").click().run()
     settled(app)
-    removed = [names.parse(text) for text in control(app, "heads_removed_6x4").value]
+    removed = [names.parse(text) for text in control(app, "heads_removed").value]
     pixels = vit.pixels(sample(REPAIRABLE)[0])
     effects = head_effects(vit, pixels, label_of(vit, REPAIRABLE))
     assert removed == effects.repairs
@@ -143,12 +144,12 @@ def test_heads_removed_together_and_put_back(app: AppTest, vit: attnlib.Vit) -> 
     frames = cells(app, "Change of the margin")["selected"]
     assert sorted(map(tuple, frames)) == sorted(removed)
 
-    choose(app, "heads_removed_6x4", ["L5·H3"])
+    choose(app, "heads_removed", ["L5·H3"])
     logits = without_heads(vit, pixels, [(5, 3)])[0]
     margin = float(logits[effects.predicted] - logits[effects.against])
     assert app.metric[0].value == f"{margin:+.2f}"
     button(app, "Put all back").click().run()
-    assert control(app, "heads_removed_6x4").value == []
+    assert control(app, "heads_removed").value == []
     assert not app.metric
 
 
@@ -163,7 +164,7 @@ def test_where_no_single_head_repairs_the_page_says_so(app: AppTest, vit: attnli
     assert f"{effects.margin + effects.change.min():+.2f}" in sentence
     button(app, "The 5 strongest").click().run()
     settled(app)
-    strongest = [names.parse(text) for text in control(app, "heads_removed_6x4").value]
+    strongest = [names.parse(text) for text in control(app, "heads_removed").value]
     assert sorted(effects.change[h] for h in strongest) == sorted(effects.change.ravel())[:5]
 
 
@@ -229,7 +230,7 @@ def test_one_layer_and_all_images(app: AppTest, vit: attnlib.Vit) -> None:
     opened(app, REPAIRABLE, "Similarity")
     choose(app, "heads_cluster", False)
     choose(app, "heads_scope", "All images")
-    choose(app, "heads_layer_6", "layer 2")
+    choose(app, "heads_layer", 2)
     pictures = [Image.open(io.BytesIO(image.data)).convert("RGB") for image in demo.images()]
     records = list(vit.inspect_many(pictures, rollout=False))
     found = accumulate(record.cls_rows.reshape(24, 1, 64) for record in records)
@@ -355,7 +356,7 @@ def with_model(monkeypatch: pytest.MonkeyPatch, name: str, **options: Any) -> at
     module = timm.create_model(name, num_classes=10, **options)
     vit = attnlib.load(module, device="cpu", class_names=attnlib.load("demo").class_names)
     monkeypatch.setattr(models, "get", lambda choice, upload=None: vit)
-    monkeypatch.setattr(sidebar, "DEMO", ModelChoice(f"{name} {options}"))
+    monkeypatch.setattr(model_choice, "DEMO", ModelChoice(f"{name} {options}"))
     return vit
 
 

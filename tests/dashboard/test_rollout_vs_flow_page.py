@@ -33,7 +33,7 @@ from tests.dashboard.screen import charted
 from tests.dashboard.test_app import app as app
 from tests.dashboard.test_app import png, settle, text, upload
 
-PAGE = "pages/rollout_vs_flow/page.py"
+PAGE = "../../pages/rollout_vs_flow/page.py"
 IMAGE = next(image for image in demo.images() if image.chosen == "confident mistake")
 Drawn = dict[str, dict[str, Any]]
 
@@ -177,14 +177,14 @@ def test_every_control_changes_the_maps_that_have_the_option(
     page.slider(key="compare_residual").set_value(0.2).run()
     options["residual_weight"] = 0.2
     changed("rollout", "residual", "flow")
-    page.slider(key="compare_start_6").set_value(2).run()
+    page.slider(key="compare_start").set_value(2).run()
     options["start_layer"] = 2
     changed("rollout", "residual", "relevance")
-    page.slider(key="compare_source_6").set_value(2).run()
+    page.slider(key="compare_source").set_value(2).run()
     options["source_layer"] = 2
     changed("flow")
     target = (target + 1) % 10
-    page.selectbox(key=f"compare_target_{IMAGE.name}").set_value(target).run()
+    page.selectbox(key="compare_target").set_value(target).run()
     changed("relevance", "gradcam", "occlusion")
     assert f"for “{vit.class_names[target]}”" in text(page)
 
@@ -208,7 +208,7 @@ def test_the_page_says_when_flow_is_its_closed_form(page: AppTest, vit: attnlib.
     subject = vit.subject(decode(IMAGE.data))
     counts = []
     for layer in range(6, 0, -1):
-        page.slider(key="compare_source_6").set_value(layer).run()
+        page.slider(key="compare_source").set_value(layer).run()
         finish(page)
         held = int(flow_details(subject, source_layer=layer).closed_form.sum())
         counts.append(held)
@@ -295,9 +295,8 @@ def test_areas_of_this_image_equal_the_library(
 
 def test_all_images_in_one_table(page: AppTest, vit: attnlib.Vit) -> None:
     part(page, "Faithfulness")
-    names = "-".join(name for name in COMPARED if name != "random")
-    page.multiselect(key=f"compare_all_methods_{names}").set_value(["raw", "relevance"]).run()
-    page.slider(key="compare_all_images_80").set_value(10).run()
+    page.multiselect(key="compare_all_methods").set_value(["raw", "relevance"]).run()
+    page.slider(key="compare_all_images").set_value(10).run()
     click(page, "Deletion and insertion of 10 images")
     rows = frame(page, "deletion gain")
     assert {row["images"] for row in rows.values()} == {10}
@@ -319,8 +318,8 @@ def test_all_images_in_one_table(page: AppTest, vit: attnlib.Vit) -> None:
         gain = expected[name, "predicted", "all"].insertion_gain
         shown = [float(part) for part in rows[METHODS[name].title]["insertion gain"].split(" ± ")]
         assert shown == pytest.approx([gain.mean, gain.high - gain.mean], abs=2e-3)
-    page.segmented_control(key="compare_all_kind_2").set_value("true").run()
-    page.segmented_control(key="compare_all_outcome_all-right-wrong").set_value("wrong").run()
+    page.segmented_control(key="compare_all_kind").set_value("true").run()
+    page.segmented_control(key="compare_all_outcome").set_value("wrong").run()
     wrong = expected["relevance", "true", "wrong"]
     row = frame(page, "deletion gain")["Gradient-weighted relevance"]
     assert row["images"] == wrong.images
@@ -347,7 +346,7 @@ def test_randomised_weights(page: AppTest, drawn: Drawn, vit: attnlib.Vit) -> No
         {"original": 1.0} | {stage.name: stage.spearman for stage in stages}, abs=1e-3
     )
     assert "does not depend on the weights" not in words(page)
-    page.selectbox(key="compare_random_method_8").set_value("random").run()
+    page.selectbox(key="compare_random_method").set_value("random").run()
     finish(page)
     assert "Random does not depend on the weights at all" in words(page)
 

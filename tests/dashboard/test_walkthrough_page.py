@@ -17,7 +17,7 @@ from tests.dashboard.test_app import app as app
 from tests.dashboard.test_app import settle, text
 from tests.dashboard.test_cls_attention_page import use
 
-PAGE = "pages/attention_walkthrough/page.py"
+PAGE = "../../pages/attention_walkthrough/page.py"
 
 
 @pytest.fixture

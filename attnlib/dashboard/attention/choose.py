@@ -5,6 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from attnlib.audit import Prediction
+from attnlib.dashboard.parts import address, controls
+from attnlib.dashboard.parts.codecs import OneOf
 from attnlib.dashboard.parts.look import CLIPS, Look, token_name
 from attnlib.dashboard.state.workspace import Workspace
 from attnlib.heads import rows as attention
@@ -17,37 +19,29 @@ def choose(space: Workspace, prediction: Prediction) -> Look:
     numbers = [str(layer) for layer in range(layers)]
     names = [*FUSIONS, *map(str, range(heads))]
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        layer = st.selectbox(
+        layer = controls.choice(
+            "attention_layer",
             "Layer",
             numbers[::-1],
-            key="attention_layer",
-            bind="query-params",
-            persist_state="session",
             width=90,
             help="Counted from 0, the first layer after the patch embedding.",
         )
-        head = st.selectbox(
+        head = controls.choice(
+            "attention_head",
             "Head",
             names,
-            key="attention_head",
-            bind="query-params",
-            persist_state="session",
             width=110,
             help="One head, or the mean, maximum or minimum over the heads of the layer.",
         )
         query = _query(space)
-        clip = st.segmented_control(
+        clip = controls.segments(
+            "attention_clip",
             "Scale up to",
             list(CLIPS),
             default="99 %",
-            required=True,
-            key="attention_clip",
-            persist_state="session",
             help="The largest value, or the value below which 99 % or 95 % of those shown lie.",
         )
-    chosen = layers - 1 if layer not in numbers else int(layer)
-    head = head if head in names else names[0]
-    return Look(space, prediction, layers, heads, chosen, head, query, CLIPS.get(clip or "", 0.99))
+    return Look(space, prediction, layers, heads, int(layer), head, query, CLIPS[clip])
 
 
 def _query(space: Workspace) -> int | None:
@@ -55,12 +49,12 @@ def _query(space: Workspace) -> int | None:
     layout = space.vit.layout
     if "rollout" not in space.vit.support.maps:
         return None
-    query = st.session_state.get("attention_query")
-    if query is not None and query >= layout.tokens:
-        query = st.session_state["attention_query"] = None
     prefix = len(layout.prefix)
+    # Any token may be asked for; the list would be long with all patches in it.
+    known: list[int | None] = [None, *range(layout.tokens)]
+    query = address.value("attention_query", None, OneOf(known, code=_code), label="Query")
     options: list[int | None] = [None, *range(1 if layout.readout == "cls" else 0, prefix)]
-    if query is not None and query >= prefix:
+    if query not in options:
         options.append(query)
 
     def title(token: int | None) -> str:
@@ -68,8 +62,8 @@ def _query(space: Workspace) -> int | None:
             return layout.query
         return token_name(layout.token_name(token))
 
-    if st.session_state.get("attention_asks") != query or query not in options:
-        st.session_state["attention_asks"] = query
+    # Beside the query itself: its options change with the query, which the list only follows.
+    st.session_state["attention_asks"] = query
     st.selectbox(
         "Query",
         options,
@@ -80,6 +74,10 @@ def _query(space: Workspace) -> int | None:
         help="The token whose attention is shown. Click on the image to ask a patch.",
     )
     return query
+
+
+def _code(token: int | None) -> str:
+    return "readout" if token is None else str(token)
 
 
 def ask(token: int | None) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import streamlit as st
 from PIL import Image
 
+from attnlib.capture.record import Record
 from attnlib.dashboard.attention.one import PICTURE
-from attnlib.dashboard.parts import downloads, pictures
+from attnlib.dashboard.parts import controls, downloads, pictures, views
 from attnlib.dashboard.parts.look import Array, Look, fused, patches
 from attnlib.dashboard.parts.pictures import fit, plain
 from attnlib.dashboard.parts.style import legend_bar
@@ -17,60 +19,58 @@ from attnlib.dashboard.state import models, results
 from attnlib.dashboard.state.models import DEMO, ModelChoice
 from attnlib.errors import AttnlibError
 from attnlib.heads import rows as attention
+from attnlib.model.vit import Vit
 from attnlib.pictures.colormaps import Scale
 from attnlib.pictures.overlay import overlay
 from attnlib.pictures.sheet import sheet
 
-CORRECT, IMAGE, MODEL = "Nearest correct", "Another image", "Another model"
-
 
 def show(look: Look) -> None:
     """This image beside a correct one of the true class, another image, or another model."""
-    label = look.prediction.label
-    kinds = [CORRECT, IMAGE, MODEL] if label is not None else [IMAGE, MODEL]
-    kind = st.segmented_control(
-        "Compare with",
+    kinds = dict(KINDS)
+    if look.prediction.label is None:
+        del kinds["Nearest correct"]
+    kind = views.choose(
+        "attention_compare",
         kinds,
-        default=kinds[0],
-        required=True,
-        key=f"attention_compare_{len(kinds)}",
-        persist_state="session",
+        label="Compare with",
+        collapsed=False,
         help="What stands beside this image: a correct one of its true class, or your choice.",
     )
     if look.query is not None:
         st.caption(
             "Patches of two images have nothing to do with each other: both show the readout."
         )
-    try:
-        if kind == MODEL:
-            _model(look)
-        elif kind == IMAGE:
-            _image(look, _another(look))
-        else:
-            assert label is not None
-            found = look.space.nearest_correct(look.name, label)
-            if found:
-                _image(look, found[0][0], f"embedding similarity {found[0][1]:.2f}")
-            else:
-                name = look.space.class_name(label)
-                st.info(f"No loaded image of “{name}” is predicted right.")
-    except AttnlibError as error:
-        st.warning(str(error))
+    kind(look)
 
 
-def _another(look: Look) -> str | None:
-    return st.selectbox(
+def _correct(look: Look) -> None:
+    label = look.prediction.label
+    assert label is not None
+    found = look.space.nearest_correct(look.name, label)
+    if found:
+        _image(look, found[0][0], f"embedding similarity {found[0][1]:.2f}")
+    else:
+        st.info(f"No loaded image of “{look.space.class_name(label)}” is predicted right.")
+
+
+def _another(look: Look) -> None:
+    others = [p.name for p in look.space.predictions if p.name != look.name]
+    if not others:
+        st.info("There is no other image: add some in the sidebar.")
+        return
+    other = controls.choice(
+        "attention_other",
         "Other image",
-        [p.name for p in look.space.predictions if p.name != look.name],
-        key="attention_other",
+        others,
+        of=look.name,
         width=420,
         help="The image that stands beside this one.",
     )
+    _image(look, other)
 
 
-def _image(look: Look, other: str | None, note: str = "") -> None:
-    if other is None:
-        return
+def _image(look: Look, other: str, note: str = "") -> None:
     space = look.space
     there = space.inspected(other)
     mine = _readout(look, look.name)
@@ -86,11 +86,10 @@ def _image(look: Look, other: str | None, note: str = "") -> None:
 
 def _model(look: Look) -> None:
     names = ["demo", *models.timm_names()]
-    source = st.selectbox(
+    source = controls.maybe(
+        "attention_other_model",
         "Other model",
         names,
-        index=None,
-        key="attention_other_model",
         placeholder="Type to search, e.g. vit_small",
         width=420,
         help="Runs on this image too; pretrained weights are fetched once, over the network.",
@@ -110,8 +109,8 @@ def _model(look: Look) -> None:
     # The same depth, as a share of all layers, is the nearest thing to the same layer.
     place = look.layer / max(1, look.layers - 1)
     layer = round(place * (layers - 1))
-    head = look.head if not look.head.isdigit() or int(look.head) < heads else "mean"
-    theirs = fused(patches(vit.layout, found.record.row(layer)), head)
+    head = look.head if (look.head_number or 0) < heads else "mean"
+    theirs = _row(vit, found.record, layer, head)
     mine = _readout(look, look.name)
     top = found.record.predicted
     _side_by_side(
@@ -132,9 +131,20 @@ def _model(look: Look) -> None:
     )
 
 
+KINDS: dict[str, Callable[[Look], None]] = {
+    "Nearest correct": _correct,
+    "Another image": _another,
+    "Another model": _model,
+}
+
+
 def _readout(look: Look, name: str) -> Array:
-    row = look.space.inspected(name).record.row(look.layer)
-    return fused(patches(look.space.vit.layout, row), look.head)
+    return _row(look.space.vit, look.space.inspected(name).record, look.layer, look.head)
+
+
+def _row(vit: Vit, record: Record, layer: int, head: str) -> Array:
+    """Where the readout looks, ``(rows, cols)``."""
+    return fused(patches(vit.layout, record.row(layer)), head)
 
 
 def _title(look: Look, name: str) -> str:

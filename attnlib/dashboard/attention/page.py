@@ -9,9 +9,9 @@ import streamlit as st
 from attnlib.audit import Prediction
 from attnlib.dashboard.attention import compare, grids, one, progression, whole
 from attnlib.dashboard.attention.choose import choose
+from attnlib.dashboard.parts import address, views
 from attnlib.dashboard.parts.look import Look
 from attnlib.dashboard.state.workspace import Workspace
-from attnlib.errors import AttnlibError
 from attnlib.heads import rows as attention
 
 VIEWS: dict[str, Callable[[Look], None]] = {
@@ -24,7 +24,7 @@ VIEWS: dict[str, Callable[[Look], None]] = {
 }
 
 
-@st.fragment
+@address.fragment
 def show(space: Workspace, prediction: Prediction) -> None:
     """The chosen view; a change reruns this part of the page only."""
     if not attention.layer_shape(space.vit)[0]:
@@ -35,17 +35,10 @@ def show(space: Workspace, prediction: Prediction) -> None:
         )
         whole.windows(space, prediction.name)
         return
-    view = st.segmented_control(
-        "View",
-        list(VIEWS),
-        default="One head",
-        required=True,
-        key="attention_view",
-        bind="query-params",
+    view = views.choose(
+        "attention_view",
+        VIEWS,
+        collapsed=False,
         help="One head large, many heads small, layer by layer, the whole matrix, or a comparison.",
     )
-    look = choose(space, prediction)
-    try:
-        VIEWS[view or "One head"](look)
-    except AttnlibError as error:
-        st.warning(str(error))
+    view(choose(space, prediction))

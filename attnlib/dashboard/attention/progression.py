@@ -10,7 +10,7 @@ from PIL import Image
 
 from attnlib.capture.record import row_entropy
 from attnlib.dashboard.attention.one import PICTURE, panel
-from attnlib.dashboard.parts import charts, downloads, pictures
+from attnlib.dashboard.parts import charts, controls, downloads, pictures
 from attnlib.dashboard.parts.look import Array, Look
 from attnlib.dashboard.parts.pictures import fit
 from attnlib.dashboard.parts.style import legend_bar
@@ -32,19 +32,18 @@ def show(look: Look) -> None:
     scale = look.scale(*maps)
     default = sorted({round(x) for x in np.linspace(0, look.layers - 1, min(4, look.layers))})
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        picked = st.multiselect(
+        picked = controls.several(
+            "attention_layers",
             "Layers",
-            list(range(look.layers)),
-            default,
-            key=f"attention_progression_{look.layers}",
-            persist_state="session",
+            range(look.layers),
+            default=default,
+            of=look.layers,
             width=420,
             help="The layers that stand side by side.",
         )
-        play = st.toggle(
+        play = controls.toggle(
+            "attention_play",
             "Play all layers",
-            key="attention_play",
-            persist_state="session",
             help="Shows every layer after the other, again and again.",
         )
     size = fit(look.crop.size, 2 * PICTURE)

@@ -7,7 +7,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from attnlib.dashboard.attention.choose import ask
-from attnlib.dashboard.parts import downloads
+from attnlib.dashboard.parts import controls, downloads
 from attnlib.dashboard.parts.cells import cells
 from attnlib.dashboard.parts.look import Look, token_name
 from attnlib.dashboard.parts.style import legend_bar
@@ -47,7 +47,8 @@ def show(look: Look) -> None:
             f"Attention distance over that of uniform attention: {seen.numbers['distance']:.2f}."
         )
     square = found.shape[0] == layout.tokens
-    _matrix(found, queries, keys, f"layer{look.layer}-head{head}", prefix, square)
+    scale = look.scale(found, keys=found.shape[1])
+    _matrix(found, scale, queries, keys, f"layer{look.layer}-head{head}", prefix, square)
 
 
 def windows(space: Workspace, name: str) -> None:
@@ -57,10 +58,10 @@ def windows(space: Workspace, name: str) -> None:
         return
     st.caption("What is well defined here: the attention inside one window.")
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        layer = st.selectbox(
+        layer = controls.choice(
+            "window_layer",
             "Layer",
             range(len(places)),
-            key="window_layer",
             width=90,
             help="Counted from 0 among the layers that attend within windows.",
         )
@@ -69,32 +70,34 @@ def windows(space: Workspace, name: str) -> None:
             space.choice,
             space.by_name[name],
             ("windows", layer),
-            lambda: space.vit.attention(image, layer or 0),
+            lambda: space.vit.attention(image, layer),
         )
-        window = st.selectbox(
+        window = controls.choice(
+            "window",
             "Window",
             range(found.shape[0]),
-            key="window",
             width=110,
             help="Which window, in the model's own order.",
         )
-        head = st.selectbox(
-            "Head", range(found.shape[1]), key="window_head", width=90, help="Which head."
+        head = controls.choice(
+            "window_head", "Head", range(found.shape[1]), width=90, help="Which head."
         )
-    shown = found[min(window or 0, len(found) - 1), min(head or 0, found.shape[1] - 1)]
+    shown = found[window, head]
     names = [f"token {i}" for i in range(max(shown.shape))]
-    _matrix(shown, names[: shown.shape[0]], names[: shown.shape[1]], f"window{window}", 0, False)
+    queries, keys = names[: shown.shape[0]], names[: shown.shape[1]]
+    scale = Scale.times_uniform(shown, shown.shape[1])
+    _matrix(shown, scale, queries, keys, f"window{window}", 0, False)
 
 
 def _matrix(
     found: NDArray[np.float32],
+    scale: Scale,
     queries: list[str],
     keys: list[str],
     name: str,
     prefix: int,
     clickable: bool,
 ) -> None:
-    scale = Scale.times_uniform(found, found.shape[1])
     size = (found.shape[1], found.shape[0])
     cells(
         heat_image(found, scale, size=size),

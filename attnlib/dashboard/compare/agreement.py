@@ -12,8 +12,8 @@ from attnlib.audit import Prediction
 from attnlib.dashboard.compare import difference, drawing, maps
 from attnlib.dashboard.compare.compute import Compared
 from attnlib.dashboard.compare.drawing import Map
-from attnlib.dashboard.compare.settings import SHORT
-from attnlib.dashboard.parts import downloads
+from attnlib.dashboard.compare.settings import Settings
+from attnlib.dashboard.parts import controls, downloads
 from attnlib.dashboard.parts.cells import Cell, cells
 from attnlib.dashboard.parts.downloads import stem_of
 from attnlib.dashboard.state.workspace import Workspace
@@ -25,27 +25,23 @@ from attnlib.pictures.overlay import heat_image
 CELL = 46  # pixels on screen; pictures have twice as many
 SIDE = 62  # for the labels on the left
 
-# Labels above the columns have no more room than a cell.
-TOP = SHORT | {"residual": "resid", "relevance": "relev", "gradcam": "CAM", "occlusion": "occl"}
 
-
-def show(space: Workspace, prediction: Prediction, compared: Compared) -> None:
+def show(space: Workspace, prediction: Prediction, compared: Compared, _: Settings) -> None:
     """Rank correlation and overlap of the tops as matrices, then the chosen difference."""
-    look = drawing.controls()
+    look = drawing.choose()
     maps.missing(compared)
     names = [name for name in compared.heats if name in compared.shares()]
     if len(names) < 2:
         st.info("Agreement needs two maps.")
         return
     difference.settle(names)
-    percent = st.slider(
+    percent = controls.slider(
+        "compare_top",
         "Top patches, %",
         5,
         50,
         10,
         5,
-        key="compare_top",
-        persist_state="session",
         width=220,
         help="Which share of the patches counts as the top of a map.",
     )
@@ -75,7 +71,7 @@ def show(space: Workspace, prediction: Prediction, compared: Compared) -> None:
 
 
 def _matrix(title: str, values: Map, names: list[str], scale: Scale, note: str, stem: str) -> None:
-    labels = [SHORT[name] for name in names]
+    labels = [METHODS[name].short for name in names]
     row, col = (names.index(st.session_state[k]) for k in (difference.FIRST, difference.SECOND))
 
     def pick(cell: Cell) -> None:
@@ -95,7 +91,7 @@ def _matrix(title: str, values: Map, names: list[str], scale: Scale, note: str, 
             row_names=[METHODS[name].title for name in names],
             col_names=[METHODS[name].title for name in names],
             left=labels,
-            top=[TOP[name] for name in names],
+            top=[METHODS[name].abbreviation for name in names],
         )
         drawing.show_legend(scale, None if scale.signed else "cividis", note, 300)
         with st.container(horizontal=True, gap="small"):

@@ -11,9 +11,12 @@ from attnlib.methods import METHODS
 
 # All of them, so that a method keeps its colour where another has no map. The colours are the
 # theme's: Okabe and Ito's, lighter on dark.
-TITLES = [METHODS[name].title for name in COMPARED if name != "random"]
+_DRAWN = [METHODS[name] for name in COMPARED if name != "random"]
+TITLES = [method.title for method in _DRAWN]
 # Class-specific methods are dashed: seven colours are too many for the eye alone.
-DASHES = [[5, 3] if METHODS[name].class_specific else [1, 0] for name in COMPARED[:-1]]
+DASHES = [
+    [5, 3] if METHODS[name].class_specific else [1, 0] for name in COMPARED if name != "random"
+]
 UNIT = alt.Scale(domain=[0, 1])
 
 

@@ -8,8 +8,9 @@ import streamlit as st
 from attnlib.audit import Prediction
 from attnlib.dashboard.compare import drawing
 from attnlib.dashboard.compare.drawing import Look, Map
-from attnlib.dashboard.compare.settings import SHORT
-from attnlib.dashboard.parts import downloads
+from attnlib.dashboard.compare.settings import COMPARED
+from attnlib.dashboard.parts import address, downloads
+from attnlib.dashboard.parts.codecs import OneOf
 from attnlib.dashboard.parts.downloads import stem_of
 from attnlib.dashboard.state.workspace import Workspace
 from attnlib.evaluation import agreement
@@ -17,38 +18,34 @@ from attnlib.methods import METHODS
 from attnlib.pictures.colormaps import Scale
 
 SIDE = 320
+# What the lists show. The wish may be for a map that is not computed yet.
 FIRST, SECOND = "compare_first", "compare_second"
-# Which of the two choices the visitor did not make.
-UNTOUCHED = "compare_untouched"
+WISH = "compare_pair"
+PAIRS = OneOf([(a, b) for a in COMPARED for b in COMPARED], code="-".join)
 DEFAULT = ("rollout", "flow")
 LABEL = "difference in × uniform"
 
 
 def choose(first: str, second: str) -> None:
     """Compare these two from now on; for callbacks, before the widgets are drawn."""
-    st.session_state[FIRST], st.session_state[SECOND] = first, second
-    st.session_state[UNTOUCHED] = frozenset()
+    st.session_state[WISH] = first, second
 
 
 def settle(names: list[str]) -> None:
-    """Two maps that there are: what was chosen may not exist for this image or model.
-
-    What nobody chose is the default again as soon as that map is computed.
-    """
-    untouched: frozenset[str] = st.session_state.get(UNTOUCHED, frozenset((FIRST, SECOND)))
-    untouched |= {key for key in (FIRST, SECOND) if st.session_state.get(key) not in names}
-    st.session_state[UNTOUCHED] = untouched
-    for key, default, other in zip((FIRST, SECOND), DEFAULT, (SECOND, FIRST), strict=True):
-        if key not in untouched:
-            continue
-        free = [name for name in names if name != st.session_state.get(other)]
-        wanted = default if default in names else free[0]
-        if st.session_state.get(key) != wanted:
-            st.session_state[key] = wanted
+    """Two maps that there are: what is wished may not exist for this image or model, or not yet."""
+    wish = address.value(WISH, DEFAULT, PAIRS, label="Difference of two maps")
+    shown = [name if name in names else "" for name in wish]
+    for place, key in enumerate((FIRST, SECOND)):
+        free = [name for name in names if name != shown[1 - place]]
+        shown[place] = shown[place] or free[0]
+        if st.session_state.get(key) != shown[place]:
+            st.session_state[key] = shown[place]
 
 
-def _touched(key: str) -> None:
-    st.session_state[UNTOUCHED] = st.session_state[UNTOUCHED] - {key}
+def _wish(key: str) -> None:
+    first, second = st.session_state[WISH]
+    chosen = st.session_state[key]
+    choose(*((chosen, second) if key == FIRST else (first, chosen)))
 
 
 def difference(
@@ -96,7 +93,8 @@ def difference(
             drawing.show_legend(
                 scale,
                 None,
-                f"**{LABEL}** · red: {SHORT[first]} gives more, blue: {SHORT[second]} gives more.",
+                f"**{LABEL}** · red: {METHODS[first].short} gives more, "
+                f"blue: {METHODS[second].short} gives more.",
                 SIDE,
             )
 
@@ -107,8 +105,7 @@ def _choice(label: str, key: str, names: list[str], help: str) -> str:
         names,
         format_func=lambda name: METHODS[name].title,
         key=key,
-        persist_state="session",
-        on_change=_touched,
+        on_change=_wish,
         args=(key,),
         help=help,
     )

@@ -10,6 +10,7 @@ import streamlit as st
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from attnlib.dashboard.parts import controls
 from attnlib.dashboard.parts.cells import cells
 from attnlib.dashboard.parts.pictures import fit, plain
 from attnlib.dashboard.parts.style import colour_bar, colours
@@ -64,34 +65,31 @@ class Look:
         )
 
 
-def controls() -> Look:
+def choose() -> Look:
     """The expander “How it is drawn”."""
     with (
         st.expander("How it is drawn", icon=":material/palette:"),
         st.container(horizontal=True, vertical_alignment="bottom"),
     ):
         colormap = colours()
-        end = st.segmented_control(
+        end = controls.segments(
+            "compare_end",
             "Scale ends at",
             list(ENDS),
             default="98 % of patches",
-            required=True,
-            key="compare_end",
-            persist_state="session",
             help="Larger values get the last colour; a lower end shows more of the even maps.",
         )
-        opacity = st.slider(
+        opacity = controls.slider(
+            "compare_opacity",
             "Opacity",
             0.0,
             1.0,
             0.6,
             0.05,
-            key="compare_opacity",
-            persist_state="session",
             width=200,
             help="Of the map over the picture.",
         )
-    return Look(colormap, opacity, ENDS[end or "98 % of patches"])
+    return Look(colormap, opacity, ENDS[end])
 
 
 def map_cells(

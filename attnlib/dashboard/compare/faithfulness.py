@@ -10,8 +10,8 @@ import streamlit as st
 from attnlib.audit import Prediction
 from attnlib.dashboard.compare import curves, maps
 from attnlib.dashboard.compare.compute import Compared
-from attnlib.dashboard.compare.settings import light
-from attnlib.dashboard.parts import charts, downloads
+from attnlib.dashboard.compare.settings import Settings, light
+from attnlib.dashboard.parts import charts, controls, downloads
 from attnlib.dashboard.parts.downloads import stem_of
 from attnlib.dashboard.parts.markdown import literal
 from attnlib.dashboard.state import results, tasks
@@ -30,19 +30,16 @@ REPLACEMENT = "compare_replacement"
 
 def replacement() -> Replacement:
     """What stands in the place of patches, as chosen on the page."""
-    chosen = st.segmented_control(
+    return controls.segments(
+        REPLACEMENT,
         "Patches are replaced by",
         REPLACEMENTS,
         default="blur",
-        required=True,
-        key=REPLACEMENT,
-        persist_state="session",
         help="The blurred image, the image's own mean colour, or zero, the mean of training.",
     )
-    return chosen or "blur"
 
 
-def show(space: Workspace, prediction: Prediction, compared: Compared) -> None:
+def show(space: Workspace, prediction: Prediction, compared: Compared, _: Settings) -> None:
     """Curves, areas and their table."""
     maps.missing(compared)
     st.subheader("This image")

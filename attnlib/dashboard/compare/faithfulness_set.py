@@ -12,7 +12,7 @@ import streamlit as st
 from attnlib.dashboard.compare import curves
 from attnlib.dashboard.compare.faithfulness import REPLACEMENT
 from attnlib.dashboard.compare.settings import COMPARED, Settings, light, unsupported
-from attnlib.dashboard.parts import charts, downloads
+from attnlib.dashboard.parts import charts, controls, downloads
 from attnlib.dashboard.state import tasks
 from attnlib.dashboard.state.workspace import Workspace
 from attnlib.data.collection import Sample
@@ -81,26 +81,28 @@ def show(space: Workspace, settings: Settings) -> None:
 
 def _choice(vit: Vit, items: list[Item]) -> tuple[tuple[str, ...], list[Item]]:
     possible = [name for name in COMPARED if name != "random" and not unsupported(vit, name)]
-    quick = [name for name in possible if light(vit) or name not in ("flow", "occlusion")]
+    quick = [name for name in possible if light(vit) or not METHODS[name].slow]
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        methods = st.multiselect(
+        methods = controls.several(
+            "compare_all_methods",
             "Methods",
             possible,
             default=quick,
-            format_func=lambda name: METHODS[name].title,
-            key=f"compare_all_methods_{'-'.join(possible)}",
+            title=lambda name: METHODS[name].title,
+            of=tuple(possible),
             width=620,
             wrap=True,
             help="Occlusion and flow cost most; the shared options above apply.",
         )
         count = len(items)
         if len(items) > 10:
-            count = st.slider(
+            count = controls.slider(
+                "compare_all_images",
                 "Images",
                 10,
                 len(items),
                 min(len(items), 200),
-                key=f"compare_all_images_{len(items)}",
+                of=len(items),
                 width=200,
                 help="Fewer are drawn at random, always the same ones.",
             )
@@ -158,21 +160,19 @@ def _results(found: Found, wanted: Replacement) -> None:
     present = [outcome for outcome in OUTCOMES if any(r.outcome == outcome for r in found.rows)]
     kinds = [kind for kind in KINDS if any(r.kind == kind for r in found.rows)]
     with st.container(horizontal=True):
-        kind = st.segmented_control(
+        kind = controls.segments(
+            "compare_all_kind",
             "Class followed",
             kinds,
-            default=kinds[0],
-            required=True,
-            key=f"compare_all_kind_{len(kinds)}",
+            of=len(kinds),
             help="Whose probability the curves follow, and which class the maps explain.",
         )
-        outcome = st.segmented_control(
+        outcome = controls.segments(
+            "compare_all_outcome",
             "Images shown",
             present,
-            default=present[0],
-            required=True,
-            format_func=OUTCOME_WORDS.__getitem__,
-            key=f"compare_all_outcome_{'-'.join(present)}",
+            title=OUTCOME_WORDS.__getitem__,
+            of=tuple(present),
             help="Right and wrong predictions apart: a mistake may be explained differently.",
         )
     rows = [r for r in found.rows if r.kind == kind and r.outcome == outcome]

@@ -13,7 +13,7 @@ from PIL import Image
 from attnlib.audit import Prediction
 from attnlib.dashboard.compare import maps, where
 from attnlib.dashboard.compare.compute import Compared
-from attnlib.dashboard.compare.settings import SHORT
+from attnlib.dashboard.compare.settings import Settings
 from attnlib.dashboard.parts import charts, downloads, pictures
 from attnlib.dashboard.parts.downloads import stem_of
 from attnlib.dashboard.parts.pictures import plain
@@ -36,7 +36,7 @@ MEASURES = {
 CHANCE = {"ratio": 1.0, "auc": 0.5}
 
 
-def show(space: Workspace, prediction: Prediction, compared: Compared) -> None:
+def show(space: Workspace, prediction: Prediction, compared: Compared, _: Settings) -> None:
     """Where the object is, then bars and a table of every method."""
     maps.missing(compared)
     sample = space.by_name[prediction.name]
@@ -58,7 +58,7 @@ def show(space: Workspace, prediction: Prediction, compared: Compared) -> None:
             charts.draw(
                 _bars,
                 [
-                    {"method": SHORT[method], "value": _number(getattr(measured, name))}
+                    {"method": METHODS[method].short, "value": _number(getattr(measured, name))}
                     for method, measured in found.items()
                 ],
                 words=f"{title} of every method",

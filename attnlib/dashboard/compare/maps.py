@@ -25,7 +25,7 @@ SIDE = 200
 
 def show(space: Workspace, prediction: Prediction, compared: Compared, settings: Settings) -> None:
     """Every method's map, what is missing, how flow came out, and a difference."""
-    look = drawing.controls()
+    look = drawing.choose()
     missing(compared)
     shares = compared.shares()
     if not shares:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import streamlit as st
+from collections.abc import Callable
 
 from attnlib.audit import Prediction
 from attnlib.dashboard.compare import (
@@ -15,51 +15,51 @@ from attnlib.dashboard.compare import (
     randomised,
     settings,
 )
+from attnlib.dashboard.compare.compute import Compared
+from attnlib.dashboard.parts import address, views
 from attnlib.dashboard.state.workspace import Workspace
-from attnlib.errors import AttnlibError
 
-PARTS = ("Maps", "Agreement", "Faithfulness", "Randomised weights", "Localisation")
+Part = Callable[[Workspace, Prediction, int, settings.Settings], None]
 
 
-@st.fragment
+def _of_maps(show: Callable[[Workspace, Prediction, Compared, settings.Settings], None]) -> Part:
+    """A part about the maps of all methods: it waits for them."""
+
+    def part(
+        space: Workspace, prediction: Prediction, target: int, chosen: settings.Settings
+    ) -> None:
+        compared = compute.maps(space, prediction, target, chosen)
+        if compared is not None:
+            show(space, prediction, compared, chosen)
+
+    return part
+
+
+def _faithfulness(
+    space: Workspace, prediction: Prediction, target: int, chosen: settings.Settings
+) -> None:
+    """This image, then all of them."""
+    _of_maps(faithfulness.show)(space, prediction, target, chosen)
+    faithfulness_set.show(space, chosen)
+
+
+PARTS: dict[str, Part] = {
+    "Maps": _of_maps(maps.show),
+    "Agreement": _of_maps(agreement.show),
+    "Faithfulness": _faithfulness,
+    "Randomised weights": randomised.show,
+    "Localisation": _of_maps(localisation.show),
+}
+
+
+@address.fragment
 def show(space: Workspace, prediction: Prediction) -> None:
     """The choice of a part, the shared options, and the part. A fragment: the rest stays."""
-    part = st.segmented_control(
-        "Part",
+    part = views.choose(
+        "compare_part",
         PARTS,
-        default=PARTS[0],
-        required=True,
-        key="compare_part",
-        bind="query-params",
-        label_visibility="collapsed",
+        label="Part",
         help="Which question to ask of the methods; only what is shown is computed.",
     )
-    target, chosen = settings.controls(space, prediction)
-    try:
-        _part(part or PARTS[0], space, prediction, target, chosen)
-    except AttnlibError as error:
-        st.warning(str(error))
-
-
-def _part(
-    part: str,
-    space: Workspace,
-    prediction: Prediction,
-    target: int,
-    chosen: settings.Settings,
-) -> None:
-    if part == "Randomised weights":
-        randomised.show(space, prediction, target, chosen)
-        return
-    compared = compute.maps(space, prediction, target, chosen)
-    if compared is not None:
-        if part == "Maps":
-            maps.show(space, prediction, compared, chosen)
-        elif part == "Agreement":
-            agreement.show(space, prediction, compared)
-        elif part == "Faithfulness":
-            faithfulness.show(space, prediction, compared)
-        else:
-            localisation.show(space, prediction, compared)
-    if part == "Faithfulness":
-        faithfulness_set.show(space, chosen)
+    target, chosen = settings.choose(space, prediction)
+    part(space, prediction, target, chosen)

@@ -13,7 +13,7 @@ from attnlib.audit import Prediction
 from attnlib.dashboard.compare import drawing
 from attnlib.dashboard.compare.compute import times_uniform
 from attnlib.dashboard.compare.settings import COMPARED, Settings, light, unsupported
-from attnlib.dashboard.parts import charts, downloads
+from attnlib.dashboard.parts import charts, controls, downloads
 from attnlib.dashboard.parts.downloads import stem_of
 from attnlib.dashboard.parts.markdown import literal
 from attnlib.dashboard.parts.pictures import plain
@@ -40,17 +40,18 @@ def show(space: Workspace, prediction: Prediction, target: int, settings: Settin
     for name in COMPARED:
         if reason := unsupported(space.vit, name):
             st.caption(f"{METHODS[name].title} is not available: {literal(reason)}.")
-    look = drawing.controls()
-    name = st.selectbox(
+    look = drawing.choose()
+    name = controls.choice(
+        "compare_random_method",
         "Method",
         possible,
-        index=possible.index("relevance") if "relevance" in possible else 0,
-        format_func=lambda key: METHODS[key].title,
-        key=f"compare_random_method_{len(possible)}",
+        default="relevance" if "relevance" in possible else possible[0],
+        title=lambda key: METHODS[key].title,
+        of=tuple(possible),
         width=260,
         help="Whose map is made again with the weights destroyed.",
     )
-    method = METHODS[name or possible[0]]
+    method = METHODS[name]
     sample = space.by_name[prediction.name]
     choice, vit = space.choice, space.vit
     wanted = target if method.class_specific else None

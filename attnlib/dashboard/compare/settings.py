@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 
 from attnlib.audit import Prediction
+from attnlib.dashboard.parts import controls
 from attnlib.dashboard.parts import target as targets
 from attnlib.dashboard.state.workspace import Workspace
 from attnlib.methods import METHODS, Method
@@ -15,27 +16,7 @@ from attnlib.methods.base import FUSIONS
 from attnlib.model.vit import Vit
 
 # In the order in which they stand side by side: from attention alone to the model's answer.
-COMPARED = (
-    "raw",
-    "rollout",
-    "residual",
-    "flow",
-    "relevance",
-    "gradcam",
-    "occlusion",
-    "random",
-)
-# Names that fit along the side of a matrix.
-SHORT = {
-    "raw": "raw",
-    "rollout": "rollout",
-    "residual": "residual",
-    "flow": "flow",
-    "relevance": "relevance",
-    "gradcam": "Grad-CAM",
-    "occlusion": "occlusion",
-    "random": "random",
-}
+COMPARED = tuple(name for name, method in METHODS.items() if method.compared)
 
 
 @dataclass(frozen=True)
@@ -78,7 +59,7 @@ def light(vit: Vit) -> bool:
     return vit.device.type == "cuda" or vit.layout.patches * vit.width <= 2**14
 
 
-def controls(space: Workspace, prediction: Prediction) -> tuple[int, Settings]:
+def choose(space: Workspace, prediction: Prediction) -> tuple[int, Settings]:
     """The class that class-specific methods explain, and the shared options."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         target = targets.choose(
@@ -88,63 +69,57 @@ def controls(space: Workspace, prediction: Prediction) -> tuple[int, Settings]:
             width=180,
             help="The class that relevance, Grad-CAM and occlusion explain and the curves follow.",
         )
-        fusion = st.segmented_control(
+        fusion = controls.segments(
+            "compare_fusion",
             "Head fusion",
             FUSIONS,
-            default="mean",
-            required=True,
-            key="compare_fusion",
-            persist_state="session",
             help="How the heads of a layer become one map: raw, rollout, residual and flow.",
         )
-        discard = st.slider(
+        discard = controls.slider(
+            "compare_discard",
             "Discard ratio",
             0.0,
             0.95,
             0.0,
             0.05,
-            key="compare_discard",
-            persist_state="session",
             width=128,
             help="Lowest share of each layer's entries set to zero: rollout, residual and flow.",
         )
-        residual = st.slider(
+        residual = controls.slider(
+            "compare_residual",
             "Residual weight",
             0.0,
             1.0,
             0.5,
             0.05,
-            key="compare_residual",
-            persist_state="session",
             width=128,
             help="Weight of the residual connection in a layer: rollout, residual and flow.",
         )
         start, source = _layers(layers(space.vit))
-    return target, Settings(fusion or "mean", discard, residual, start, source)
+    return target, Settings(fusion, discard, residual, start, source)
 
 
 def _layers(count: int) -> tuple[int, int | None]:
     """Start layer and source layer; no slider where there is nothing to choose."""
     if count < 2:
         return 0, None
-    # The number of layers is part of the key: another model's layer may not exist here.
-    start = st.slider(
+    start = controls.slider(
+        "compare_start",
         "Start layer",
         0,
         count - 1,
         0,
-        key=f"compare_start_{count}",
-        persist_state="session",
+        of=count,
         width=128,
         help="First layer that takes part, counted from 0: rollout, residual and relevance.",
     )
-    source = st.slider(
+    source = controls.slider(
+        "compare_source",
         "Flow from layer",
         1,
         count,
         count,
-        key=f"compare_source_{count}",
-        persist_state="session",
+        of=count,
         width=128,
         help="Attention flow starts at the readout's token after this many layers.",
     )

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+
 import streamlit as st
 from PIL import Image, ImageDraw
 
 from attnlib.dashboard.compare import objects
+from attnlib.dashboard.parts import controls
 from attnlib.dashboard.parts.cells import Cell, cells
 from attnlib.dashboard.parts.markdown import literal
 from attnlib.dashboard.parts.pictures import plain
@@ -18,6 +21,7 @@ from attnlib.data.image import sha256
 
 SIDE = 300
 SIDES = ("left", "top", "right", "bottom")
+KEYS = [f"compare_box_{side}" for side in SIDES]
 BOX, MASK, COCO = "Box", "Mask", "COCO file"
 
 
@@ -70,12 +74,11 @@ def mask(space: Workspace, sample: Sample) -> tuple[str, Mask | None]:
     if kept.coco is not None:
         sources.append(COCO)
     sources.append(BOX)
-    source = st.segmented_control(
+    source = controls.segments(
+        "compare_object",
         "Where the object is",
         sources,
-        default=sources[0],
-        required=True,
-        key=f"compare_source_{sample.sha256[:12]}_{len(sources)}_{sources[0]}",
+        of=(sample.sha256, *sources),
         help="A mask, an annotation, or a box that you draw.",
     )
     choice, vit = space.choice, space.vit
@@ -93,10 +96,11 @@ def _categories(sample: Sample, coco: annotation.Coco) -> tuple[str, ...]:
     if len(known) < 2:
         return ()
     return tuple(
-        st.multiselect(
+        controls.several(
+            "compare_categories",
             "Categories",
             known,
-            key=f"compare_categories_{sample.sha256[:12]}",
+            of=sample.sha256,
             placeholder="all",
             help="Which annotated objects count; empty is all of them.",
         )
@@ -107,30 +111,30 @@ def _box(space: Workspace, sample: Sample) -> Mask | None:
     """A box in pixels of the crop: two clicks on patches, or four numbers."""
     crop = space.inspected(sample.name).picture
     rows, cols = space.vit.layout.grid
-    stem = f"compare_box_{sample.sha256[:12]}_{crop.width}x{crop.height}"
-    keys = [f"{stem}_{side}" for side in SIDES]
-    corner: Cell | None = st.session_state.get(f"{stem}_corner")
+    of = (sample.sha256, crop.size)
+    half = f"compare_corner_{sample.sha256[:12]}_{crop.width}x{crop.height}"
+    corner: Cell | None = st.session_state.get(half)
 
     def pick(cell: Cell) -> None:
         if corner is None:
-            st.session_state[f"{stem}_corner"] = cell
-            for key in keys:
+            st.session_state[half] = cell
+            for key in KEYS:
                 st.session_state[key] = None
             return
-        st.session_state[f"{stem}_corner"] = None
+        st.session_state[half] = None
         box = patch_box(corner, cell, (rows, cols), crop.size)
-        for key, value in zip(keys, box, strict=True):
+        for key, value in zip(KEYS, box, strict=True):
             st.session_state[key] = value
 
     with st.container(horizontal=True, gap="medium"):
         place = st.container(width=SIDE, gap=None)
         with st.container(width=220):
-            numbers = _numbers(keys, crop.size)
+            numbers = _numbers(crop.size, of)
             st.button(
                 "Clear",
                 icon=":material/close:",
                 on_click=_clear,
-                args=([*keys, f"{stem}_corner"],),
+                args=([*KEYS, half],),
                 help="Forget the box.",
             )
         with place:
@@ -142,7 +146,7 @@ def _box(space: Workspace, sample: Sample) -> Mask | None:
             cells(
                 framed(crop, numbers),
                 (rows, cols),
-                key=f"{stem}_cells",
+                key="compare_box_cells",
                 alt="The image as the model saw it; click two patches to draw a box",
                 width=SIDE,
                 selected=[] if corner is None else [corner],
@@ -151,19 +155,18 @@ def _box(space: Workspace, sample: Sample) -> Mask | None:
     return None if numbers is None else annotation.box_mask(numbers, crop.size)
 
 
-def _numbers(keys: list[str], size: tuple[int, int]) -> tuple[int, int, int, int] | None:
+def _numbers(size: tuple[int, int], of: Hashable) -> tuple[int, int, int, int] | None:
     found = [
-        st.number_input(
+        controls.number(
+            key,
             f"{side.capitalize()}, pixels",
+            None,
             0,
             size[place % 2],
-            value=None,
-            step=1,
-            key=key,
-            persist_state="session",
+            of=of,
             help=f"The {side} edge of the box, in pixels of what the model saw.",
         )
-        for place, (side, key) in enumerate(zip(SIDES, keys, strict=True))
+        for place, (side, key) in enumerate(zip(SIDES, KEYS, strict=True))
     ]
     left, top, right, bottom = found
     if left is None or top is None or right is None or bottom is None:

@@ -15,7 +15,7 @@ from attnlib.complexity.attention_benchmark import AttentionTime
 from attnlib.complexity.savings import Alternative, Options
 from attnlib.dashboard.cost import timing, words
 from attnlib.dashboard.cost.configuration import Resolved
-from attnlib.dashboard.parts import charts, downloads
+from attnlib.dashboard.parts import charts, controls, downloads
 from attnlib.dashboard.parts.markdown import literal
 from attnlib.dashboard.state import tasks
 from attnlib.dashboard.state.workspace import Workspace
@@ -67,20 +67,18 @@ def _options() -> tuple[Options, str]:
         for field, (label, help) in LABELS.items():
             default = getattr(plain, field)
             share = isinstance(default, float)
-            chosen[field] = st.number_input(
+            chosen[field] = controls.number(
+                f"cost_{field}",
                 label,
-                value=default,
-                min_value=0.01 if share else 1,
-                max_value=1.0 if share else 65_536,
-                step=0.05 if share else 1,
-                key=f"cost_{field}",
-                bind="query-params",
-                persist_state="session",
+                default,
+                0.01 if share else 1,
+                1.0 if share else 65_536,
+                0.05 if share else 1,
                 width=130,
                 help=help,
             )
     try:
-        return Options(**{k: v for k, v in chosen.items() if v is not None}), ""
+        return Options(**chosen), ""
     except ArchitectureError as error:
         return plain, literal(str(error))
 

@@ -20,7 +20,7 @@ from attnlib.complexity.receptive_field import (
     vit_receptive_field,
 )
 from attnlib.dashboard.cost.configuration import Resolved
-from attnlib.dashboard.parts import charts, chosen, downloads, pictures
+from attnlib.dashboard.parts import charts, chosen, controls, downloads, pictures
 from attnlib.dashboard.parts.markdown import literal
 from attnlib.dashboard.parts.pictures import fit
 from attnlib.dashboard.parts.style import legend_bar
@@ -151,14 +151,13 @@ def _effective(space: Workspace, name: str) -> None:
     if found is None:
         return
     distance = found.distance
-    pick = st.selectbox(
+    known: list[int | None] = [None, *range(distance.shape[0])]
+    pick = controls.choice(
+        "cost_rings",
         "Rings",
-        [None, *range(distance.shape[0])],
-        format_func=lambda layer: "one for each layer" if layer is None
+        known,
+        title=lambda layer: "one for each layer" if layer is None
         else f"the heads of layer {layer}",
-        key="cost_rings",
-        bind="query-params",
-        persist_state="session",
         width=230,
         help="One ring for each layer (the mean of its heads), or for each head of one layer.",
     )  # fmt: skip

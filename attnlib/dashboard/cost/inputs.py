@@ -22,6 +22,7 @@ from attnlib.dashboard.cost.configuration import (
     resolve,
     size,
 )
+from attnlib.dashboard.parts import controls
 from attnlib.dashboard.parts.markdown import literal
 from attnlib.dashboard.state.workspace import Workspace
 
@@ -80,33 +81,22 @@ def choose(space: Workspace) -> Resolved:
 def _shape(space: Workspace, slots: Slots) -> dict[str, Any]:
     with st.container(horizontal=True):
         with slots.control(width=320):
-            title = (
-                st.segmented_control(
-                    "Architecture",
-                    list(TITLES),
-                    default="Loaded model",
-                    required=True,
-                    key="cost_of",
-                    bind="query-params",
-                    help="Whose cost it is: the sidebar's model, any ViT of timm, or your own.",
-                )
-                or "Loaded model"
+            title = controls.segments(
+                "cost_of",
+                "Architecture",
+                list(TITLES),
+                help="Whose cost it is: the sidebar's model, any ViT of timm, or your own.",
             )
         source = TITLES[title]
         shape: dict[str, Any] = {"source": source}
         if source == "timm":
             with slots.control("name", width=330):
-                shape["model"] = (
-                    st.selectbox(
-                        "Model",
-                        vit_names(),
-                        index=vit_names().index(PLAIN.model),
-                        key="cost_model",
-                        bind="query-params",
-                        persist_state="session",
-                        help="Plain ViTs of timm (ViT, DeiT, BEiT, EVA, DINO); type to search.",
-                    )
-                    or PLAIN.model
+                shape["model"] = controls.choice(
+                    "cost_model",
+                    "Model",
+                    vit_names(),
+                    default=PLAIN.model,
+                    help="Plain ViTs of timm (ViT, DeiT, BEiT, EVA, DINO); type to search.",
                 )
         elif source == "loaded":
             with slots.control("name", width=330):
@@ -132,14 +122,12 @@ def _sizes(slots: Slots, shape: dict[str, Any], own: Architecture | None) -> Non
             height, width = size(Configuration(**shape), own.image)
             placeholder = str({"height": height, "width": width, "patch": own.patch[0]}[field])
         with slots.control(*(("image", field) if field == "height" else (field,)), width=150):
-            shape[field] = st.number_input(
+            shape[field] = controls.number(
+                f"cost_{field}",
                 label,
-                value=None,
+                None,
                 step=1 if field == "patch" or own is None else own.patch[0],
                 placeholder=placeholder,
-                key=f"cost_{field}",
-                bind="query-params",
-                persist_state="session",
                 help=help,
             )
 
@@ -165,60 +153,39 @@ def _free(slots: Slots, shape: dict[str, Any]) -> None:
         ("classes", "classes", "Classes", "Outputs of the head; 0 is no head."),
     ):  # fmt: skip
         with slots.control(problem, field, width=150):
-            default = getattr(PLAIN, field)
-            value = st.number_input(
+            shape[field] = controls.number(
+                f"cost_{field}",
                 label,
-                value=default,
+                getattr(PLAIN, field),
                 step=0.5 if field == "mlp_ratio" else 1,
-                key=f"cost_{field}",
-                bind="query-params",
-                persist_state="session",
                 help=help,
             )
-            shape[field] = default if value is None else value
 
 
 def _pass(slots: Slots) -> dict[str, Any]:
     with st.container(horizontal=True):
         with slots.control("batch", width=150):
-            batch = st.number_input(
-                "Batch B",
-                value=1,
-                step=1,
-                key="cost_batch",
-                bind="query-params",
-                help="Images in one pass.",
-            )
+            batch = controls.number("cost_batch", "Batch B", 1, help="Images in one pass.")
         with slots.control("dtype", width=150):
-            dtype = (
-                st.selectbox(
-                    "Data type",
-                    list(BYTES),
-                    index=list(BYTES).index("float32"),
-                    key="cost_dtype",
-                    bind="query-params",
-                    help="Of weights and activations; half precision takes half the memory.",
-                )
-                or "float32"
+            dtype = controls.choice(
+                "cost_dtype",
+                "Data type",
+                list(BYTES),
+                default="float32",
+                help="Of weights and activations; half precision takes half the memory.",
             )
         with slots.control(width=190):
-            mode = st.segmented_control(
+            mode = controls.segments(
+                "cost_pass",
                 "Pass",
                 ["inference", "training"],
-                default="inference",
-                required=True,
-                key="cost_pass",
-                bind="query-params",
                 help="Forward only, or forward and backward with AdamW.",
             )
         with slots.control(width=220):
-            form = st.segmented_control(
+            form = controls.segments(
+                "cost_attention",
                 "Attention",
                 ["fused", "materialised"],
-                default="fused",
-                required=True,
-                key="cost_attention",
-                bind="query-params",
                 help="Whether the T × T matrices are written to memory (materialised) or not.",
             )
     return {

@@ -8,44 +8,45 @@ import streamlit as st
 
 from attnlib.dashboard.cost import alternatives, fields, inputs, measured, pins, sweeps, table
 from attnlib.dashboard.cost.configuration import Resolved
-from attnlib.dashboard.parts.markdown import literal
+from attnlib.dashboard.parts import address, views
 from attnlib.dashboard.state.workspace import Workspace
-from attnlib.errors import AttnlibError
 
-PARTS: dict[str, Callable[[Workspace, Resolved], None]] = {
-    "Cost": table.show,
-    "Sweeps": sweeps.show,
-    "Measured": measured.show,
-    "Alternatives": alternatives.show,
+Part = Callable[[Workspace, Resolved], None]
+
+
+def _priced(show: Part) -> Part:
+    """A part about the cost: it has nothing to say of a configuration that is impossible."""
+
+    def part(space: Workspace, found: Resolved) -> None:
+        if found.cost is None:
+            st.info("The numbers come back as soon as the controls above fit together.")
+        else:
+            show(space, found)
+
+    return part
+
+
+PARTS: dict[str, Part] = {
+    "Cost": _priced(table.show),
+    "Sweeps": _priced(sweeps.show),
+    "Measured": _priced(measured.show),
+    "Alternatives": _priced(alternatives.show),
     "Side by side": pins.show,
     "Receptive field": fields.show,
 }
-# These have something to say without a configuration that is possible.
-ALWAYS = ("Side by side", "Receptive field")
 
 
-@st.fragment
+@address.fragment
 def show(space: Workspace) -> None:
     """A change reruns this part of the page only."""
     with st.container(border=True, gap="small"):
         found = inputs.choose(space)
         pins.buttons(space, found)
-    part = (
-        st.segmented_control(
-            "Part",
-            list(PARTS),
-            default="Cost",
-            required=True,
-            key="cost_part",
-            bind="query-params",
-            help="What is shown about this configuration.",
-        )
-        or "Cost"
+    part = views.choose(
+        "cost_part",
+        PARTS,
+        label="Part",
+        collapsed=False,
+        help="What is shown about this configuration.",
     )
-    if found.cost is None and part not in ALWAYS:
-        st.info("The numbers come back as soon as the controls above fit together.")
-        return
-    try:
-        PARTS[part](space, found)
-    except AttnlibError as error:
-        st.warning(literal(str(error)))
+    part(space, found)

@@ -16,7 +16,8 @@ from attnlib.dashboard.cost.configuration import (
     resolve,
 )
 from attnlib.dashboard.cost.table import csv_rows
-from attnlib.dashboard.parts import charts, downloads
+from attnlib.dashboard.parts import address, charts, downloads
+from attnlib.dashboard.parts.codecs import alone
 from attnlib.dashboard.parts.markdown import literal
 from attnlib.dashboard.state.workspace import Workspace
 
@@ -40,34 +41,44 @@ def buttons(space: Workspace, found: Resolved) -> None:
             )
 
 
-def _parameter(name: str) -> str:
+def _key(name: str) -> str:
     return f"cost_pin{name.lower()}"
 
 
+class _Pin:
+    """A configuration as the link has it; None is no pin."""
+
+    def read(self, texts: list[str]) -> str | None:
+        """The text, if it is one that :func:`encode` writes.
+
+        Raises:
+            ValueError: some of it cannot be read.
+        """
+        allowed = "a configuration"
+        text = alone(texts, allowed)
+        if encode(decode(text)) != text:
+            raise ValueError(allowed)
+        return text
+
+    def write(self, value: str | None) -> list[str]:
+        """The text itself; empty where everything is at its default."""
+        return [] if value is None else [value]
+
+
 def _pinned() -> dict[str, str]:
-    """Name -> encoded configuration: from this session, on a cold link from the address bar."""
-    pinned: dict[str, str] = st.session_state.setdefault("cost_pins", {})
-    for name in NAMES:
-        given = st.query_params.get(_parameter(name))
-        if name in pinned:
-            # Another page has cleared the address bar.
-            if given != pinned[name]:
-                st.query_params[_parameter(name)] = pinned[name]
-        elif given is not None:
-            pinned[name] = given
-    return pinned
+    """Name -> encoded configuration."""
+    found = {name: address.value(_key(name), None, _Pin(), label=f"Pin {name}") for name in NAMES}
+    return {name: text for name, text in found.items() if text is not None}
 
 
 def _pin(name: str, space: Workspace, found: Resolved) -> None:
     # Another model may be loaded later: what is pinned must not change with it.
     fixed = portable(found, space.vit.module, space.choice.source)
-    st.session_state["cost_pins"][name] = encode(fixed.configuration)
+    st.session_state[_key(name)] = encode(fixed.configuration)
 
 
 def _unpin(name: str) -> None:
-    st.session_state["cost_pins"].pop(name, None)
-    if _parameter(name) in st.query_params:
-        del st.query_params[_parameter(name)]
+    st.session_state[_key(name)] = None
 
 
 def show(space: Workspace, found: Resolved) -> None:

@@ -15,7 +15,7 @@ from attnlib.dashboard.cost import timing, words
 from attnlib.dashboard.cost.configuration import Resolved
 from attnlib.dashboard.cost.measured import seen_memory
 from attnlib.dashboard.cost.sweep_chart import draw
-from attnlib.dashboard.parts import downloads
+from attnlib.dashboard.parts import controls, downloads
 from attnlib.dashboard.parts.markdown import literal
 from attnlib.dashboard.state import tasks
 from attnlib.dashboard.state.workspace import Workspace
@@ -47,34 +47,26 @@ def show(space: Workspace, found: Resolved) -> None:
     assert found.cost is not None
     now = found.cost
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        axis = st.segmented_control(
+        axis = controls.segments(
+            "cost_over",
             "Over",
             list(AXES),
-            default="Resolution",
-            required=True,
-            key="cost_over",
-            bind="query-params",
-            persist_state="session",
             help="The one quantity that changes; all else stays as chosen above.",
         )
-        shown = st.segmented_control(
+        shown = controls.segments(
+            "cost_shown",
             "Shown",
             ["Operations", "Memory", "Time"],
-            default="Operations",
-            required=True,
-            key="cost_shown",
-            bind="query-params",
-            persist_state="session",
             help="Multiply-accumulates, bytes, or seconds of a pass on this device.",
         )
-    over = AXES[axis or "Resolution"]
+    over = AXES[axis]
     costs, left_out = curve(now, over)
     device = str(space.vit.device)
     points = _measure(now, over, costs, device)
     if shown == "Time" and not points:
         st.info("Time has no formula without a device: measure some points first.")
         return
-    lines = _lines(shown or "", points)
+    lines = _lines(shown, points)
     rows = [
         {"x": place(c, over), "y": value, "line": name}
         for c in costs
@@ -84,10 +76,10 @@ def show(space: Workspace, found: Resolved) -> None:
     dots = [
         {"x": place(m.cost, over), "y": seen}
         for m in points
-        if (seen := _measured(m, shown or "")) is not None
+        if (seen := _measured(m, shown)) is not None
     ]
-    draw(rows, dots, [name for name, _ in lines], place(now, over), over, shown or "")
-    _caption(now, over, left_out, points, shown or "")
+    draw(rows, dots, [name for name, _ in lines], place(now, over), over, shown)
+    _caption(now, over, left_out, points, shown)
     downloads.table([*rows, *({**dot, "line": "measured"} for dot in dots)], "cost-sweep")
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import streamlit as st
 from numpy.typing import NDArray
 
 from attnlib.audit import Prediction
 from attnlib.dashboard.heads import images
+from attnlib.dashboard.parts import controls
 from attnlib.dashboard.state import tasks
 from attnlib.dashboard.state.tasks import Progress
 from attnlib.dashboard.state.workspace import Workspace
@@ -45,17 +45,13 @@ class OnImages:
 
 def measure() -> Measure:
     """The measure of similarity, as the visitor says."""
-    chosen = st.segmented_control(
+    return controls.segments(
+        "heads_measure",
         "Measure",
         MEASURES,
-        default=MEASURES[0],
-        required=True,
-        format_func=TITLES.__getitem__,
-        key="heads_measure",
-        persist_state="session",
+        title=TITLES.__getitem__,
         help="How the maps of two heads are compared; the line under the picture defines it.",
     )
-    return chosen or MEASURES[0]
 
 
 def scale(measure: Measure) -> Scale:

@@ -2,44 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import streamlit as st
 
 from attnlib.audit import Prediction
 from attnlib.dashboard.heads import averaged, grid, names, reasons, removal
 from attnlib.dashboard.heads.names import Head
-from attnlib.dashboard.parts import downloads
+from attnlib.dashboard.parts import address, downloads, views
 from attnlib.dashboard.parts.markdown import literal
 from attnlib.dashboard.state import results, tasks
 from attnlib.dashboard.state.tasks import Progress
 from attnlib.dashboard.state.workspace import Workspace
-from attnlib.errors import AttnlibError, CaptureError
+from attnlib.errors import CaptureError
 from attnlib.heads.ablation import HeadEffects, head_effects
 from attnlib.pictures.colormaps import Scale
 
-ONE, WRONG, RIGHT = "This image", "All wrong images", "All right images"
 # Multiplications that take some seconds on one core; more is not started without being asked.
 QUICK = 5e11
 
 
-@st.fragment
+@address.fragment
 def show(space: Workspace, prediction: Prediction) -> None:
     """One image with the means to remove heads, or the mean over many."""
-    scope = st.segmented_control(
-        "Effect on",
-        [ONE, WRONG, RIGHT],
-        default=ONE,
-        required=True,
-        key="heads_effect_scope",
-        persist_state="session",
+    scope = views.choose(
+        "heads_effect_scope",
+        SCOPES,
+        label="Effect on",
+        collapsed=False,
         help="Remove heads from the chosen image's prediction, or average over many images.",
     )
-    try:
-        if scope == ONE:
-            _one(space, prediction)
-        else:
-            averaged.show(space, "wrong" if scope == WRONG else "right")
-    except AttnlibError as error:
-        st.warning(str(error))
+    scope(space, prediction)
 
 
 def _one(space: Workspace, prediction: Prediction) -> None:
@@ -166,3 +159,10 @@ def _facts(space: Workspace, effects: HeadEffects, head: Head) -> dict[str, obje
         "margin without it": round(effects.margin + change, 4),
         "prediction without it": space.class_name(int(effects.now[head])),
     }
+
+
+SCOPES: dict[str, Callable[[Workspace, Prediction], None]] = {
+    "This image": _one,
+    "All wrong images": lambda space, _: averaged.show(space, "wrong"),
+    "All right images": lambda space, _: averaged.show(space, "right"),
+}

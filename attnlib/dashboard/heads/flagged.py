@@ -9,7 +9,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from attnlib.dashboard.heads import comparison, grid, names
-from attnlib.dashboard.parts import downloads
+from attnlib.dashboard.parts import controls, downloads
 from attnlib.dashboard.state.workspace import Workspace
 from attnlib.data.collection import Sample
 from attnlib.heads import Flags, HeadStatistics, flag
@@ -73,17 +73,14 @@ def show(space: Workspace, samples: tuple[Sample, ...], statistics: HeadStatisti
 
 
 def _threshold(kind: Kind) -> float:
-    return float(
-        st.slider(
-            f"Threshold: {kind.what}",
-            0.0,
-            1.0,
-            kind.threshold,
-            0.01,
-            key=f"heads_threshold_{kind.name}",
-            persist_state="session",
-            help=f"Heads at or above it count as {kind.name}; nothing is computed again.",
-        )
+    return controls.slider(
+        f"heads_threshold_{kind.name}",
+        f"Threshold: {kind.what}",
+        0.0,
+        1.0,
+        kind.threshold,
+        0.01,
+        help=f"Heads at or above it count as {kind.name}; nothing is computed again.",
     )
 
 

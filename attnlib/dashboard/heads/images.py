@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-import streamlit as st
 from numpy.typing import NDArray
 
 from attnlib.audit import Prediction
 from attnlib.capture.record import Record
+from attnlib.dashboard.parts import controls
 from attnlib.dashboard.state import results
 from attnlib.dashboard.state.models import ModelChoice
 from attnlib.dashboard.state.results import Inspected
@@ -24,13 +24,10 @@ BATCH = 8
 
 def scope(space: Workspace, prediction: Prediction) -> tuple[Sample, ...]:
     """The images that a section is about: the chosen one or all, as the visitor says."""
-    chosen = st.segmented_control(
+    chosen = controls.segments(
+        "heads_scope",
         "Images",
         [ONE, ALL],
-        default=ONE,
-        required=True,
-        key="heads_scope",
-        persist_state="session",
         help="Look at the chosen image alone, or average over all images that are loaded.",
     )
     return space.samples if chosen == ALL else (space.by_name[prediction.name],)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from attnlib.audit import Prediction
 from attnlib.dashboard.heads import flagged, grid, images, names, peaks, reasons
-from attnlib.dashboard.parts import charts, downloads
+from attnlib.dashboard.parts import address, charts, controls, downloads, views
 from attnlib.dashboard.state import results, tasks
 from attnlib.dashboard.state.models import ModelChoice
 from attnlib.dashboard.state.tasks import Progress
@@ -52,7 +52,7 @@ class Number:
     high: float
 
 
-@st.fragment
+@address.fragment
 def show(space: Workspace, prediction: Prediction) -> None:
     """An overview of each number, where heads peak, and the heads that stand out."""
     problem = reasons.no_rows(space)
@@ -61,24 +61,24 @@ def show(space: Workspace, prediction: Prediction) -> None:
         return
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         samples = images.scope(space, prediction)
-        kind = st.segmented_control(
+        kind = controls.segments(
+            "heads_numbers_as",
             "Show as",
             [MAPS, LINES],
-            default=MAPS,
-            required=True,
-            key="heads_numbers_as",
-            persist_state="session",
             help="A map of layers × heads, or a dot per head and a line through the layers' means.",
         )
-    try:
-        found = _mean(space, samples)
-        if isinstance(found, CaptureError):
-            reasons.no_numbers(space, found)
-        elif found is not None:
-            _overview(space, prediction, found, kind or MAPS)
-            flagged.show(space, samples, found.statistics)
-    except AttnlibError as error:
-        st.warning(str(error))
+    views.guarded(_found)(space, prediction, samples, kind)
+
+
+def _found(
+    space: Workspace, prediction: Prediction, samples: tuple[Sample, ...], kind: str
+) -> None:
+    found = _mean(space, samples)
+    if isinstance(found, CaptureError):
+        reasons.no_numbers(space, found)
+    elif found is not None:
+        _overview(space, prediction, found, kind)
+        flagged.show(space, samples, found.statistics)
 
 
 def _mean(space: Workspace, samples: tuple[Sample, ...]) -> Mean | CaptureError | None:

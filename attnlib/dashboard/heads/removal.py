@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from attnlib.audit import Prediction
 from attnlib.dashboard.heads import names
 from attnlib.dashboard.heads.names import Head
-from attnlib.dashboard.parts import charts, downloads
+from attnlib.dashboard.parts import address, charts, controls, downloads
+from attnlib.dashboard.parts.codecs import OneOf, SomeOf
 from attnlib.dashboard.state import results, tasks
 from attnlib.dashboard.state.tasks import Progress
 from attnlib.dashboard.state.workspace import Workspace
@@ -24,23 +25,23 @@ STRONGEST = 5
 WITH, WITHOUT = "all heads", "without"
 
 
-def _key(effects: HeadEffects) -> str:
-    # Another model may have no such head, so each shape has a set of its own.
-    layers, heads = effects.change.shape
-    return f"heads_removed_{layers}x{heads}"
+KEY = "heads_removed"
 
 
 def state(effects: HeadEffects) -> list[Head]:
-    """The heads that are removed now."""
-    return [names.parse(text) for text in st.session_state.get(_key(effects), [])]
+    """The heads that are removed now, of those that this model has."""
+    every = names.every(*effects.change.shape)
+    chosen = address.value(
+        KEY, [], SomeOf(OneOf(every)), label="Heads removed", of=effects.change.shape
+    )
+    return [names.parse(text) for text in chosen]
 
 
 def toggle(effects: HeadEffects, head: Head) -> None:
     """Remove a head too, or put it back."""
-    removed = list(st.session_state.get(_key(effects), []))
+    removed = list(st.session_state.get(KEY, []))
     title = names.name(*head)
-    removed = [name for name in removed if name != title] + [title] * (title not in removed)
-    st.session_state[_key(effects)] = removed
+    st.session_state[KEY] = [n for n in removed if n != title] + [title] * (title not in removed)
 
 
 def show(
@@ -49,11 +50,11 @@ def show(
     """Choose heads; the prediction without them beside the one with them."""
     st.markdown("**Heads removed together**")
     layers, heads = effects.change.shape
-    st.multiselect(
+    controls.several(
+        KEY,
         "Heads removed together",
         names.every(layers, heads),
-        key=_key(effects),
-        persist_state="session",
+        of=(layers, heads),
         placeholder="Choose heads here, or click them in the picture",
         label_visibility="collapsed",
         help="These heads give nothing to their layer; all others stay as they are.",
@@ -88,7 +89,7 @@ def show(
 
 
 def _set(effects: HeadEffects, heads: list[Head]) -> None:
-    st.session_state[_key(effects)] = [names.name(*head) for head in heads]
+    st.session_state[KEY] = [names.name(*head) for head in heads]
 
 
 def strongest(effects: HeadEffects) -> list[Head]:

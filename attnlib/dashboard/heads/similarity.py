@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import altair as alt
@@ -11,7 +12,8 @@ from numpy.typing import NDArray
 
 from attnlib.audit import Prediction
 from attnlib.dashboard.heads import comparison, heat_map, images, names, pairs, reasons
-from attnlib.dashboard.parts import cells, charts, downloads
+from attnlib.dashboard.parts import address, cells, charts, controls, downloads
+from attnlib.dashboard.parts.codecs import Number, alone
 from attnlib.dashboard.parts.style import legend_bar
 from attnlib.dashboard.state.workspace import Workspace
 from attnlib.errors import AttnlibError
@@ -22,7 +24,33 @@ WIDTH = 540
 EVERY_LAYER = "all layers"
 
 
-@st.fragment
+@dataclass(frozen=True)
+class Pair:
+    """Two heads by their numbers in L·H, ``3-7`` in an address; None is no choice."""
+
+    heads: int
+
+    def read(self, texts: list[str]) -> tuple[int, int] | None:
+        """The pair.
+
+        Raises:
+            ValueError: it is not two heads of this model.
+        """
+        allowed = f"two of {self.heads} heads, as 3-7"
+        one = Number(0, self.heads - 1)
+        parts = alone(texts, allowed).split("-")
+        try:
+            first, second = (one.read([part]) for part in parts)
+        except ValueError:
+            raise ValueError(allowed) from None
+        return first, second
+
+    def write(self, value: tuple[int, int] | None) -> list[str]:
+        """The numbers."""
+        return [] if value is None else [f"{value[0]}-{value[1]}"]
+
+
+@address.fragment
 def show(space: Workspace, prediction: Prediction) -> None:
     """Controls, the heat map beside the pair that was clicked, then the layers' diversity."""
     problem = reasons.no_rows(space)
@@ -35,11 +63,10 @@ def show(space: Workspace, prediction: Prediction) -> None:
             samples = images.scope(space, prediction)
             measure = comparison.measure()
             layer = _layer(shape[0])
-            clustered = st.toggle(
+            clustered = controls.toggle(
+                "heads_cluster",
                 "Cluster",
-                value=True,
-                key="heads_cluster",
-                persist_state="session",
+                default=True,
                 help="Put similar heads next to each other; off is the order of layers.",
             )
         found = comparison.compared(space, samples, measure, "similarity of heads")
@@ -57,15 +84,15 @@ def show(space: Workspace, prediction: Prediction) -> None:
 
 
 def _layer(layers: int) -> int | None:
-    chosen = st.selectbox(
+    known: list[int | None] = [None, *range(layers)]
+    return controls.choice(
+        "heads_layer",
         "Heads of",
-        [EVERY_LAYER, *(f"layer {layer}" for layer in range(layers))],
-        key=f"heads_layer_{layers}",
-        persist_state="session",
+        known,
+        title=lambda layer: EVERY_LAYER if layer is None else f"layer {layer}",
         width=140,
         help="Compare all heads of the model, or those of one layer; layers count from 0.",
     )
-    return None if chosen in (None, EVERY_LAYER) else int(str(chosen).removeprefix("layer "))
 
 
 def _shown(
@@ -129,9 +156,9 @@ def _heat_map(
 
 def chosen_pair(values: NDArray[np.float64], shown: NDArray[np.intp]) -> tuple[int, int]:
     """The pair that was clicked, if it is shown; else the two most alike of those shown."""
-    pair = st.session_state.get("heads_pair")
-    if pair is not None and set(pair) <= set(shown.tolist()):
-        return int(pair[0]), int(pair[1])
+    chosen = address.value("heads_pair", None, Pair(len(values)), label="Pair of heads")
+    if chosen is not None and set(chosen) <= set(shown.tolist()):
+        return chosen
     if len(shown) < 2:
         return int(shown[0]), int(shown[0])
     apart = values[np.ix_(shown, shown)].copy()

@@ -12,6 +12,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from attnlib import audit
+from attnlib.dashboard.mistakes import gallery
 from attnlib.dashboard.parts import charts
 from attnlib.dashboard.state.workspace import Workspace
 
@@ -19,17 +20,19 @@ MAX_CLASSES = 24
 CELL = 30  # pixels
 
 
-def show(space: Workspace) -> tuple[int, int] | None:
-    """The confusion matrix; returns the (true, predicted) cell that was clicked, if any."""
+def show(space: Workspace) -> None:
+    """The confusion matrix; a click on a cell sets the gallery's filters to it."""
     pairs = audit.confusion(space.table)
     shown = audit.confused_classes(pairs, MAX_CLASSES)
     if not shown:
-        return None
+        return
     present = len(set(pairs["true"]) | set(pairs["predicted"]))
     names = [f"{space.class_name(i)}" for i in shown]
     if len(set(names)) < len(names):
         names = [f"{name} ({i})" for name, i in zip(names, shown, strict=True)]
     part = matrix(pairs, shown)
+    key = f"confusion_{len(shown)}"
+    drawn_before = key in st.session_state
     event = charts.draw(
         _cells,
         _rows(part, names),
@@ -38,16 +41,15 @@ def show(space: Workspace) -> tuple[int, int] | None:
         height=120 + CELL * len(shown),
         numbers={"most": max(1, int((part - np.diag(part.diagonal())).max()))},
         selection="cell",
-        key=f"confusion_{len(shown)}",
+        key=key,
     )
     if present > len(shown):
         st.caption(f"The {len(shown)} classes with the most errors, of {present} present.")
-    picked = (event or {}).get("selection", {}).get("cell") or []
-    if not picked:
-        return None
+    picked = (event or {}).get("selection", {}).get("cell") or [{}]
+    cell = picked[0]
     by_name = dict(zip(names, shown, strict=True))
-    true, predicted = by_name.get(picked[0].get("true")), by_name.get(picked[0].get("predicted"))
-    return None if true is None or predicted is None else (true, predicted)
+    true, predicted = (by_name.get(cell.get(side)) for side in ("true", "predicted"))
+    gallery.narrow(true, predicted, began=not drawn_before)
 
 
 def matrix(pairs: pd.DataFrame, classes: Sequence[int]) -> NDArray[np.int64]:

@@ -13,33 +13,29 @@ from PIL import Image
 from attnlib.audit import Prediction
 from attnlib.capture.record import Record
 from attnlib.dashboard.mistakes import case as cases
-from attnlib.dashboard.parts import charts, pictures
-from attnlib.dashboard.parts import target as targets
+from attnlib.dashboard.mistakes import drawn, explain
+from attnlib.dashboard.parts import address, charts, pictures
 from attnlib.dashboard.parts.downloads import stem_of
 from attnlib.dashboard.parts.pictures import (
-    SCALES,
-    ScaleKind,
     Style,
     draw,
     encoded,
     plain,
     scale_of,
 )
-from attnlib.dashboard.parts.style import colours, legend_bar
+from attnlib.dashboard.parts.style import legend_bar
 from attnlib.dashboard.parts.verdict import verdict
 from attnlib.dashboard.state.workspace import Workspace
 from attnlib.errors import AttnlibError
-from attnlib.methods import METHODS, Heat, Method
+from attnlib.methods import Heat, Method
 from attnlib.pictures.colormaps import Scale
 
 PICTURE = 205  # pixels: four side by side at 1440, two at 900
 # Rounding in float32 stays far below this; half precision does not.
 SELF_CHECK = 1e-3
-# The seed of a random map and the end points of contrast are set elsewhere on the page.
-NOT_SHOWN = {"query", "seed", "against", "layer", "head"}
 
 
-@st.fragment
+@address.fragment
 def show(space: Workspace, name: str) -> None:
     """The opened image. A fragment: changing how it is drawn reruns nothing else."""
     prediction = space.prediction_of.get(name)
@@ -47,8 +43,8 @@ def show(space: Workspace, name: str) -> None:
         st.info("This image waits for its turn, or could not be read.")
         return
     found = space.inspected(name)
-    method, target, options = _method(space, prediction)
-    style, kind = _style()
+    method, target, options = explain.choose(space, prediction)
+    style, kind = drawn.choose()
     try:
         made = cases.heat(space, name, method.name, target, **options)
         beside = _beside(space, prediction, method, options)
@@ -68,172 +64,6 @@ def show(space: Workspace, name: str) -> None:
     )
     _downloads(name, found.picture, made, scale, style)
     _facts(found.record)
-
-
-def _method(space: Workspace, prediction: Prediction) -> tuple[Method, int | None, dict[str, Any]]:
-    possible = [
-        name
-        for name, method in METHODS.items()
-        if method.needs == "nothing" or method.needs in space.vit.support.maps
-    ]
-    default = "relevance" if "relevance" in possible else possible[0]
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        name = st.selectbox(
-            "Method",
-            possible,
-            index=possible.index(default),
-            format_func=lambda key: METHODS[key].title,
-            key="method",
-            bind="query-params",
-            width=250,
-            help="How the map is computed. The line under the picture says what it means.",
-        )
-        method = METHODS[name or default]
-        target = _target(space, prediction, method)
-        options = _layer_and_head(space, method)
-    if method.name == "contrast":
-        options["against"] = _against(space, prediction, target)
-    for key, option in method.options.items():
-        if key in NOT_SHOWN:
-            continue
-        if option.choices:
-            options[key] = st.segmented_control(
-                key.replace("_", " ").capitalize(),
-                option.choices,
-                default=option.default,
-                required=True,
-                key=f"option_{key}",
-                help=option.description,
-            )
-        elif isinstance(option.default, float):
-            options[key] = st.slider(
-                key.replace("_", " ").capitalize(),
-                float(option.low or 0.0),
-                float(option.high or 1.0),
-                option.default,
-                0.05,
-                key=f"option_{key}",
-                help=option.description,
-            )
-        elif key == "start_layer":
-            last = len(space.vit.support.calls("layer")) - 1
-            options[key] = st.slider(
-                "Start layer",
-                0,
-                last,
-                0,
-                key="option_start_layer",
-                width=260,
-                help=option.description,
-            )
-    return method, target, options
-
-
-def _target(space: Workspace, prediction: Prediction, method: Method) -> int | None:
-    if not method.class_specific:
-        return None
-    return targets.choose(
-        space, prediction, key="target", width=210, help="The class that the map explains."
-    )
-
-
-def _against(space: Workspace, prediction: Prediction, target: int | None) -> int:
-    """The other class of a contrast: the true one, or the runner-up where that is the target."""
-    others = [index for index, _ in prediction.top(5) if index != target]
-    if prediction.label is not None and prediction.label != target:
-        others = [prediction.label, *[i for i in others if i != prediction.label]]
-    chosen = st.selectbox(
-        "Against",
-        others,
-        format_func=space.class_name,
-        key=f"against_{prediction.name}_{target}",
-        width=210,
-        help="The map shows what speaks for the other class rather than for this one.",
-    )
-    return others[0] if chosen is None else chosen
-
-
-def _layer_and_head(space: Workspace, method: Method) -> dict[str, Any]:
-    if "layer" not in method.options:
-        return {}
-    shapes = [space.vit.support.shapes[i] for i in space.vit.support.calls("layer")]
-    layers = list(range(len(shapes))) or [0]
-    heads = shapes[0][1] if shapes else 1
-    layer = st.selectbox(
-        "Layer",
-        layers[::-1],
-        key="layer",
-        bind="query-params",
-        width=90,
-        help="Counted from 0, the first layer after the patch embedding.",
-    )
-    head = st.selectbox(
-        "Head",
-        ["all", *map(str, range(heads))],
-        key="head",
-        bind="query-params",
-        width=90,
-        help="One head, or all of them fused as chosen below.",
-    )
-    number = int(head) if head is not None and head.isdigit() else None
-    return {"layer": layers[-1] if layer is None else layer, "head": number}
-
-
-def _style() -> tuple[Style, ScaleKind]:
-    with st.expander("How it is drawn", icon=":material/palette:"):
-        with st.container(horizontal=True, vertical_alignment="bottom"):
-            colormap = colours()
-            scale = st.segmented_control(
-                "Scale",
-                SCALES,
-                default=SCALES[0],
-                required=True,
-                key="scale",
-                persist_state="session",
-                help=(
-                    "× uniform: 1 is what every patch gets if all get the same. Shared: from 0 to "
-                    "the largest value shown. Per image: from the smallest value to the largest."
-                ),
-            )
-            interpolation = st.segmented_control(
-                "Patches",
-                ["nearest", "smooth"],
-                default="nearest",
-                required=True,
-                key="interpolation",
-                persist_state="session",
-                help="Nearest shows the patches as they are; smooth blends them.",
-            )
-        with st.container(horizontal=True):
-            opacity = st.slider(
-                "Opacity",
-                0.0,
-                1.0,
-                0.5,
-                0.05,
-                key="opacity",
-                persist_state="session",
-                width=220,
-                help="Of the map over the picture.",
-            )
-            keep = st.slider(
-                "Strongest patches shown, %",
-                5,
-                100,
-                100,
-                5,
-                key="keep",
-                persist_state="session",
-                width=220,
-                help="Dims all but the strongest patches.",
-            )
-    style = Style(
-        colormap=colormap,
-        opacity=opacity,
-        interpolation="smooth" if interpolation == "smooth" else "nearest",
-        keep=None if keep == 100 else keep / 100,
-    )
-    return style, scale or SCALES[0]
 
 
 def _beside(

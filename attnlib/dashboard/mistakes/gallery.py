@@ -7,7 +7,7 @@ import streamlit as st
 from attnlib import audit
 from attnlib.audit import Prediction
 from attnlib.dashboard.mistakes import case as cases
-from attnlib.dashboard.parts import pictures
+from attnlib.dashboard.parts import controls, pictures
 from attnlib.dashboard.parts.pictures import Style
 from attnlib.dashboard.parts.verdict import verdict
 from attnlib.dashboard.state.workspace import Workspace
@@ -28,75 +28,83 @@ SHOWN: dict[str, str] = {
 }
 
 
-def show(space: Workspace, cell: tuple[int, int] | None = None) -> None:
-    """Filters, then one page of cards.
-
-    Args:
-        cell: (true, predicted) class chosen in the confusion matrix, if any.
-    """
-    chosen = _filtered(space, cell)
+def show(space: Workspace) -> None:
+    """Filters, then one page of cards."""
+    chosen, filters = _filtered(space)
     if not chosen:
         st.info("No image fits these filters." if space.predictions else "No results yet.")
         return
     pages = -(-len(chosen) // PER_PAGE)
-    page = 1
-    if pages > 1:
-        page = st.pagination(pages, key="gallery_page")
+    page = controls.page("gallery_page", pages, of=filters) if pages > 1 else 1
     for prediction in chosen[(page - 1) * PER_PAGE : page * PER_PAGE]:
         card(space, prediction)
 
 
-def _filtered(space: Workspace, cell: tuple[int, int] | None) -> list[Prediction]:
+def narrow(true: int | None, predicted: int | None, began: bool = False) -> None:
+    """Show only one cell of the confusion matrix; both None is what no cell was chosen for.
+
+    Only a change counts: the chart tells its cell at every run, the filters are free in between.
+
+    Args:
+        began: whether the chart has just been drawn anew, so that nobody can have clicked in it.
+    """
+    cell = (true, predicted)
+    before = st.session_state.get("gallery_cell", (None, None))
+    st.session_state["gallery_cell"] = cell
+    if began or cell == before:
+        return
+    st.session_state["gallery_true"], st.session_state["gallery_predicted"] = cell
+    if None not in cell:
+        st.session_state["gallery_only"] = "All"
+
+
+def _filtered(space: Workspace) -> tuple[list[Prediction], tuple[object, ...]]:
+    """The predictions that fit, in order; and what was asked for."""
     any_label = any(p.label is not None for p in space.predictions)
     present = sorted({p.label for p in space.predictions if p.label is not None})
     guessed = sorted({p.predicted for p in space.predictions})
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        only = st.segmented_control(
+        only = controls.segments(
+            "gallery_only",
             "Show",
             list(SHOWN),
             default="Wrong" if any_label else "All",
-            required=True,
-            key=f"gallery_only_{any_label}",
+            of=any_label,
             help="Which predictions the gallery shows.",
         )
-        sort = st.selectbox(
+        sort = controls.choice(
+            "gallery_sort",
             "Sort by",
             list(SORTS),
-            key="gallery_sort",
             width=190,
             help="Highest first: confident mistakes and large losses are at the top.",
         )
-        true = st.selectbox(
+        true = controls.maybe(
+            "gallery_true",
             "True class",
             present,
-            index=None,
-            format_func=space.class_name,
-            key="gallery_true",
+            title=space.class_name,
             placeholder="any",
             width=160,
             help="Only images of this class.",
         )
-        predicted = st.selectbox(
+        predicted = controls.maybe(
+            "gallery_predicted",
             "Predicted class",
             guessed,
-            index=None,
-            format_func=space.class_name,
-            key="gallery_predicted",
+            title=space.class_name,
             placeholder="any",
             width=160,
             help="Only images that the model takes for this class.",
         )
-    if cell is not None:
-        true, predicted = cell
-        only = "All"
     picked = audit.select(
         space.table,
         true=None if true is None else {true},
         predicted=None if predicted is None else {predicted},
-        only=SHOWN[only or "All"],  # type: ignore[arg-type]
+        only=SHOWN[only],  # type: ignore[arg-type]
     )
-    order = audit.order(space.table.iloc[picked], SORTS[sort or "Confidence"])
-    return [space.predictions[picked[i]] for i in order]
+    order = audit.order(space.table.iloc[picked], SORTS[sort])
+    return [space.predictions[picked[i]] for i in order], (only, sort, true, predicted)
 
 
 def card(space: Workspace, prediction: Prediction) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from attnlib.dashboard.mistakes import confusion, detail, gallery, summary
-from attnlib.dashboard.parts import progress, verdict
+from attnlib.dashboard.parts import chosen, progress, verdict
 from attnlib.dashboard.state.workspace import Workspace
 
 
@@ -15,19 +15,20 @@ def show(space: Workspace) -> None:
     progress.show(space)
     summary.refusals(space)
     summary.label_table(space)
-    chosen = st.session_state.get("image")
-    if chosen is not None:
+    name = st.session_state.get("image")
+    if name is not None:
         verdict.back_button()
-        detail.show(space, chosen)
+        detail.show(space, name)
         return
-    cell = None
+    if problem := chosen.absent(space):
+        st.warning(problem)
     matrix = st.expander(
         "Confusion matrix", icon=":material/grid_on:", key="confusion_open", on_change="rerun"
     )
     if matrix.open:
         with matrix:
             st.caption("Click a cell to see its images below; double-click to see all again.")
-            cell = confusion.show(space)
+            confusion.show(space)
     st.subheader("Wrong predictions first")
-    gallery.show(space, cell)
+    gallery.show(space)
     summary.exports(space)

@@ -1,16 +1,73 @@
-"""The image that a page is about, and its prediction, in a strip at the top."""
+"""The image that a page is about: its choice in the sidebar, and a strip at the top of a page."""
 
 from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
 
 import streamlit as st
 
 from attnlib.audit import Prediction
-from attnlib.dashboard.parts import pictures
+from attnlib.dashboard.parts import address, controls, pictures
+from attnlib.dashboard.parts.markdown import literal
 from attnlib.dashboard.parts.pictures import plain
 from attnlib.dashboard.parts.verdict import verdict
+from attnlib.dashboard.state.session import Session
 from attnlib.dashboard.state.workspace import Workspace
 
 SIDE = 128
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What the link of a new visitor asks for.
+
+    Attributes:
+        image: name of the image.
+        images: which images it was chosen among; "" is the demo's.
+    """
+
+    image: str = ""
+    images: str = ""
+
+
+def choose(space: Workspace) -> None:
+    """The image that the other pages look at: wrong predictions are listed first."""
+    names = [sample.name for sample in space.samples]
+    of = space.prediction_of
+
+    def rank(name: str) -> int:
+        found = of.get(name)
+        return 3 if found is None else ["wrong", "unlabelled", "right"].index(found.outcome)
+
+    names.sort(key=rank)
+    _open_what_is_asked(space)
+    controls.maybe(
+        "image",
+        "Chosen image",
+        names,
+        placeholder="Choose one to look closer",
+        help="The image that is opened large, on every page. Wrong predictions are listed first.",
+    )
+    _sign(space)
+
+
+def absent(space: Workspace) -> str:
+    """Why what the link asks for cannot be shown, in words; "" where nothing is missing."""
+    asked = _asked()
+    here = f"the {len(space.samples)} images loaded here"
+    if asked.images and asked.images != _digest(space.session):
+        return (
+            f"This link was made with other images than {here}. Add those in the sidebar, or "
+            "choose one of these."
+        )
+    if asked.image:
+        name = literal(asked.image if len(asked.image) <= 60 else asked.image[:59] + "…")
+        return (
+            f"The link opens “{name}”, which is not among {here}. Add it in the sidebar, or "
+            "choose one of these."
+        )
+    return ""
 
 
 def prediction(space: Workspace) -> Prediction | None:
@@ -18,17 +75,16 @@ def prediction(space: Workspace) -> Prediction | None:
     name = st.session_state.get("image")
     if name is not None:
         return space.prediction_of.get(name)
-    ranked = sorted(space.predictions, key=lambda p: (not p.wrong, -p.confidence))
-    return ranked[0] if ranked else None
+    return None if absent(space) else _first(space)
 
 
 def strip(space: Workspace) -> Prediction | None:
     """Show which image this page is about; None (and why) where there is none yet."""
     found = prediction(space)
     if found is None:
-        st.info("This image waits for its turn, or could not be read.")
+        _why_not(space)
         return None
-    names = [p.name for p in sorted(space.predictions, key=lambda p: (not p.wrong, -p.confidence))]
+    names = [p.name for p in _ranked(space)]
     place = names.index(found.name)
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         crop = space.inspected(found.name).picture
@@ -54,5 +110,68 @@ def strip(space: Workspace) -> Prediction | None:
     return found
 
 
+def _why_not(space: Workspace) -> None:
+    problem, first = absent(space), _first(space)
+    if not problem or st.session_state.get("image") is not None:
+        st.info("This image waits for its turn, or could not be read.")
+        return
+    st.warning(problem)
+    if first is not None:
+        st.button(
+            "Open the most confident mistake",
+            on_click=_choose,
+            args=(first.name,),
+            help="The first of the images that are loaded here.",
+        )
+
+
+def _ranked(space: Workspace) -> list[Prediction]:
+    return sorted(space.predictions, key=lambda p: (not p.wrong, -p.confidence))
+
+
+def _first(space: Workspace) -> Prediction | None:
+    return next(iter(_ranked(space)), None)
+
+
 def _choose(name: str) -> None:
     st.session_state["image"] = name
+
+
+# -- what a link asks for ----------------------------------------------------------------------
+
+
+def _asked() -> _Asked:
+    found: _Asked = st.session_state.setdefault(
+        "asked", _Asked(st.query_params.get("image", ""), st.query_params.get("images", ""))
+    )
+    return found
+
+
+def _open_what_is_asked(space: Workspace) -> None:
+    """Open it once it is there; forget it once the visitor has chosen something else."""
+    asked = _asked()
+    if st.session_state.get("image") is not None:
+        st.session_state["asked"] = _Asked()
+    elif asked.images in ("", _digest(space.session)) and asked.image in space.by_name:
+        st.session_state["image"] = asked.image
+        st.session_state["asked"] = _Asked()
+    elif absent(space):
+        # Said on the page; nobody takes another image of the same name for this one.
+        st.session_state["image"] = None
+
+
+def _sign(space: Workspace) -> None:
+    """Have the address say among which images the choice was made, or what is still missing."""
+    asked, digest = _asked(), _digest(space.session)
+    if absent(space):
+        address.write("image", [asked.image] if asked.image else [])
+        digest = asked.images
+    address.write("images", [digest] if digest else [])
+
+
+def _digest(visitor: Session) -> str:
+    """Names one's own images by their content; "" for the demo's."""
+    if not visitor.own:
+        return ""
+    together = "".join(sorted(sample.sha256 for sample in visitor.samples))
+    return hashlib.sha256(together.encode()).hexdigest()[:16]

@@ -13,8 +13,10 @@ from attnlib.audit import Prediction
 from attnlib.capture.tokens import TokenLayout
 from attnlib.dashboard.state import results
 from attnlib.dashboard.state.workspace import Workspace
+from attnlib.errors import AttnlibError
 from attnlib.heads import rows as attention
 from attnlib.methods import Subject
+from attnlib.methods.base import FUSIONS
 from attnlib.pictures.colormaps import Scale
 
 Array = NDArray[np.float32]
@@ -64,12 +66,12 @@ class Look:
     @property
     def head_number(self) -> int | None:
         """The one head that was chosen, or None where heads are fused."""
-        return int(self.head) if self.head.isdigit() else None
+        return number_of(self.head)
 
     @property
     def head_name(self) -> str:
         """In words."""
-        return f"head {self.head}" if self.head.isdigit() else f"{self.head} over heads"
+        return f"{self.head} over heads" if self.head_number is None else f"head {self.head}"
 
     @property
     def query_name(self) -> str:
@@ -109,11 +111,15 @@ class Look:
             self.head,
         )
 
-    def scale(self, *maps: Array) -> Scale:
-        """Multiples of uniform, one scale for all the given maps."""
+    def scale(self, *maps: Array, keys: int | None = None) -> Scale:
+        """Multiples of uniform, one scale for all the given maps.
+
+        Args:
+            keys: among how many tokens a row divides its attention; None is the patches.
+        """
         values = np.concatenate([one.ravel() for one in maps])
         values = values[values <= np.quantile(values, self.clip)]
-        return Scale.times_uniform(values, self.space.vit.layout.patches)
+        return Scale.times_uniform(values, keys or self.space.vit.layout.patches)
 
 
 def patches(layout: TokenLayout, rows: Array) -> Array:
@@ -121,10 +127,25 @@ def patches(layout: TokenLayout, rows: Array) -> Array:
     return rows[:, rows.shape[1] - layout.patches :].reshape(len(rows), *layout.grid)
 
 
+def number_of(head: str) -> int | None:
+    """The number of a head, or None for ``"mean"``, ``"max"`` and ``"min"`` over heads.
+
+    Raises:
+        AttnlibError: it is neither.
+    """
+    if head in FUSIONS:
+        return None
+    # Not `isdigit`, which takes “²” for a number too.
+    if not (head.isascii() and head.isdecimal() and len(head) <= 6):
+        raise AttnlibError(f"A head is a number or one of {', '.join(FUSIONS)}, not {head[:40]!r}.")
+    return int(head)
+
+
 def fused(maps: Array, head: str) -> Array:
     """One head, or mean, max or min over heads: ``(H, rows, cols) -> (rows, cols)``."""
-    if head.isdigit():
-        return np.asarray(maps[int(head)])
+    number = number_of(head)
+    if number is not None:
+        return np.asarray(maps[number])
     if head == "max":
         return np.asarray(maps.max(axis=0))
     return np.asarray(maps.min(axis=0) if head == "min" else maps.mean(axis=0))

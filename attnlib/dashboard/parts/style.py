@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from attnlib.dashboard.parts import pictures
+from attnlib.dashboard.parts import controls, pictures
 from attnlib.pictures.colormaps import SEQUENTIAL, Scale
 from attnlib.pictures.overlay import legend
 
@@ -34,12 +34,10 @@ def colour_bar(scale: Scale, colormap: str | None, width: int) -> None:
 
 def colours() -> str:
     """The palette of maps that are not signed, the same on every page."""
-    chosen = st.selectbox(
+    return controls.choice(
+        "colormap",
         "Colours",
         SEQUENTIAL,
-        key="colormap",
-        persist_state="session",
         width=140,
         help="Cividis suits every kind of colour blindness. Signed maps are blue and red.",
     )
-    return chosen or SEQUENTIAL[0]

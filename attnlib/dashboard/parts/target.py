@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import streamlit as st
-
 from attnlib.audit import Prediction
+from attnlib.dashboard.parts import controls
 from attnlib.dashboard.state.workspace import Workspace
 
 
@@ -20,12 +19,6 @@ def choose(space: Workspace, prediction: Prediction, *, key: str, width: int, he
         role += ["true"] if index == prediction.label else []
         return space.class_name(index) + (f" ({', '.join(role)})" if role else "")
 
-    chosen = st.selectbox(
-        "Class",
-        first + rest,
-        format_func=title,
-        key=f"{key}_{prediction.name}",
-        width=width,
-        help=help,
+    return controls.choice(
+        key, "Class", first + rest, title=title, of=prediction.name, width=width, help=help
     )
-    return prediction.predicted if chosen is None else chosen

@@ -1,13 +1,54 @@
-"""What the server does once, before the first visitor is served."""
+"""What the server does once: it finds its files, and is warm before the first visitor comes."""
 
 from __future__ import annotations
 
+import asyncio
 import atexit
 import gc
 import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
 
 import streamlit as st
 import torch
+from starlette.requests import Request
+from starlette.responses import RedirectResponse
+from starlette.routing import Route
+
+_PACKAGE = Path(__file__).parents[2]
+MAIN = _PACKAGE / "dashboard" / "main.py"
+# In a checkout the pages lie beside the package, in an installed wheel within it.
+PAGES = next(top for top in (_PACKAGE / "_app", _PACKAGE.parent) if (top / "pages").is_dir()) / (
+    "pages"
+)
+# A picture of our own: a named icon is fetched from an outside host for the browser's tab.
+ICON = _PACKAGE / "dashboard" / "icon.png"
+
+
+async def _home(request: Request) -> RedirectResponse:
+    """The first page answers at ``/`` only; its name is an address too, with all that it says."""
+    query = f"?{request.url.query}" if request.url.query else ""
+    return RedirectResponse(f"./{query}")
+
+
+ROUTES = [Route("/prediction-debugging", _home)]
+
+
+@asynccontextmanager
+async def lifespan(_: object) -> AsyncIterator[None]:
+    """Load the demo model and its images before anybody is served."""
+    await asyncio.to_thread(_warm)
+    yield
+
+
+def _warm() -> None:
+    # Late: the model's module settles this process through this one.
+    from attnlib.dashboard.state import models, session
+
+    once()
+    models.get(models.DEMO)
+    session.demo_samples()
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)

@@ -2,46 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import streamlit as st
 
 from attnlib.audit import Prediction
+from attnlib.dashboard.parts import address, controls, views
+from attnlib.dashboard.parts.markdown import literal
 from attnlib.dashboard.state.workspace import Workspace
 from attnlib.dashboard.walk import explorer, place, play_words, player, temperature
+from attnlib.dashboard.walk.place import Place
 from attnlib.errors import AttnlibError
 
-PARTS = ("Step by step", "Temperature", "Head explorer", "Playground")
+PARTS: dict[str, Callable[[Place], None]] = {
+    "Step by step": player.show,
+    "Temperature": temperature.show,
+    "Head explorer": explorer.show,
+}
+WORDS = "Playground"
 
 
 def part() -> str:
     """Which part of the page is open."""
-    chosen = st.segmented_control(
+    return controls.segments(
+        "walk_part",
         "Part",
-        PARTS,
-        default=PARTS[0],
-        required=True,
-        key="walk_part",
-        bind="query-params",
+        [*PARTS, WORDS],
         help="One computation step by step, its temperature, other heads, or words to play with.",
     )
-    return chosen or PARTS[0]
 
 
-@st.fragment
+@address.fragment
 def show(space: Workspace, prediction: Prediction, chosen: str) -> None:
     """The image on the left, what happens to its query on the right."""
     with st.container(horizontal=True, gap="medium"):
         try:
             here = place.choose(space, prediction)
         except AttnlibError as error:
-            st.warning(f"{error} The playground needs no model.")
+            st.warning(f"{literal(str(error))} The playground needs no model.")
             return
         with st.container(width=700):
-            if chosen == "Temperature":
-                temperature.show(here)
-            elif chosen == "Head explorer":
-                explorer.show(here)
-            else:
-                player.show(here)
+            views.guarded(PARTS[chosen])(here)
 
 
 def words() -> None:

@@ -9,7 +9,9 @@ import streamlit as st
 
 from attnlib.audit import Prediction
 from attnlib.capture.record import row_entropy
+from attnlib.dashboard.parts import address, controls
 from attnlib.dashboard.parts.cells import Cell, cells
+from attnlib.dashboard.parts.codecs import Number
 from attnlib.dashboard.parts.look import Look, token_name
 from attnlib.dashboard.parts.pictures import plain
 from attnlib.dashboard.state import results
@@ -68,7 +70,8 @@ def choose(space: Workspace, prediction: Prediction) -> Place:
         CaptureError: this model's attention cannot be followed.
     """
     layout = space.vit.layout
-    layers, heads = attention.layer_shape(space.vit)
+    # Where there is none, following the first one says why.
+    layers, heads = (max(1, count) for count in attention.layer_shape(space.vit))
     query = _query(space)
     first = layout.tokens - layout.patches
     with st.container(width=PICTURE, gap="small"):
@@ -80,26 +83,22 @@ def choose(space: Workspace, prediction: Prediction) -> Place:
             alt="The image; click on a patch to follow it",
             width=PICTURE,
             selected=[divmod(query - first, layout.grid[1])] if query >= first else [],
-            on_pick=partial(_ask, space),
+            on_pick=partial(_ask_patch, space),
             cell_names=[token_name(layout.token_name(i)) for i in range(first, layout.tokens)],
             smooth=True,
         )
         with st.container(horizontal=True, vertical_alignment="bottom"):
-            layer = st.selectbox(
+            layer = controls.choice(
+                "walk_layer",
                 "Layer",
                 [str(i) for i in range(layers)][::-1],
-                key="walk_layer",
-                bind="query-params",
-                persist_state="session",
                 width=100,
                 help="Counted from 0, the first layer after the patch embedding.",
             )
-            head = st.selectbox(
+            head = controls.choice(
+                "walk_head",
                 "Head",
                 [str(i) for i in range(heads)],
-                key="walk_head",
-                bind="query-params",
-                persist_state="session",
                 width=100,
                 help="The head whose computation is followed.",
             )
@@ -111,12 +110,12 @@ def choose(space: Workspace, prediction: Prediction) -> Place:
                 options,
                 format_func=lambda i: token_name(layout.token_name(i)),
                 key="walk_asks",
-                on_change=lambda: _set(st.session_state["walk_asks"]),
+                on_change=lambda: _ask(st.session_state["walk_asks"]),
                 help="The token that asks. Click on the image to follow a patch.",
             )
         else:
             st.caption(f"Query: {token_name(layout.token_name(query))}. Click on another patch.")
-    number = int(layer) if layer is not None and int(layer) < layers else layers - 1
+    number = int(layer)
     subject = results.subject(space.choice, space.vit, space.by_name[prediction.name])
     found = results.numbers(
         space.choice,
@@ -124,7 +123,7 @@ def choose(space: Workspace, prediction: Prediction) -> Place:
         ("walk", number, query),
         lambda: walk(space.vit, subject.pixels, number, query),
     )
-    return Place(space, prediction, found, int(head) if head and int(head) < heads else 0)
+    return Place(space, prediction, found, int(head))
 
 
 def _query(space: Workspace) -> int:
@@ -132,19 +131,18 @@ def _query(space: Workspace) -> int:
     layout = space.vit.layout
     first = layout.tokens - layout.patches
     middle = first + (layout.grid[0] // 2) * layout.grid[1] + layout.grid[1] // 2
-    query = st.session_state.get("walk_query")
-    if not isinstance(query, int) or not 0 <= query < layout.tokens:
-        return 0 if first else middle
-    return query
+    every = Number(0, layout.tokens - 1)
+    found: int = address.value("walk_query", 0 if first else middle, every, label="Query")
+    return found
 
 
-def _ask(space: Workspace, cell: Cell) -> None:
+def _ask_patch(space: Workspace, cell: Cell) -> None:
     layout = space.vit.layout
-    _set(layout.tokens - layout.patches + cell[0] * layout.grid[1] + cell[1])
+    _ask(layout.tokens - layout.patches + cell[0] * layout.grid[1] + cell[1])
 
 
-def _set(query: int) -> None:
-    st.session_state["walk_query"] = query
+def _ask(token: int) -> None:
+    st.session_state["walk_query"] = token
 
 
 def entropy(weights: Array) -> float:

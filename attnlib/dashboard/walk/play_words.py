@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from attnlib.dashboard.parts import downloads
+from attnlib.dashboard.parts import controls, downloads
 from attnlib.dashboard.parts.cells import cells
 from attnlib.dashboard.parts.style import legend_bar
 from attnlib.errors import AttnlibError
@@ -25,15 +25,13 @@ def show() -> None:
         return
     heads = found.weights.shape[0]
     names = ["mean", *map(str, range(heads))]
-    picked = st.segmented_control(
+    picked = controls.segments(
+        "toy_head",
         "Head shown",
         names,
-        default="mean",
-        required=True,
-        key=f"toy_head_{heads}",
         help="One head, or the mean of all.",
     )
-    shown = found.weights.mean(0) if picked in (None, "mean") else found.weights[int(picked)]
+    shown = found.weights.mean(0) if picked == "mean" else found.weights[int(picked)]
     queries, keys = found.weights.shape[1:]
     st.markdown(
         f"{queries} queries × {keys} keys × {heads} heads = {found.weights.size:,} weights; "
@@ -69,58 +67,58 @@ def show() -> None:
 
 def _chosen() -> Toy | None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        example = st.selectbox(
+        example = controls.choice(
+            "toy_example",
             "Sentence",
             [*EXAMPLES, "own text"],
-            key="toy_example",
             width=430,
             help="Words that stand for tokens.",
         )
-        cross = st.toggle(
-            "Cross-attention", key="toy_cross", help="Queries from one sentence, keys from another."
+        cross = controls.toggle(
+            "toy_cross", "Cross-attention", help="Queries from one sentence, keys from another."
         )
-        causal = st.toggle(
+        causal = controls.toggle(
+            "toy_causal",
             "Causal mask",
-            key="toy_causal",
             disabled=cross,
             help="A word sees only itself and those before it; not between two sentences.",
         )
     text = example
     if example == "own text":
-        text = st.text_input(
-            "Own text", "a picture is worth 16 x 16 words", key="toy_text", help="Split at spaces."
+        text = controls.text(
+            "toy_text", "Own text", "a picture is worth 16 x 16 words", help="Split at spaces."
         )
     other = None
     if cross:
-        other = st.text_input(
-            "Text that is asked", EXAMPLES[1], key="toy_other", help="The keys and values."
+        other = controls.text(
+            "toy_other", "Text that is asked", EXAMPLES[1], help="The keys and values."
         )
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        length = st.slider(
-            "Words", 1, MAX_WORDS, 12, key="toy_length", width=200, help="At most so many are used."
+        length = controls.slider(
+            "toy_length", "Words", 1, MAX_WORDS, 12, width=200, help="At most so many are used."
         )
-        dimension = st.select_slider(
+        dimension = controls.steps(
+            "toy_dimension",
             "Dimension D",
             [8, 12, 16, 32, 48, 64, 96, 128, 256, 512],
-            value=64,
-            key="toy_dimension",
+            64,
             width=220,
             help="Length of each word's vector.",
         )
-        heads = st.number_input(
-            "Heads", 1, 64, 4, key="toy_heads", width=120, help="They MUST divide the dimension."
+        heads = controls.number(
+            "toy_heads", "Heads", 4, 1, 64, width=120, help="They MUST divide the dimension."
         )
-        seed = st.number_input(
-            "Seed", 0, 10_000, 0, key="toy_seed", width=120, help="Of the random projections."
+        seed = controls.number(
+            "toy_seed", "Seed", 0, 0, 10_000, width=120, help="Of the random projections."
         )
     try:
         return toy(
-            " ".join(words(text or "", length)),
+            " ".join(words(text, length)),
             other=None if other is None else " ".join(words(other, length)),
-            dimension=int(dimension),
-            heads=int(heads),
+            dimension=dimension,
+            heads=heads,
             causal=causal and not cross,
-            seed=int(seed),
+            seed=seed,
         )
     except AttnlibError as error:
         st.warning(str(error))

@@ -6,6 +6,8 @@ import time
 
 import streamlit as st
 
+from attnlib.dashboard.parts import address
+from attnlib.dashboard.parts.codecs import OneOf
 from attnlib.dashboard.walk.place import Place
 from attnlib.dashboard.walk.steps import Step, steps_of
 
@@ -20,7 +22,9 @@ def show(place: Place) -> None:
 
 def _player(place: Place) -> None:
     steps = steps_of(place)
-    now = min(int(st.session_state.get("walk_step", 0)), len(steps) - 1)
+    titles = [step.title for step in steps]
+    known = OneOf(range(len(steps)), titles.__getitem__)
+    now = address.value("walk_step", 0, known, label="Step")
     playing = bool(st.session_state.get("walk_playing"))
     if playing and time.monotonic() - st.session_state.get("walk_moved", 0.0) > SECONDS:
         if now == len(steps) - 1:
@@ -28,6 +32,7 @@ def _player(place: Place) -> None:
             st.rerun()
         now += 1
         _go(now)
+        address.value("walk_step", 0, known, label="Step")
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button(
             "Back",
@@ -61,6 +66,7 @@ def _player(place: Place) -> None:
     _menu(steps, now)
     st.latex(steps[now].formula)
     steps[now].show(place)
+    address.flush()
 
 
 def _menu(steps: list[Step], now: int) -> None:
@@ -70,6 +76,7 @@ def _menu(steps: list[Step], now: int) -> None:
         "Step",
         range(len(steps)),
         format_func=lambda i: steps[i].title,
+        required=True,
         key="walk_menu",
         on_change=lambda: _go(st.session_state["walk_menu"]),
         label_visibility="collapsed",

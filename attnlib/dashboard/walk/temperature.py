@@ -9,7 +9,7 @@ import numpy as np
 import streamlit as st
 import torch
 
-from attnlib.dashboard.parts import charts, downloads
+from attnlib.dashboard.parts import charts, controls, downloads
 from attnlib.dashboard.parts.style import legend_bar
 from attnlib.dashboard.state import results
 from attnlib.dashboard.walk.drawing import numbers, tokens
@@ -23,25 +23,22 @@ TEMPERATURES = [round(float(t), 3) for t in np.geomspace(0.1, 10, 41)]
 def show(place: Place) -> None:
     """The slider, the weights at 1 and at the chosen temperature, and entropy against it."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        temperature = st.select_slider(
+        temperature = controls.steps(
+            "walk_temperature",
             "Temperature τ",
             TEMPERATURES,
-            value=1.0,
-            key="walk_temperature",
-            persist_state="session",
+            1.0,
             width=320,
             help="Multiplies √d: below 1 attention sharpens, above 1 it flattens.",
         )
-        scaled = not st.toggle(
+        scaled = not controls.toggle(
+            "walk_unscaled_toggle",
             "No scaling at all",
-            key="walk_unscaled_toggle",
-            persist_state="session",
             help="The softmax of the bare scores q · k.",
         )
-        whole = st.toggle(
+        whole = controls.toggle(
+            "walk_whole",
             "Whole model",
-            key="walk_whole",
-            persist_state="session",
             help="Lets every layer and head of the model run at τ and predict again.",
         )
     walk = place.walk

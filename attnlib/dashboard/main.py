@@ -1,0 +1,60 @@
+"""The frame around every page: the pages there are, and the sidebar that they share."""
+
+import streamlit as st
+
+from attnlib.dashboard.parts import address, sidebar
+from attnlib.dashboard.state import startup
+
+st.set_page_config(page_title="ViT debugger", page_icon=startup.ICON, layout="wide")
+startup.once()
+
+page = st.navigation(
+    [
+        st.Page(
+            startup.PAGES / "prediction_debugging/page.py",
+            title="Prediction debugging",
+            icon=":material/troubleshoot:",
+            default=True,
+            help="What the model got wrong, each image beside the attention behind the mistake.",
+        ),
+        st.Page(
+            startup.PAGES / "cls_attention/page.py",
+            title="CLS attention",
+            icon=":material/visibility:",
+            url_path="cls-attention",
+            help="What the prediction looked at, in every layer and head, and since when.",
+        ),
+        st.Page(
+            startup.PAGES / "head_similarity/page.py",
+            title="Head similarity",
+            icon=":material/hub:",
+            url_path="head-similarity",
+            help="What each head does to a mistake, which heads are alike, and which stand out.",
+        ),
+        st.Page(
+            startup.PAGES / "rollout_vs_flow/page.py",
+            title="Rollout vs flow",
+            icon=":material/compare:",
+            url_path="rollout-vs-flow",
+            help="Whether the methods agree on a prediction, and which of them to believe.",
+        ),
+        st.Page(
+            startup.PAGES / "attention_walkthrough/page.py",
+            title="Attention walk-through",
+            icon=":material/directions_walk:",
+            url_path="attention-walkthrough",
+            help="One attention computation step by step, with the loaded model's real numbers.",
+        ),
+        st.Page(
+            startup.PAGES / "complexity_calculator/page.py",
+            title="Complexity calculator",
+            icon=":material/calculate:",
+            url_path="complexity-calculator",
+            help="What a change of resolution, patch or model costs, in formulas and measured.",
+        ),
+    ]
+)
+address.follow(page.url_path)
+sidebar.show()
+page.run()
+address.flush()

@@ -1,0 +1,112 @@
+"""Which map of an opened image: the method, the class that it explains, and its options."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from attnlib.audit import Prediction
+from attnlib.dashboard.parts import controls
+from attnlib.dashboard.parts import target as targets
+from attnlib.dashboard.state.workspace import Workspace
+from attnlib.methods import METHODS, Method, Option
+
+
+def choose(space: Workspace, prediction: Prediction) -> tuple[Method, int | None, dict[str, Any]]:
+    """The method, the class for those that explain one, and the options of the method."""
+    possible = [
+        name
+        for name, method in METHODS.items()
+        if method.needs == "nothing" or method.needs in space.vit.support.maps
+    ]
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        name = controls.choice(
+            "method",
+            "Method",
+            possible,
+            default="relevance" if "relevance" in possible else possible[0],
+            title=lambda key: METHODS[key].title,
+            width=250,
+            help="How the map is computed. The line under the picture says what it means.",
+        )
+        method = METHODS[name]
+        target = _target(space, prediction, method)
+        options = _layer_and_head(space, method)
+    if "against" in method.options:
+        options["against"] = _against(space, prediction, target)
+    for key, option in method.options.items():
+        # A token, a seed: what the page sets elsewhere or nobody would set by hand.
+        if key not in options and option.shown:
+            options[key] = _option(space, key, option)
+    return method, target, options
+
+
+def _target(space: Workspace, prediction: Prediction, method: Method) -> int | None:
+    if not method.class_specific:
+        return None
+    return targets.choose(
+        space, prediction, key="target", width=210, help="The class that the map explains."
+    )
+
+
+def _against(space: Workspace, prediction: Prediction, target: int | None) -> int:
+    """The other class of a contrast: the true one, or the runner-up where that is the target."""
+    others = [index for index, _ in prediction.top(5) if index != target]
+    if prediction.label is not None and prediction.label != target:
+        others = [prediction.label, *[i for i in others if i != prediction.label]]
+    return controls.choice(
+        "against",
+        "Against",
+        others,
+        title=space.class_name,
+        of=(prediction.name, target),
+        width=210,
+        help="Blue patches speak for this class.",
+    )
+
+
+def _layer_and_head(space: Workspace, method: Method) -> dict[str, Any]:
+    if "layer" not in method.options:
+        return {}
+    shapes = [space.vit.support.shapes[i] for i in space.vit.support.calls("layer")]
+    layers = range(len(shapes) or 1)
+    layer = controls.choice(
+        "layer",
+        "Layer",
+        layers[::-1],
+        width=90,
+        help="Counted from 0, the first layer after the patch embedding.",
+    )
+    head = controls.choice(
+        "head",
+        "Head",
+        ["all", *map(str, range(shapes[0][1] if shapes else 1))],
+        width=90,
+        help="One head, or all of them fused as chosen below.",
+    )
+    return {"layer": layer, "head": None if head == "all" else int(head)}
+
+
+def _option(space: Workspace, name: str, option: Option) -> Any:
+    """The control that an option's kind asks for; its value."""
+    key, label, help = f"option_{name}", name.replace("_", " ").capitalize(), option.description
+    if option.choices:
+        return controls.segments(key, label, option.choices, default=option.default, help=help)
+    if isinstance(option.default, float):
+        low, high = float(option.low or 0.0), float(1.0 if option.high is None else option.high)
+        return controls.slider(key, label, low, high, option.default, 0.05, help=help)
+    layers = len(space.vit.support.calls("layer"))
+    if name == "start_layer":
+        return _layer_slider(key, label, 0, layers - 1, 0, help)
+    if name == "source_layer":
+        return _layer_slider(key, label, 1, layers, layers, help)
+    least = None if option.low is None else int(option.low)
+    return controls.number(key, label, option.default, least, width=140, help=help)
+
+
+def _layer_slider(key: str, label: str, low: int, high: int, default: int, help: str) -> int:
+    """Of one layer there is nothing to choose, and a slider with one place is none."""
+    if low >= high:
+        return default
+    return controls.slider(key, label, low, high, default, width=260, help=help)
