@@ -5,7 +5,7 @@ python -m streamlit run app.py
 
 import streamlit as st
 
-from attnlib.dashboard.parts import sidebar
+from attnlib.dashboard.parts import progress, sidebar
 from attnlib.dashboard.state import startup
 
 st.set_page_config(page_title="ViT debugger", page_icon=":material/troubleshoot:", layout="wide")
@@ -59,5 +59,5 @@ page = st.navigation(
         ),
     ]
 )
-sidebar.show()
+progress.show(sidebar.show())
 page.run()

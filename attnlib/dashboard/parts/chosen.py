@@ -6,6 +6,7 @@ import streamlit as st
 
 from attnlib.audit import Prediction
 from attnlib.dashboard.parts import pictures
+from attnlib.dashboard.parts.markdown import literal
 from attnlib.dashboard.parts.pictures import plain
 from attnlib.dashboard.parts.verdict import verdict
 from attnlib.dashboard.state.workspace import Workspace
@@ -26,7 +27,7 @@ def strip(space: Workspace) -> Prediction | None:
     """Show which image this page is about; None (and why) where there is none yet."""
     found = prediction(space)
     if found is None:
-        st.info("This image waits for its turn, or could not be read.")
+        missing(space, st.session_state.get("image"))
         return None
     names = [p.name for p in sorted(space.predictions, key=lambda p: (not p.wrong, -p.confidence))]
     place = names.index(found.name)
@@ -52,6 +53,18 @@ def strip(space: Workspace) -> Prediction | None:
             if st.session_state.get("image") is None:
                 st.caption("The most confident mistake. Choose another image in the sidebar.")
     return found
+
+
+def missing(space: Workspace, name: str | None) -> None:
+    """Why there is no prediction of an image, or of any image, yet."""
+    job = space.session.job
+    reason = next((r.reason for r in job.refusals if r.name == name), "") if job else ""
+    if reason:
+        st.warning(reason, title=f"{literal(name or '')} could not be used")
+    elif job is None or job.finished:
+        st.info("No image is inspected." if name is None else "This image is not inspected.")
+    else:
+        st.info("This image waits for its turn; the page goes on by itself.")
 
 
 def _choose(name: str) -> None:

@@ -12,7 +12,7 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 from attnlib.capture import passes
 from attnlib.dashboard.parts.markdown import literal
 from attnlib.dashboard.state import models, session, workspace
-from attnlib.dashboard.state.jobs import InspectionJob
+from attnlib.dashboard.state.inspection import Inspection
 from attnlib.dashboard.state.models import DEMO, ModelChoice
 from attnlib.dashboard.state.session import Session
 from attnlib.dashboard.state.workspace import Workspace
@@ -46,18 +46,19 @@ def show() -> Workspace:
 
 
 def start_inspection(space: Workspace) -> None:
-    """Inspect what is not inspected yet; what takes less than a second is done at once."""
+    """Inspect what is not inspected yet; the page waits less than a second for it."""
     visitor = space.session
+    # Before its widget is drawn for the first time, the choice stands in the link alone.
+    wanted = st.session_state.get("image") or st.query_params.get("image")
     job = visitor.job
     if job is not None:
+        job.first = wanted
         if job.choice == space.choice and job.samples is space.samples:
             return
-        job.cancel()
-    job = InspectionJob(space.choice, space.vit, space.samples)
-    visitor.job = job
-    job.run(seconds=0.8)
-    if not job.finished:
-        job.start()
+        job.stop()
+    visitor.job = Inspection(space.choice, space.vit, space.samples)
+    visitor.job.first = wanted
+    visitor.job.start(wait=0.8)
 
 
 def _model(visitor: Session) -> Vit:
@@ -101,6 +102,9 @@ def _change(visitor: Session, wish: ModelChoice, upload: bytes | None) -> None:
 
     A wish that failed is not tried again at every click: each try may wait for a network.
     """
+    if wish == visitor.choice:
+        # Back at what works: whoever wishes for the other one again means to try again.
+        visitor.failed = None
     if wish in (visitor.choice, visitor.failed):
         return
     try:
