@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -90,8 +90,17 @@ def _attributes(value: Any) -> Iterable[object]:
         return (value.func, value.args, value.keywords)
     if callable(getattr(value, "__func__", None)):
         return (value.__self__,)
-    cells = getattr(value, "__closure__", None) or ()
-    return (*getattr(value, "__dict__", {}).values(), *(cell.cell_contents for cell in cells))
+    return (*getattr(value, "__dict__", {}).values(), *_enclosed(value))
+
+
+def _enclosed(function: Any) -> Iterator[object]:
+    """What a function took along from where it was defined."""
+    for cell in getattr(function, "__closure__", None) or ():
+        try:
+            yield cell.cell_contents
+        except ValueError:
+            # Not filled yet.
+            continue
 
 
 def _saved(node: Any) -> Iterable[object]:
@@ -99,7 +108,7 @@ def _saved(node: Any) -> Iterable[object]:
     yield from (before for before, _ in node.next_functions)
     yield getattr(node, "variable", None)
     yield from getattr(node, "saved_tensors", ())
-    for name in _names(type(node)):
+    for name in _names(cast(Hashable, type(node))):
         try:
             yield getattr(node, name)
         except RuntimeError:
@@ -108,5 +117,5 @@ def _saved(node: Any) -> Iterable[object]:
 
 
 @functools.lru_cache(maxsize=256)
-def _names(kind: type) -> tuple[str, ...]:
+def _names(kind: Hashable) -> tuple[str, ...]:
     return tuple(name for name in dir(kind) if name.startswith("_saved_"))
