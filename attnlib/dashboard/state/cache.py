@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
 V = TypeVar("V")
+
+# Of a value that is measured again: the cache's own, the name there, and the question's argument.
+_OWN_REFERENCES = 3
 
 
 class BoundedCache(Generic[V]):
@@ -17,8 +21,8 @@ class BoundedCache(Generic[V]):
     Args:
         limit: bytes that all values together may take.
         size: bytes of one value.
-        grows: values may grow after they were put here, by whoever uses them: those that were
-            handed out are measured again at the next access.
+        grows: values may grow after they were put here, by whoever uses them: those that
+            somebody else still holds are measured again at each access, and once more after.
     """
 
     def __init__(self, limit: int, size: Callable[[V], int], grows: bool = False) -> None:
@@ -77,12 +81,13 @@ class BoundedCache(Generic[V]):
             self._lent.add(key)
 
     def _measure_again(self) -> None:
-        for key in self._lent & self._values.keys():
+        for key in tuple(self._lent):
             value, before = self._values[key]
+            if sys.getrefcount(value) <= _OWN_REFERENCES:
+                self._lent.discard(key)
             size = self._size(value)
             self._values[key] = (value, size)
             self._bytes += size - before
-        self._lent.clear()
         self._keep_within()
 
     def _keep_within(self) -> None:
@@ -92,3 +97,4 @@ class BoundedCache(Generic[V]):
     def _drop(self, key: Hashable) -> None:
         if key in self._values:
             self._bytes -= self._values.pop(key)[1]
+            self._lent.discard(key)
