@@ -141,6 +141,17 @@ def test_a_failure_is_not_kept(bench: Bench) -> None:
     assert said(press(app, "Try again")) == "the result of A"
 
 
+def test_an_error_that_is_handed_out_is_not_kept(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(of: str, progress: Progress) -> AttnlibError:
+        return AttnlibError(f"There is no {of}.")
+
+    monkeypatch.setattr(bench, "compute", refused)
+    assert said(visit(eager=True, shared=True)) == "There is no A."
+    assert results.kept(("a task", (bench.salt, "A"))) is None
+
+
 def test_it_goes_on_while_another_page_is_open(bench: Bench) -> None:
     bench.hold.clear()
     app = visit(eager=True)

@@ -74,7 +74,9 @@ def _keeping(name: str, key: Hashable, work: Callable[[Progress], T]) -> Callabl
 
     def compute(progress: Progress) -> T:
         result = work(progress)
-        results.keep((name, key), result)
+        # Some work hands out why there is no result; the error would keep all its frames alive.
+        if not isinstance(result, Exception):
+            results.keep((name, key), result)
         return result
 
     return compute
