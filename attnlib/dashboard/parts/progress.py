@@ -14,13 +14,15 @@ def show(space: Workspace) -> None:
     with st.container(gap="small"):
         job = space.session.job
         if job is not None:
-            _state(job)
+            _state(space, job)
         _refusals(space)
 
 
-def _state(job: Inspection) -> None:
+def _state(space: Workspace, job: Inspection) -> None:
     if not job.finished:
-        _running(job, job.done, job.first is not None and job.waits(job.first))
+        # By what this run of the page knows, which may be less than what has arrived meanwhile.
+        known = {*space.prediction_of, *(refusal.name for refusal in job.refusals)}
+        _running(job, len(known), job.first in space.by_name and job.first not in known)
     elif job.failure:
         st.error(job.failure, title=f"Stopped after {job.done} of {job.total} images")
         if st.button(
@@ -35,8 +37,8 @@ def _running(job: Inspection, shown: int, missed: bool) -> None:
     """The bar. The page runs again when there is more to see than when it was drawn.
 
     Args:
-        shown: how many images were inspected when the page was drawn.
-        missed: whether the chosen image was not yet.
+        shown: how many images were known when the page was drawn.
+        missed: whether the chosen image was not.
     """
     st.progress(job.done / max(1, job.total), f"Inspecting: {job.done} of {job.total} images")
     arrived = missed and job.first is not None and not job.waits(job.first)

@@ -116,17 +116,15 @@ class Inspection:
         return Work(self._inspect, connected=presence.of_visitor())
 
     def _inspect(self, progress: Progress) -> None:
-        size = 1
+        size, seconds = 1, dict[int, float]()
         while self._waiting:
             progress(self.done, self.total)
             batch = self._next(size)
             began = self._clock()
             self._note(batch, results.inspect(self.choice, self._vit, batch))
-            took = self._clock() - began
-            if took > BATCH_S:
-                size = max(1, size // 2)
-            elif 2 * took <= BATCH_S:
-                size = min(LARGEST_BATCH, 2 * size)
+            if len(batch) == size:
+                seconds[size] = self._clock() - began
+                size = _next_size(size, seconds)
 
     def _next(self, size: int) -> list[Sample]:
         """The next batch: alone, if it is the image that somebody looks at."""
@@ -143,3 +141,17 @@ class Inspection:
                 log.error("could not read an image", exc_info=result)
                 self.refusals.append(Refusal(sample.name, "The image could not be read."))
             del self._waiting[sample.name]
+
+
+def _next_size(size: int, seconds: dict[int, float]) -> int:
+    """How many images to take next, from what a batch of each size took last.
+
+    A batch stays within its time, except where fewer images would hardly take less: on a busy
+    machine a pass costs its waiting, and one image at a time would make eight times the passes.
+    """
+    took, half, double = seconds[size], max(1, size // 2), min(LARGEST_BATCH, 2 * size)
+    if took > BATCH_S and size > 1 and took > 1.5 * seconds.get(half, 0.0):
+        return half
+    if 2 * took <= BATCH_S or double not in seconds or seconds[double] < 1.5 * took:
+        return double
+    return size
