@@ -130,6 +130,22 @@ def test_batches_shrink_when_the_machine_gets_busy(fake: Fake, vit: attnlib.Vit)
     assert [len(b) for b in fake.batches][3:8] == [8, 8, 4, 2, 2]
 
 
+def test_batches_grow_again_when_larger_ones_cost_hardly_more(fake: Fake, vit: attnlib.Vit) -> None:
+    def change() -> None:
+        number = len(fake.batches)
+        # Quick; then each image takes long; then each pass waits, whatever it holds.
+        fake.seconds = 0.2 if 4 <= number < 8 else 0.001
+        fake.waiting = 0.6 if number >= 8 else 0.0
+
+    fake.hook = change
+    job(fake, vit, 50).run()
+    sizes = [len(b) for b in fake.batches]
+    assert sizes[4:8] == [8, 4, 2, 2]
+    # One image alone was quick when it was last tried, so that it is tried again first.
+    assert sizes[8:-1] == [2, 1, 2] + [4] * len(sizes[11:-1])
+    assert len(sizes) > 12
+
+
 def test_the_chosen_image_goes_first_also_later(fake: Fake, vit: attnlib.Vit) -> None:
     found = job(fake, vit, 12)
     found.first = "9.png"

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from attnlib.dashboard.parts import progress
 from attnlib.dashboard.state import inspection, models, results
 from attnlib.dashboard.state.models import ModelChoice
 from attnlib.errors import AttnlibError, ModelError, NotFinite, OutOfMemory
@@ -84,6 +86,28 @@ def test_no_page_waits_for_the_first_image(app: AppTest, held: Held) -> None:
     settle(app)
     assert not bars(app)
     assert "predicted" in text(app)
+
+
+@pytest.mark.parametrize(
+    ("done", "shown", "missed", "waiting", "finished", "again"),
+    [
+        (0, 0, False, True, False, False),
+        (1, 0, False, True, False, True),
+        (8, 1, False, True, False, False),
+        (9, 1, False, True, False, True),
+        (119, 100, False, True, False, False),
+        (125, 100, False, True, False, True),
+        (101, 100, True, True, False, False),
+        (101, 100, True, False, False, True),
+        (101, 100, False, False, False, False),
+        (101, 100, False, False, True, True),
+    ],
+)
+def test_when_the_page_is_drawn_again(
+    done: int, shown: int, missed: bool, waiting: bool, finished: bool, again: bool
+) -> None:
+    job: Any = SimpleNamespace(done=done, finished=finished, first="a", waits=lambda _: waiting)
+    assert progress.more(job, shown, missed) == again
 
 
 def test_a_stopped_inspection_can_be_continued_on_every_page(app: AppTest, held: Held) -> None:

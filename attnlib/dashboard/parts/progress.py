@@ -34,21 +34,22 @@ def _state(space: Workspace, job: Inspection) -> None:
 
 @st.fragment(run_every=1.0)
 def _running(job: Inspection, shown: int, missed: bool) -> None:
-    """The bar. The page runs again when there is more to see than when it was drawn.
-
-    Args:
-        shown: how many images were known when the page was drawn.
-        missed: whether the chosen image was not.
-    """
+    """The bar. The page runs again when there is more to see than when it was drawn."""
     st.progress(job.done / max(1, job.total), f"Inspecting: {job.done} of {job.total} images")
-    arrived = missed and job.first is not None and not job.waits(job.first)
-    if job.finished or arrived or job.done >= _next(shown):
+    if more(job, shown, missed):
         st.rerun()
 
 
-def _next(shown: int) -> int:
-    """At how many inspected images the page is drawn again: at the first, then ever more rarely."""
-    return max(shown + 8, int(shown * 1.25)) if shown else 1
+def more(job: Inspection, shown: int, missed: bool) -> bool:
+    """Whether the page is to be drawn again: at the first image, then ever more rarely.
+
+    Args:
+        shown: how many images were known when the page was drawn.
+        missed: whether the chosen image was not, so that it is drawn again as soon as it is.
+    """
+    arrived = missed and not job.waits(job.first or "")
+    enough = max(shown + 8, int(shown * 1.25)) if shown else 1
+    return job.finished or arrived or job.done >= enough
 
 
 def _refusals(space: Workspace) -> None:
