@@ -17,6 +17,7 @@ from attnlib.errors import (
     ImageError,
     LabelError,
     ModelError,
+    NotFinite,
     OutOfMemory,
 )
 from attnlib.methods import METHODS, Heat, Method
@@ -55,6 +56,7 @@ __all__ = [
     "LabelError",
     "Method",
     "ModelError",
+    "NotFinite",
     "OutOfMemory",
     "Record",
     "TokenLayout",

@@ -17,6 +17,10 @@ class ModelError(AttnlibError):
     """A model cannot be loaded or does not have the structure that was asked for."""
 
 
+class NotFinite(ModelError):
+    """A model returned values that are not finite."""
+
+
 class CaptureError(AttnlibError):
     """Attention cannot be captured from a forward pass."""
 

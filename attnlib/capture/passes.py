@@ -12,13 +12,29 @@ import torch
 from torch import Tensor, nn
 
 from attnlib.capture.mode import Capture, Observer
-from attnlib.errors import ModelError, OutOfMemory
+from attnlib.errors import AttnlibError, ModelError, OutOfMemory
 
 Precision = Literal["float32", "bfloat16", "float16"]
 PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16", "float16")
 
+
+def _places() -> int:
+    """How many forward passes may run at a time.
+
+    Raises:
+        AttnlibError: the environment asks for none, for which every pass would wait for ever.
+    """
+    wanted = os.environ.get("ATTNLIB_CONCURRENT_PASSES", "1")
+    if not wanted.strip().isdecimal() or int(wanted) < 1:
+        raise AttnlibError(
+            "ATTNLIB_CONCURRENT_PASSES is the number of forward passes at a time: a whole number "
+            f"of at least 1, not {wanted!r}. Unset it for 1."
+        )
+    return int(wanted)
+
+
 # A busy host collapses when every session runs its own multi-threaded pass; passes queue here.
-_ADMISSION = threading.BoundedSemaphore(int(os.environ.get("ATTNLIB_CONCURRENT_PASSES", "1")))
+_ADMISSION = threading.BoundedSemaphore(_places())
 
 
 def choose_device(device: str = "auto") -> torch.device:

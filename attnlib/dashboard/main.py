@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from attnlib.dashboard.parts import address, sidebar
+from attnlib.dashboard.parts import address, progress, sidebar
 from attnlib.dashboard.state import startup
 
 st.set_page_config(page_title="ViT debugger", page_icon=startup.ICON, layout="wide")
@@ -55,6 +55,6 @@ page = st.navigation(
     ]
 )
 address.follow(page.url_path)
-sidebar.show()
+progress.show(sidebar.show())
 page.run()
 address.flush()

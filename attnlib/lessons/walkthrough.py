@@ -136,11 +136,48 @@ class _Follow(TorchFunctionMode):
         return result
 
 
+@dataclass(frozen=True)
+class Followed:
+    """One layer's attention on one image as a pass left it: any query is walked without another.
+
+    Attributes:
+        layer: counted from 0.
+        call: the attention of the layer, ``(1, H, T, T)``.
+    """
+
+    vit: Vit
+    layer: int
+    call: AttentionCall
+    _follow: _Follow
+
+    def walk(self, query: int) -> Walk:
+        """Every intermediate result of the layer for one query, without a forward pass.
+
+        Raises:
+            AttnlibError: there is no such token.
+        """
+        tokens = self.vit.layout.tokens
+        if not 0 <= query < tokens:
+            raise AttnlibError(f"There is no token {query}: this model has {tokens}.")
+        with torch.inference_mode():
+            return _walk(self.vit, self.call, self._follow, self.layer, query)
+
+
 def walk(vit: Vit, pixels: Tensor, layer: int, query: int) -> Walk:
-    """Follow one query of ``pixels`` ``(1, 3, h, w)`` through the attention of one layer.
+    """:func:`follow` one layer, then walk one query: for whoever wants no other query of it.
 
     Raises:
         AttnlibError: there is no such layer or token.
+        CaptureError: as :func:`follow`.
+    """
+    return follow(vit, pixels, layer).walk(query)
+
+
+def follow(vit: Vit, pixels: Tensor, layer: int) -> Followed:
+    """One pass of ``pixels`` ``(1, 3, h, w)``, of which the attention of one layer is kept.
+
+    Raises:
+        AttnlibError: there is no such layer.
         CaptureError: the model has no layers of attention between all tokens, or hands on its
             weights without the query and key they come from.
     """
@@ -151,10 +188,8 @@ def walk(vit: Vit, pixels: Tensor, layer: int, query: int) -> Walk:
         )
     if not 0 <= layer < len(places):
         raise AttnlibError(f"layer must be from 0 to {len(places) - 1}, not {layer}.")
-    if not 0 <= query < vit.layout.tokens:
-        raise AttnlibError(f"There is no token {query}: this model has {vit.layout.tokens}.")
     found: list[AttentionCall] = []
-    follow = _Follow()
+    seen = _Follow()
     count = -1
 
     def observe(call: AttentionCall) -> None:
@@ -163,21 +198,21 @@ def walk(vit: Vit, pixels: Tensor, layer: int, query: int) -> Walk:
         if count == places[layer]:
             found.append(call)
             if call.finish is None and call.value is not None:
-                follow.waiting_for = call.value.shape[1] * call.value.shape[3]
+                seen.waiting_for = call.value.shape[1] * call.value.shape[3]
 
-    with passes.admitted(), torch.inference_mode():
-        with follow:
-            passes.forward(vit.module, pixels, observe, precision=vit.precision)
-        return _walk(vit, found[0], follow, layer, query)
-
-
-def _walk(vit: Vit, call: AttentionCall, follow: _Follow, layer: int, query: int) -> Walk:
+    with passes.admitted(), torch.inference_mode(), seen:
+        passes.forward(vit.module, pixels, observe, precision=vit.precision)
+    call = found[0]
     if call.query is None or call.key is None:
         raise CaptureError(
             f"{call.kind} computes its softmax itself, so the query and key behind the weights "
             "are not seen. Load the model with fused attention to follow it."
         )
-    assert call.value is not None
+    return Followed(vit, layer, call, seen)
+
+
+def _walk(vit: Vit, call: AttentionCall, follow: _Follow, layer: int, query: int) -> Walk:
+    assert call.query is not None and call.key is not None and call.value is not None
     pick = slice(query, query + 1)
     weights = call.rows(pick)
     heads = call.product(pick, weights)[0, :, 0]

@@ -14,7 +14,7 @@ from attnlib.capture.call import AttentionCall
 from attnlib.capture.mixing import rollout_row
 from attnlib.capture.record import Record
 from attnlib.capture.trace import Trace, carry
-from attnlib.errors import CaptureError, ModelError
+from attnlib.errors import CaptureError, NotFinite
 from attnlib.model.arrays import array
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def records(vit: Vit, pixels: Tensor, *, rollout: bool = True) -> list[Record]:
 
     Raises:
         OutOfMemory: the device ran out of memory.
-        ModelError: the model returned values that are not finite.
+        NotFinite: the model returned values that are not finite.
     """
     batch = pixels.shape[0]
     maps = vit.support.maps
@@ -101,7 +101,7 @@ def _record(
 ) -> Record:
     logits = logits.cpu().float()
     if not bool(torch.isfinite(logits).all()):
-        raise ModelError(
+        raise NotFinite(
             "The model returned values that are not finite. If it runs in float16, use "
             "float32 or bfloat16; otherwise its weights are damaged."
         )

@@ -120,7 +120,7 @@ class Vit:
 
         Raises:
             OutOfMemory: the device ran out of memory.
-            ModelError: the model returned values that are not finite.
+            NotFinite: the model returned values that are not finite.
         """
         return self.inspect_pixels(self.pixels(image), rollout=rollout)[0]
 

@@ -3,13 +3,12 @@
 import streamlit as st
 
 from attnlib.dashboard.heads import page
-from attnlib.dashboard.parts import chosen, progress
+from attnlib.dashboard.parts import chosen
 from attnlib.dashboard.state import workspace
 
 space = workspace.current()
 
 st.title("Head similarity")
-progress.show(space)
 prediction = chosen.strip(space)
 if prediction is not None:
     page.show(space, prediction)

@@ -88,7 +88,6 @@ def finish(app: AppTest, name: str) -> AppTest:
             app.run()
             assert not app.exception
             return app
-        task.look()
         time.sleep(0.1)
     raise AssertionError("the task does not end")
 

@@ -15,7 +15,7 @@ import attnlib
 from attnlib.errors import AttnlibError, CaptureError
 from attnlib.heads.intervention import at_temperature
 from attnlib.lessons.playground import embed, projections, toy
-from attnlib.lessons.walkthrough import walk
+from attnlib.lessons.walkthrough import follow, walk
 
 FAMILIES = {
     "vit": ("vit_tiny_patch16_224", {}),
@@ -70,6 +70,31 @@ def test_the_last_step_is_the_models_own(family: str, noise: Image.Image) -> Non
         np.testing.assert_allclose(found.weights, whole, atol=1e-6)
         np.testing.assert_allclose(found.at(1.0), whole, atol=1e-5)
         assert found.scale == pytest.approx(found.dimension**-0.5)
+
+
+def test_every_query_of_a_followed_layer_without_another_pass(noise: Image.Image) -> None:
+    """Against a pass of its own for each query."""
+    vit = build("vit")
+    pixels = vit.pixels(noise)
+    expected = [walk(vit, pixels, 1, query) for query in range(vit.layout.tokens)]
+    followed = follow(vit, pixels, 1)
+    passes: list[object] = []
+    handle = vit.module.register_forward_hook(lambda *_: passes.append(1))
+    try:
+        for query, other in enumerate(expected):
+            found = followed.walk(query)
+            assert (found.layer, found.query) == (1, query)
+            for name in ("before", "tokens", "queries", "scores", "weights", "heads", "projected"):
+                np.testing.assert_array_equal(getattr(found, name), getattr(other, name), name)
+            assert found.projection is not None and other.projection is not None
+            np.testing.assert_array_equal(found.projection.after, other.projection.after)
+            assert found.self_check < 1e-5
+    finally:
+        handle.remove()
+    assert not passes
+    for query in (-1, vit.layout.tokens):
+        with pytest.raises(AttnlibError, match="no token"):
+            followed.walk(query)
 
 
 def test_every_step_follows_from_the_one_before(noise: Image.Image) -> None:

@@ -78,6 +78,7 @@ def _by_layer(space: Workspace, prediction: Prediction, settings: Settings, coun
         button="Solve for every source layer",
         help="Solves the maximum flow once for each source layer, to find where it is informative.",
         eager=light(vit),
+        shared=True,
     )
     if rows is None:
         return

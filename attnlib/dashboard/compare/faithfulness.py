@@ -82,6 +82,7 @@ def _computed(
         button="Deletion and insertion of this image",
         help="Some hundred forward passes: a curve down and one up for each method.",
         eager=light(vit) and not compared.waiting,
+        shared=True,
     )
 
 

@@ -67,13 +67,15 @@ def show(space: Workspace, settings: Settings) -> None:
         st.info("Choose at least one method.")
         return
     vit = space.vit
-    digests = tuple((item.sample.sha256, item.predicted, item.true) for item in items)
+    # Names too: the result says which images it skipped, and names are their visitor's own.
+    content = tuple((i.sample.name, i.sample.sha256, i.predicted, i.true) for i in items)
     found = tasks.run(
         "compare_all",
-        (space.choice, digests, methods, settings, wanted),
+        (space.choice, content, methods, settings, wanted),
         lambda progress: summarise(vit, items, methods, settings, wanted, progress),
         button=f"Deletion and insertion of {len(items)} images",
         help=f"{STEPS} steps and {DRAWS} random orders for each image; it can be stopped.",
+        shared=True,
     )
     if found is not None:
         _results(found, wanted)

@@ -63,6 +63,7 @@ def show(space: Workspace, prediction: Prediction, target: int, settings: Settin
         button="Randomise the weights from the last layer down",
         help="Works on a copy of the model, one layer more at each stage, and maps the image anew.",
         eager=light(vit) and method.name != "occlusion",
+        shared=True,
     )
     if found is None:
         return

@@ -64,6 +64,7 @@ def show(space: Workspace, outcome: Outcome) -> None:
         work,
         button=f"Remove every head in turn, on {len(found)} images",
         help="Predict each image once without each head, and average.",
+        shared=True,
     )
     if isinstance(result, CaptureError):
         reasons.no_removal(space, result)

@@ -82,6 +82,7 @@ def compared(
         button="Compare heads",
         help="Compare every head with every other on all images.",
         eager=True,
+        shared=True,
     )
 
 
@@ -103,11 +104,13 @@ def on_images(
 
     return tasks.run(
         "pair of heads",
-        (*images.key(space, samples), measure, pair),
+        # Names too: the result holds them, and names are their visitor's own.
+        (*images.key(space, samples), tuple(s.name for s in samples), measure, pair),
         work,
         button="Compare on each image",
         help="How alike these two heads are on each image.",
         eager=True,
+        shared=True,
     )
 
 

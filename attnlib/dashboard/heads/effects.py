@@ -78,6 +78,7 @@ def _effects(space: Workspace, prediction: Prediction) -> HeadEffects | CaptureE
         button=f"Remove every head in turn ({passes} predictions)",
         help="Predict this image again and again, each time without one head.",
         eager=passes * weights * vit.layout.tokens <= QUICK,
+        shared=True,
     )
 
 

@@ -97,6 +97,7 @@ def _mean(space: Workspace, samples: tuple[Sample, ...]) -> Mean | CaptureError 
         button="Compute the numbers of every head",
         help="One forward pass for each image.",
         eager=True,
+        shared=True,
     )
 
 

@@ -122,6 +122,7 @@ def _logits(
         button="Predict without these heads",
         help="One forward pass in which these heads give nothing.",
         eager=True,
+        shared=True,
     )
 
 

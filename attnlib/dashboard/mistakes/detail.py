@@ -14,7 +14,7 @@ from attnlib.audit import Prediction
 from attnlib.capture.record import Record
 from attnlib.dashboard.mistakes import case as cases
 from attnlib.dashboard.mistakes import drawn, explain
-from attnlib.dashboard.parts import address, charts, pictures
+from attnlib.dashboard.parts import address, charts, chosen, pictures
 from attnlib.dashboard.parts.downloads import stem_of
 from attnlib.dashboard.parts.pictures import (
     Style,
@@ -40,7 +40,7 @@ def show(space: Workspace, name: str) -> None:
     """The opened image. A fragment: changing how it is drawn reruns nothing else."""
     prediction = space.prediction_of.get(name)
     if prediction is None:
-        st.info("This image waits for its turn, or could not be read.")
+        chosen.missing(space, name)
         return
     found = space.inspected(name)
     method, target, options = explain.choose(space, prediction)

@@ -5,15 +5,14 @@ from __future__ import annotations
 import streamlit as st
 
 from attnlib.dashboard.mistakes import confusion, detail, gallery, summary
-from attnlib.dashboard.parts import chosen, progress, verdict
+from attnlib.dashboard.parts import chosen, verdict
 from attnlib.dashboard.state.workspace import Workspace
 
 
 def show(space: Workspace) -> None:
     """What came in, then the gallery or the opened image."""
     summary.line(space)
-    progress.show(space)
-    summary.refusals(space)
+    summary.label_problems(space)
     summary.label_table(space)
     name = st.session_state.get("image")
     if name is not None:

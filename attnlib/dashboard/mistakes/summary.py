@@ -1,4 +1,4 @@
-"""The summary line, progress, refusals, labels and exports of the loaded images."""
+"""The summary line, labels and exports of the loaded images."""
 
 from __future__ import annotations
 
@@ -45,19 +45,8 @@ def line(space: Workspace) -> None:
         )
 
 
-def refusals(space: Workspace) -> None:
-    """Files that were not taken, each with its reason, and labels that fit nothing."""
-    job = space.session.job
-    refused = [*space.session.refusals, *(job.refusals if job is not None else [])]
-    if refused:
-        with st.expander(
-            f"{len(refused)} file{'s' if len(refused) > 1 else ''} could not be used",
-            icon=":material/warning:",
-        ):
-            st.dataframe(
-                [{"file": item.name, "reason": item.reason} for item in refused],
-                hide_index=True,
-            )
+def label_problems(space: Workspace) -> None:
+    """Labels that fit nothing, each with its reason."""
     problems = [*(space.session.table.problems if space.session.table else [])]
     labels = space.labels
     problems += [f"No image named “{name}” is loaded." for name in labels.unknown_files]

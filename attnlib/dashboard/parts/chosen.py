@@ -112,8 +112,9 @@ def strip(space: Workspace) -> Prediction | None:
 
 def _why_not(space: Workspace) -> None:
     problem, first = absent(space), _first(space)
-    if not problem or st.session_state.get("image") is not None:
-        st.info("This image waits for its turn, or could not be read.")
+    name = st.session_state.get("image")
+    if not problem or name is not None:
+        missing(space, name)
         return
     st.warning(problem)
     if first is not None:
@@ -123,6 +124,18 @@ def _why_not(space: Workspace) -> None:
             args=(first.name,),
             help="The first of the images that are loaded here.",
         )
+
+
+def missing(space: Workspace, name: str | None) -> None:
+    """Why there is no prediction of an image, or of any image, yet."""
+    job = space.session.job
+    reason = next((r.reason for r in job.refusals if r.name == name), "") if job else ""
+    if reason:
+        st.warning(reason, title=f"{literal(name or '')} could not be used")
+    elif job is None or job.finished:
+        st.info("No image is inspected." if name is None else "This image is not inspected.")
+    else:
+        st.info("This image waits for its turn; the page goes on by itself.")
 
 
 def _ranked(space: Workspace) -> list[Prediction]:

@@ -73,6 +73,9 @@ def _change(visitor: Session, wish: ModelChoice, upload: bytes | None) -> None:
 
     A wish that failed is not tried again at every click: each try may wait for a network.
     """
+    if wish == visitor.choice:
+        # Back at what works: whoever wishes for the other one again means to try again.
+        visitor.failed = None
     if wish in (visitor.choice, visitor.failed):
         return
     try:

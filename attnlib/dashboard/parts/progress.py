@@ -1,33 +1,66 @@
-"""How far the inspection is, on whichever page one is."""
+"""How far the inspection is and what it refused, on whichever page one is."""
 
 from __future__ import annotations
 
 import streamlit as st
 
+from attnlib.dashboard.state.inspection import Inspection
 from attnlib.dashboard.state.workspace import Workspace
 
 
 def show(space: Workspace) -> None:
-    """How far the inspection is; while it runs, the page asks again every second."""
-    job = space.session.job
-    if job is None:
-        return
-    if job.failure:
+    """Progress while the inspection runs, why it stopped and how to go on, and refusals."""
+    # Always one element, so that what stands below keeps its place.
+    with st.container(gap="small"):
+        job = space.session.job
+        if job is not None:
+            _state(space, job)
+        _refusals(space)
+
+
+def _state(space: Workspace, job: Inspection) -> None:
+    if not job.finished:
+        # By what this run of the page knows, which may be less than what has arrived meanwhile.
+        known = {*space.prediction_of, *(refusal.name for refusal in job.refusals)}
+        _running(job, len(known), job.first in space.by_name and job.first not in known)
+    elif job.failure:
         st.error(job.failure, title=f"Stopped after {job.done} of {job.total} images")
-        if st.button("Continue", key="continue_job"):
-            space.session.job = None
+        if st.button(
+            "Continue", key="continue_job", help="Go on with the images that are not inspected yet."
+        ):
+            job.start(wait=0.8)
             st.rerun()
-    elif not job.finished:
-        _running(space, job.done)
 
 
 @st.fragment(run_every=1.0)
-def _running(space: Workspace, shown: int) -> None:
-    job = space.session.job
-    if job is None:
-        return
-    job.look()
+def _running(job: Inspection, shown: int, missed: bool) -> None:
+    """The bar. The page runs again when there is more to see than when it was drawn."""
     st.progress(job.done / max(1, job.total), f"Inspecting: {job.done} of {job.total} images")
-    # Results that came in since the page was drawn are drawn by running the page again.
-    if job.finished or job.failure or job.done >= max(shown + 8, int(shown * 1.25)):
+    if more(job, shown, missed):
         st.rerun()
+
+
+def more(job: Inspection, shown: int, missed: bool) -> bool:
+    """Whether the page is to be drawn again: at the first image, then ever more rarely.
+
+    Args:
+        shown: how many images were known when the page was drawn.
+        missed: whether the chosen image was not, so that it is drawn again as soon as it is.
+    """
+    arrived = missed and not job.waits(job.first or "")
+    enough = max(shown + 8, int(shown * 1.25)) if shown else 1
+    return job.finished or arrived or job.done >= enough
+
+
+def _refusals(space: Workspace) -> None:
+    job = space.session.job
+    refused = [*space.session.refusals, *(job.refusals if job is not None else [])]
+    if refused:
+        with st.expander(
+            f"{len(refused)} file{'s' if len(refused) > 1 else ''} could not be used",
+            icon=":material/warning:",
+        ):
+            st.dataframe(
+                [{"file": item.name, "reason": item.reason} for item in refused],
+                hide_index=True,
+            )

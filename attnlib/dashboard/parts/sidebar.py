@@ -6,7 +6,7 @@ import streamlit as st
 
 from attnlib.dashboard.parts import chosen, model_choice, uploads
 from attnlib.dashboard.state import session, workspace
-from attnlib.dashboard.state.jobs import InspectionJob
+from attnlib.dashboard.state.inspection import Inspection
 from attnlib.dashboard.state.workspace import Workspace
 
 
@@ -25,15 +25,16 @@ def show() -> Workspace:
 
 
 def start_inspection(space: Workspace) -> None:
-    """Inspect what is not inspected yet; what takes less than a second is done at once."""
+    """Inspect what is not inspected yet; the page waits less than a second for it."""
     visitor = space.session
+    # Before its widget is drawn for the first time, the choice stands in the link alone.
+    wanted = st.session_state.get("image") or st.query_params.get("image")
     job = visitor.job
     if job is not None:
+        job.first = wanted
         if job.choice == space.choice and job.samples is space.samples:
             return
-        job.cancel()
-    job = InspectionJob(space.choice, space.vit, space.samples)
-    visitor.job = job
-    job.run(seconds=0.8)
-    if not job.finished:
-        job.start()
+        job.stop()
+    visitor.job = Inspection(space.choice, space.vit, space.samples)
+    visitor.job.first = wanted
+    visitor.job.start(wait=0.8)

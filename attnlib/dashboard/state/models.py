@@ -9,7 +9,7 @@ from pathlib import Path
 import streamlit as st
 
 from attnlib.capture import passes
-from attnlib.dashboard.state import startup
+from attnlib.dashboard.state import garbage
 from attnlib.errors import ModelError
 from attnlib.model import checkpoint
 from attnlib.model.load import load, model_names
@@ -68,7 +68,7 @@ def get(choice: ModelChoice, _upload: bytes | None = None) -> Vit:
         device=choice.device,
         precision=choice.precision,
     )
-    startup.settle()
+    garbage.settle()
     return vit
 
 

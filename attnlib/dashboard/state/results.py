@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -13,10 +13,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from attnlib.capture.record import Record
+from attnlib.dashboard.state import sizes
 from attnlib.dashboard.state.cache import BoundedCache
 from attnlib.dashboard.state.models import ModelChoice
 from attnlib.data.collection import Sample
 from attnlib.data.image import decode
+from attnlib.errors import NotFinite
+from attnlib.lessons.walkthrough import Followed, follow
 from attnlib.methods import Heat, Subject
 from attnlib.model.vit import Vit
 
@@ -40,10 +43,6 @@ class Inspected:
         """The crop as a PIL image."""
         return Image.fromarray(self.crop)
 
-    @property
-    def nbytes(self) -> int:
-        return self.record.nbytes + self.crop.nbytes
-
 
 @dataclass(frozen=True)
 class Results:
@@ -51,37 +50,21 @@ class Results:
 
     inspected: BoundedCache[Inspected]
     heats: BoundedCache[Heat]
-    subjects: BoundedCache[Subject]
+    subjects: BoundedCache[Subject | Followed]
     numbers: BoundedCache[Any]
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)
 def store() -> Results:
     """The process's one store."""
-    mega = 2**20
+    limit = _MEGABYTES * 2**20
     return Results(
-        BoundedCache(_MEGABYTES * mega * 5 // 8, lambda value: value.nbytes),
-        BoundedCache(_MEGABYTES * mega // 24, lambda value: value.values.nbytes + 1024),
-        BoundedCache(_MEGABYTES * mega // 4, _subject_bytes),
-        BoundedCache(_MEGABYTES * mega // 24, _array_bytes),
+        BoundedCache(limit * 5 // 8, sizes.nbytes),
+        BoundedCache(limit // 24, sizes.nbytes),
+        # A subject takes up its trace and its graph when a method first asks for them.
+        BoundedCache(limit // 4, sizes.nbytes, grows=True),
+        BoundedCache(limit // 24, sizes.nbytes),
     )
-
-
-def _array_bytes(value: Any) -> int:
-    """Bytes of the arrays in a result, which is a dataclass or an array."""
-    parts = [value, *vars(value).values()] if hasattr(value, "__dict__") else [value]
-    return 1024 + sum(part.nbytes for part in parts if isinstance(part, np.ndarray))
-
-
-def _subject_bytes(subject: Subject) -> int:
-    """An upper bound for all that a subject may come to hold: queries, keys, values, gradients.
-
-    Six tensors of the width of the model per layer, and the activations that a backward pass
-    needs, which are about three times as many.
-    """
-    shapes = [subject.vit.support.shapes[i] for i in subject.vit.support.calls("layer")]
-    width = subject.vit.width
-    return subject.pixels.nbytes + sum(24 * 4 * tokens * width for _, _, tokens, _ in shapes)
 
 
 def inspect(choice: ModelChoice, vit: Vit, samples: list[Sample]) -> list[Inspected | Exception]:
@@ -97,12 +80,25 @@ def inspect(choice: ModelChoice, vit: Vit, samples: list[Sample]) -> list[Inspec
             images[i] = decode(sample.data)
         except Exception as error:
             found[i] = error
-    records = vit.inspect_many(list(images.values()), batch_size=len(images) or 1)
-    for (i, image), record in zip(images.items(), records, strict=True):
+    for (i, image), record in zip(images.items(), _records(vit, images.values()), strict=True):
+        if isinstance(record, NotFinite):
+            found[i] = record
+            continue
         result = Inspected(record, np.asarray(vit.crop(image)))
         store().inspected.put((choice, samples[i].sha256), result)
         found[i] = result
     return [result for result in found if result is not None]
+
+
+def _records(vit: Vit, images: Iterable[Image.Image]) -> list[Record | NotFinite]:
+    """In one batch; one by one if an image makes the model fail, so that only it is refused."""
+    batch = list(images)
+    try:
+        return [*vit.inspect_many(batch, batch_size=len(batch) or 1)]
+    except NotFinite as error:
+        if len(batch) == 1:
+            return [error]
+    return [record for image in batch for record in _records(vit, [image])]
 
 
 def heat(
@@ -121,7 +117,23 @@ def heat(
 
 def subject(choice: ModelChoice, vit: Vit, sample: Sample) -> Subject:
     """The image as a subject, kept so that the next method or layer needs no new pass."""
-    return store().subjects.of((choice, sample.sha256), lambda: vit.subject(decode(sample.data)))
+    found = store().subjects.of((choice, sample.sha256), lambda: vit.subject(decode(sample.data)))
+    assert isinstance(found, Subject)
+    return found
+
+
+def followed(choice: ModelChoice, vit: Vit, sample: Sample, layer: int) -> Followed:
+    """The attention of one layer on the image, kept so that the next query needs no new pass.
+
+    Raises:
+        AttnlibError: as :func:`attnlib.lessons.walkthrough.follow`.
+    """
+    found = store().subjects.of(
+        (choice, sample.sha256, "followed", layer),
+        lambda: follow(vit, subject(choice, vit, sample).pixels, layer),
+    )
+    assert isinstance(found, Followed)
+    return found
 
 
 def numbers(choice: ModelChoice, sample: Sample, what: Hashable, make: Callable[[], T]) -> T:
@@ -132,3 +144,17 @@ def numbers(choice: ModelChoice, sample: Sample, what: Hashable, make: Callable[
     """
     found: T = store().numbers.of((choice, sample.sha256, what), make)
     return found
+
+
+def kept(key: Hashable) -> Any:
+    """The result of a long computation that any visitor asked for; None where nobody did."""
+    return store().numbers.get(("task", key))
+
+
+def keep(key: Hashable, result: object) -> None:
+    """Keep the result of a long computation for all visitors.
+
+    Args:
+        key: MUST name all content that the result was made from and every word in it.
+    """
+    store().numbers.put(("task", key), result)

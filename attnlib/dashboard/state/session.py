@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import streamlit as st
 
 from attnlib.audit import Prediction
-from attnlib.dashboard.state.jobs import InspectionJob
+from attnlib.dashboard.state.inspection import Inspection
 from attnlib.dashboard.state.models import DEMO, ModelChoice
 from attnlib.data import masks
 from attnlib.data.collection import Collection, Refusal, Sample, collect
@@ -51,7 +51,7 @@ class Session:
     upload: bytes | None = None
     model_problem: str = ""
     failed: ModelChoice | None = None
-    job: InspectionJob | None = None
+    job: Inspection | None = None
     predictions: dict[str, Prediction] = field(default_factory=dict)
     matched: tuple[object, LabelMatch] | None = None
     uploads_seen: tuple[str, ...] = ()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import atexit
-import gc
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,6 +13,8 @@ import torch
 from starlette.requests import Request
 from starlette.responses import RedirectResponse
 from starlette.routing import Route
+
+from attnlib.dashboard.state import garbage, models, session
 
 _PACKAGE = Path(__file__).parents[2]
 MAIN = _PACKAGE / "dashboard" / "main.py"
@@ -43,9 +43,6 @@ async def lifespan(_: object) -> AsyncIterator[None]:
 
 
 def _warm() -> None:
-    # Late: the model's module settles this process through this one.
-    from attnlib.dashboard.state import models, session
-
     once()
     models.get(models.DEMO)
     session.demo_samples()
@@ -57,17 +54,5 @@ def once() -> bool:
     threads = os.environ.get("ATTNLIB_THREADS")
     if threads:
         torch.set_num_threads(int(threads))
-    settle()
-    # Extensions that look for leaks when the process ends would report all that is frozen.
-    atexit.register(gc.unfreeze)
+    garbage.keep_settled()
     return True
-
-
-def settle() -> None:
-    """Move all that lives now out of the collector's sight.
-
-    Streamlit collects garbage after every run; with torch loaded that takes a third of a second
-    each time unless the objects that will never die are frozen.
-    """
-    gc.collect()
-    gc.freeze()

@@ -12,7 +12,7 @@ import streamlit as st
 
 from attnlib import audit
 from attnlib.dashboard.state import results
-from attnlib.dashboard.state.jobs import Outcome
+from attnlib.dashboard.state.inspection import Outcome
 from attnlib.dashboard.state.models import ModelChoice
 from attnlib.dashboard.state.results import Inspected
 from attnlib.dashboard.state.session import Session

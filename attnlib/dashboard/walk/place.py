@@ -17,7 +17,7 @@ from attnlib.dashboard.parts.pictures import plain
 from attnlib.dashboard.state import results
 from attnlib.dashboard.state.workspace import Workspace
 from attnlib.heads import rows as attention
-from attnlib.lessons.walkthrough import Array, Walk, walk
+from attnlib.lessons.walkthrough import Array, Walk
 
 PICTURE = 228
 
@@ -115,14 +115,8 @@ def choose(space: Workspace, prediction: Prediction) -> Place:
             )
         else:
             st.caption(f"Query: {token_name(layout.token_name(query))}. Click on another patch.")
-    number = int(layer)
-    subject = results.subject(space.choice, space.vit, space.by_name[prediction.name])
-    found = results.numbers(
-        space.choice,
-        space.by_name[prediction.name],
-        ("walk", number, query),
-        lambda: walk(space.vit, subject.pixels, number, query),
-    )
+    sample = space.by_name[prediction.name]
+    found = results.followed(space.choice, space.vit, sample, int(layer)).walk(query)
     return Place(space, prediction, found, int(head))
 
 

@@ -1,0 +1,115 @@
+"""Work beside the page: one way to run it, and one rule for when it ends.
+
+Work lives as long as its visitor's session is connected and wants it, whichever page is open.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Hashable
+from concurrent import futures
+from typing import Generic, TypeVar
+
+from attnlib.errors import AttnlibError
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+Progress = Callable[[int, int], None]
+
+# A reload or a weak network breaks the connection for some seconds; nobody left for that.
+GRACE_S = 15.0
+
+# Threads are made when they are needed. Most of them wait: forward passes queue for admission,
+# so that a place in the pool must never be what a visitor waits for.
+_POOL = futures.ThreadPoolExecutor(max_workers=64, thread_name_prefix="work")
+_ENDING = threading.Event()
+# The pool's own exit handler waits for whatever runs, and the handlers of `atexit` come after it.
+threading._register_atexit(_ENDING.set)  # type: ignore[attr-defined]
+
+
+class Stopped(Exception):
+    """Raised inside work that nobody wants any longer. The message says why."""
+
+
+class Work(Generic[T]):
+    """One computation in a thread of the pool.
+
+    Args:
+        compute: does it, and calls its argument with (steps done, steps) as it goes, which is
+            where it can be stopped. It runs in another thread: it MUST NOT call Streamlit.
+        key: what it is computed from; another key means another result.
+        connected: whether the visitor's session is connected now; asked from any thread.
+        clock: seconds that never go back.
+
+    Attributes:
+        done, total: steps.
+        result: None until there is one.
+        failure: why there is no result, or "".
+        finished: whether it has ended, with a result or a failure.
+    """
+
+    def __init__(
+        self,
+        compute: Callable[[Progress], T],
+        *,
+        key: Hashable = None,
+        connected: Callable[[], bool] = lambda: True,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.key = key
+        self.done, self.total = 0, 1
+        self.result: T | None = None
+        self.failure = ""
+        self.finished = False
+        self._compute, self._connected, self._clock = compute, connected, clock
+        self._unwanted = False
+        self._missed_since: float | None = None
+        self._ended = threading.Event()
+
+    def start(self, wait: float = 0.0) -> None:
+        """Begin in the pool, and wait up to ``wait`` seconds for a result that comes at once."""
+        _POOL.submit(self.run)
+        self._ended.wait(wait)
+
+    def stop(self) -> None:
+        """Say that the result is not wanted any longer."""
+        self._unwanted = True
+
+    def run(self) -> None:
+        """Compute in this thread. Never raises."""
+        try:
+            self._check()
+            self.result = self._compute(self._report)
+        except Stopped as reason:
+            self.failure = str(reason)
+        except AttnlibError as error:
+            self.failure = str(error)
+        except Exception:
+            log.exception("work beside the page failed")
+            self.failure = "This could not be computed; the server's log says why."
+        self.finished = True
+        self._ended.set()
+
+    def _report(self, done: int, total: int) -> None:
+        self.done, self.total = done, total
+        self._check()
+
+    def _check(self) -> None:
+        """Stop here if nobody wants the result.
+
+        Raises:
+            Stopped: somebody said so, the session is gone, or the process ends.
+        """
+        if self._unwanted:
+            raise Stopped("Stopped.")
+        if _ENDING.is_set():
+            raise Stopped("Stopped, since the server is being shut down.")
+        if self._connected():
+            self._missed_since = None
+        elif self._missed_since is None:
+            self._missed_since = self._clock()
+        elif self._clock() - self._missed_since > GRACE_S:
+            raise Stopped("Stopped, since the page was closed.")
