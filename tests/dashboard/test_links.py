@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -211,6 +212,30 @@ def seen(walker: Walker, app: AppTest) -> dict[str, Any]:
     pictures += [json.loads(e.proto.json)["image"] for e in app.get("bidi_component")]
     charts = [element.proto.spec for element in app.get("vega_lite_chart")]
     return {**state, **shown, "pictures": pictures, "charts": charts}
+
+
+WIDGET = re.compile(
+    r"st\.(selectbox|multiselect|slider|select_slider|number_input|text_input|text_area|toggle"
+    r"|checkbox|radio|segmented_control|pills|pagination|data_editor|color_picker)\("
+)
+# Lists that follow a value of the address, and the table in which own images are labelled.
+BARE = {
+    "attention/choose.py": 1,
+    "compare/difference.py": 1,
+    "mistakes/summary.py": 1,
+    "walk/place.py": 1,
+    "walk/player.py": 1,
+}
+
+
+def test_no_control_is_declared_in_another_way() -> None:
+    folder = MAIN.parent
+    found = {
+        str(path.relative_to(folder)): len(WIDGET.findall(path.read_text()))
+        for path in folder.rglob("*.py")
+        if path.name != "controls.py"
+    }
+    assert {name: count for name, count in found.items() if count} == BARE
 
 
 SHARED = ("target", "fusion", "discard", "residual", "start", "source", "end", "opacity")

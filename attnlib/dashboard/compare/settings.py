@@ -100,8 +100,8 @@ def choose(space: Workspace, prediction: Prediction) -> tuple[int, Settings]:
 
 
 def _layers(count: int) -> tuple[int, int | None]:
-    """Start layer and source layer; no slider where there is nothing to choose."""
-    if count < 2:
+    """Start layer, and through how many layers flow goes; 0 layers are none to choose from."""
+    if not count:
         return 0, None
     start = controls.slider(
         "compare_start",

@@ -98,15 +98,8 @@ def _option(space: Workspace, name: str, option: Option) -> Any:
         return controls.slider(key, label, low, high, option.default, 0.05, help=help)
     layers = len(space.vit.support.calls("layer"))
     if name == "start_layer":
-        return _layer_slider(key, label, 0, layers - 1, 0, help)
+        return controls.slider(key, label, 0, layers - 1, 0, width=260, help=help)
     if name == "source_layer":
-        return _layer_slider(key, label, 1, layers, layers, help)
+        return controls.slider(key, label, 1, layers, layers, width=260, help=help)
     least = None if option.low is None else int(option.low)
     return controls.number(key, label, option.default, least, width=140, help=help)
-
-
-def _layer_slider(key: str, label: str, low: int, high: int, default: int, help: str) -> int:
-    """Of one layer there is nothing to choose, and a slider with one place is none."""
-    if low >= high:
-        return default
-    return controls.slider(key, label, low, high, default, width=260, help=help)

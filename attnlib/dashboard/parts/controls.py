@@ -154,7 +154,9 @@ def slider(
     width: Width = "stretch",
     of: Hashable = None,
 ) -> N:
-    """A number between two bounds."""
+    """A number between two bounds; where they are one there is nothing to choose, and no slider."""
+    if low >= high:
+        return default
     codec = Number(low, high)
     address.settle(key, default, codec, label=label, of=of)
     found: N = st.slider(label, low, high, step=step, key=key, width=width, help=help)
