@@ -50,7 +50,7 @@ def test_what_is_shown_can_be_taken_along(
     oblong: AppTest, screen: Screen, library: Library, folder: str, key: str, view: str
 ) -> None:
     oblong.session_state["image"] = library.wrong[3]
-    oblong.switch_page(f"pages/{folder}/page.py").run()
+    oblong.switch_page(f"../../pages/{folder}/page.py").run()
     if key:
         oblong.segmented_control(key=key).set_value(view).run()
     finish(oblong)

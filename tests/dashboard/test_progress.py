@@ -19,7 +19,7 @@ from tests.dashboard.test_app import app as app
 from tests.dashboard.test_app import settle, text
 
 PAGES = [
-    f"pages/{name}/page.py"
+    f"../../pages/{name}/page.py"
     for name in (
         "prediction_debugging",
         "cls_attention",
@@ -78,7 +78,7 @@ def test_no_page_waits_for_the_first_image(app: AppTest, held: Held) -> None:
     for page in PAGES:
         app.switch_page(page).run()
         assert "Inspecting: 0 of 80 images" in bars(app), page
-    app.switch_page("pages/cls_attention/page.py").run()
+    app.switch_page("../../pages/cls_attention/page.py").run()
     assert "waits for its turn" in text(app)
     job = app.session_state["session"].job
     assert job.first == NAMES[-1]
@@ -143,7 +143,7 @@ def test_refusals_are_on_every_page_and_at_the_image(app: AppTest, held: Held) -
         assert table.to_dict("records") == [
             {"file": NAMES[5], "reason": "Its values are not finite."}
         ]
-    app.switch_page("pages/cls_attention/page.py").run()
+    app.switch_page("../../pages/cls_attention/page.py").run()
     assert "Its values are not finite." in [w.value for w in app.warning]
     assert len(app.session_state["session"].job.outcomes) == 79
 
@@ -189,7 +189,7 @@ def test_the_walk_needs_one_pass_for_all_queries_of_a_layer(
     results.store.clear()  # type: ignore[attr-defined]
     settle(app.run())
     app.session_state["image"] = NAMES[11]
-    app.switch_page("pages/attention_walkthrough/page.py").run()
+    app.switch_page("../../pages/attention_walkthrough/page.py").run()
     assert not app.exception
 
     def none(*_: object, **__: object) -> None:

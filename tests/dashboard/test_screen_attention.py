@@ -13,7 +13,7 @@ from attnlib.pictures.overlay import enlarge, fit, heat_image, overlay
 from tests.dashboard.conftest import Library
 from tests.dashboard.screen import Screen, charted, pixels, table
 
-PAGE = "pages/cls_attention/page.py"
+PAGE = "../../pages/cls_attention/page.py"
 ROWS, COLS = 4, 6
 SIDE = 456
 Weights = NDArray[np.float64]

@@ -33,7 +33,7 @@ def name(library: Library) -> str:
 @pytest.fixture
 def page(oblong: AppTest, name: str) -> AppTest:
     oblong.session_state["image"] = name
-    oblong.switch_page("pages/rollout_vs_flow/page.py").run()
+    oblong.switch_page("../../pages/rollout_vs_flow/page.py").run()
     return finish(oblong)
 
 

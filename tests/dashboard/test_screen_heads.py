@@ -31,7 +31,7 @@ def name(library: Library) -> str:
 @pytest.fixture
 def page(oblong: AppTest, name: str) -> AppTest:
     oblong.session_state["image"] = name
-    oblong.switch_page("pages/head_similarity/page.py").run()
+    oblong.switch_page("../../pages/head_similarity/page.py").run()
     return finish(oblong)
 
 

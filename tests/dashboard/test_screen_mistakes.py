@@ -190,6 +190,10 @@ def test_the_opened_image_has_the_map_that_was_chosen(
     entropy = {(row["layer"], row["head"]): row["value"] for row in chart}
     for (at, which), value in np.ndenumerate(library.records[name].entropy):
         assert entropy[at, which] == pytest.approx(float(value))
+    rows_taken = table(screen.downloads(oblong)["csv_entropy-by-layer"])
+    for at, row in enumerate(rows_taken):
+        numbers = [float(row[f"head {i}"]) for i in range(4)]
+        assert numbers == pytest.approx(library.records[name].entropy[at].tolist())
 
 
 @pytest.mark.parametrize("method", ["relevance", "contrast", "gradcam", "flow", "rollout"])

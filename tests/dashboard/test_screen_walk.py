@@ -29,7 +29,7 @@ def name(library: Library) -> str:
 def page(oblong: AppTest, name: str) -> AppTest:
     oblong.session_state["image"] = name
     oblong.session_state["walk_query"] = QUERY
-    oblong.switch_page("pages/attention_walkthrough/page.py").run()
+    oblong.switch_page("../../pages/attention_walkthrough/page.py").run()
     oblong.selectbox(key="walk_layer").set_value(str(LAYER)).run()
     oblong.selectbox(key="walk_head").set_value(str(HEAD)).run()
     return finish(oblong)

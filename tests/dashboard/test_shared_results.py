@@ -18,7 +18,7 @@ from tests.dashboard.test_app import app as app
 from tests.dashboard.test_app import png, settle, text, upload
 
 A, B = (image.name for image in demo.images()[:2])
-COMPARE, HEADS = "pages/rollout_vs_flow/page.py", "pages/head_similarity/page.py"
+COMPARE, HEADS = "../../pages/rollout_vs_flow/page.py", "../../pages/head_similarity/page.py"
 
 
 @pytest.fixture(autouse=True)

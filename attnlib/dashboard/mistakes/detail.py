@@ -14,7 +14,7 @@ from attnlib.audit import Prediction
 from attnlib.capture.record import Record
 from attnlib.dashboard.mistakes import case as cases
 from attnlib.dashboard.mistakes import drawn, explain
-from attnlib.dashboard.parts import address, charts, chosen, pictures
+from attnlib.dashboard.parts import address, charts, chosen, downloads, pictures
 from attnlib.dashboard.parts.downloads import stem_of
 from attnlib.dashboard.parts.pictures import (
     Style,
@@ -106,6 +106,12 @@ def _facts(record: Record) -> None:
     st.caption(f"Query: {record.query}. Entropy of its attention by layer, 1 is uniform:")
     if record.entropy.size:
         charts.layers(record.entropy, "entropy ÷ log N", (0.0, 1.0))
+        downloads.matrix(
+            record.entropy,
+            [f"layer {i}" for i in range(record.entropy.shape[0])],
+            [f"head {i}" for i in range(record.entropy.shape[1])],
+            "entropy-by-layer",
+        )
 
 
 def _downloads(name: str, crop: Image.Image, made: Heat, scale: Scale, style: Style) -> None:
