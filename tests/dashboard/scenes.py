@@ -1,0 +1,160 @@
+"""What there is to see on the pages, and how to open it by a link like somebody new."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from attnlib.dashboard.parts import address
+from attnlib.dashboard.parts.codecs import Codec
+from attnlib.dashboard.state.startup import MAIN
+from attnlib.model import demo
+
+IMAGE = demo.images()[3].name
+
+# What decides which controls there are stands here; the other controls are found on the screen.
+SCENES: dict[str, tuple[str, dict[str, Any]]] = {
+    "gallery": ("prediction_debugging", {"image": None}),
+    "gallery, second page": (
+        "prediction_debugging",
+        {"image": None, "gallery_only": "All", "gallery_page": 2},
+    ),
+    **{
+        f"opened, {method}": ("prediction_debugging", {"method": method})
+        for method in ("raw", "rollout", "flow", "relevance", "contrast", "occlusion")
+    },
+    **{
+        f"attention, {view}": ("cls_attention", {"attention_view": view})
+        for view in ("One head", "Heads of a layer", "All layers × heads", "Through the layers")
+    },
+    "attention, matrix": (
+        "cls_attention",
+        {"attention_view": "Token × token", "attention_head": "1"},
+    ),
+    **{
+        f"attention, {kind}": (
+            "cls_attention",
+            {"attention_view": "Compare", "attention_compare": kind},
+        )
+        for kind in ("Nearest correct", "Another image")
+    },
+    "attention, Another model": (
+        "cls_attention",
+        {
+            "attention_view": "Compare",
+            "attention_compare": "Another model",
+            "attention_other_model": "demo",
+        },
+    ),
+    "model, half precision": ("cls_attention", {"precision": "bfloat16"}),
+    "model, named device": ("cls_attention", {"device": "cpu"}),
+    "model, form of timm": ("cls_attention", {"source": "timm"}),
+    "heads, All wrong images": ("head_similarity", {"heads_effect_scope": "All wrong images"}),
+    **{
+        f"heads, {section}": ("head_similarity", {"heads_section": section})
+        for section in ("Effect on the prediction", "Similarity", "Numbers and flags")
+    },
+    **{
+        f"compare, {part}": ("rollout_vs_flow", {"compare_part": part})
+        for part in ("Maps", "Agreement", "Faithfulness", "Randomised weights", "Localisation")
+    },
+    **{
+        f"walk, {part}": ("attention_walkthrough", {"walk_part": part})
+        for part in ("Step by step", "Temperature", "Head explorer")
+    },
+    "walk, words": (
+        "attention_walkthrough",
+        {"walk_part": "Playground", "toy_example": "own text", "toy_cross": True},
+    ),
+    **{
+        f"cost, {part}": ("complexity_calculator", {"cost_part": part})
+        for part in ("Cost", "Sweeps", "Alternatives", "Side by side", "Receptive field")
+    },
+    "cost, timm": ("complexity_calculator", {"cost_of": "timm model"}),
+    "cost, free": ("complexity_calculator", {"cost_of": "Free"}),
+}
+# How files are picked is nothing to see.
+UNLINKED = {"upload_kind"}
+WIDGETS = (
+    "button_group",
+    "multiselect",
+    "number_input",
+    "pagination",
+    "select_slider",
+    "selectbox",
+    "slider",
+    "text_input",
+    "toggle",
+)
+
+
+@dataclass
+class Walker:
+    """What controls declare while pages are drawn.
+
+    Attributes:
+        codecs: of every linked control of the last run, by key.
+    """
+
+    codecs: dict[str, Codec[Any]] = field(default_factory=dict)
+
+    def run(self, app: AppTest) -> AppTest:
+        """Run until nothing is computed any more."""
+        for _ in range(600):
+            self.codecs.clear()
+            app.run()
+            assert not app.exception, [e.value for e in app.exception]
+            state = app.session_state
+            tasks = state["tasks"].values() if "tasks" in state else ()
+            done = state["session"].job.finished and all(task.finished for task in tasks)
+            if done and not app.get("progress"):
+                return app
+            time.sleep(0.05)
+        raise AssertionError("a computation does not end")
+
+
+@pytest.fixture
+def walker(monkeypatch: pytest.MonkeyPatch) -> Iterator[Walker]:
+    seen = Walker()
+    settle = address.settle
+
+    def noted(key: str, default: Any, codec: Codec[Any], **more: Any) -> Any:
+        if more.get("linked", True):
+            seen.codecs[key] = codec
+        return settle(key, default, codec, **more)
+
+    monkeypatch.setattr(address, "settle", noted)
+    yield seen
+
+
+def opened(walker: Walker, page: str, query: dict[str, Any], **state: Any) -> AppTest:
+    """A page opened by a new visitor, whose first request it is."""
+    first = walker.run(AppTest.from_file(str(MAIN), default_timeout=120))
+    first.switch_page(f"../../pages/{page}/page.py")
+    app = AppTest.from_file(str(MAIN), default_timeout=120)
+    app._page_hash = first._page_hash
+    app.query_params.update(query)
+    for key, value in state.items():
+        app.session_state[key] = value
+    return walker.run(app)
+
+
+def seen(walker: Walker, app: AppTest) -> dict[str, Any]:
+    """Values of all controls, and all pictures and charts, byte for byte."""
+    state = {key: app.session_state[key] for key in walker.codecs}
+    shown = {
+        f"{kind} {element.key}": element.value
+        for kind in WIDGETS
+        for element in app.get(kind)
+        if element.key not in UNLINKED
+    }
+    pictures = [picture.url for element in app.get("image") for picture in element.proto.imgs]
+    pictures += [json.loads(e.proto.json)["image"] for e in app.get("bidi_component")]
+    charts = [element.proto.spec for element in app.get("vega_lite_chart")]
+    return {**state, **shown, "pictures": pictures, "charts": charts}

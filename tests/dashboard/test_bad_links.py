@@ -1,0 +1,109 @@
+"""Links that ask for what is not there: junk, an image that is gone, other people's images."""
+
+from __future__ import annotations
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from attnlib.dashboard.parts.codecs import Text
+from attnlib.dashboard.state.startup import MAIN
+from tests.dashboard.scenes import IMAGE, SCENES, Walker, opened, seen
+from tests.dashboard.scenes import walker as walker
+from tests.dashboard.test_app import png, upload
+
+JUNK: dict[str, str | list[str]] = {
+    "not a number": "nan",
+    "400 digits": "9" * 400,
+    "a digit that is none": "²",
+    "100 KB": "x" * 100_000,
+    "given twice": ["1", "1"],
+    "another script": "猫\u202e\x00",
+}
+
+
+@pytest.mark.parametrize("junk", JUNK)
+@pytest.mark.parametrize(
+    "scene",
+    [
+        "gallery",
+        "opened, rollout",
+        "attention, One head",
+        "heads, Similarity",
+        "compare, Localisation",
+        "walk, Temperature",
+        "walk, words",
+        "cost, free",
+    ],
+)
+def test_junk_falls_back_in_one_sentence(walker: Walker, scene: str, junk: str) -> None:
+    page, start = SCENES[scene]
+    start = {"image": IMAGE, **start}
+    plain = opened(walker, page, {}, **start)
+    keys = [key for key in walker.codecs if key not in start]
+    if junk == "100 KB":
+        keys = keys[-1:]  # so much at once is no address for a browser either
+    mine = seen(walker, plain)
+    codecs = dict(walker.codecs)
+    app = AppTest.from_file(str(MAIN), default_timeout=120)
+    app._page_hash = plain._page_hash
+    app.query_params.update({key: JUNK[junk] for key in keys})
+    for key, value in start.items():
+        app.session_state[key] = value
+    app.run()
+    assert not app.exception
+    # Some of it is a text that one could have typed.
+    texts = {
+        key
+        for key in keys
+        if isinstance(codecs[key], Text)
+        and junk in ("not a number", "400 digits", "a digit that is none")
+    }
+    said = [toast.value for toast in app.get("toast")]
+    assert len(said) == len(keys) - len(texts) > 0
+    assert all("the link says" in sentence and len(sentence) < 400 for sentence in said)
+    assert not set(app.query_params) & (set(keys) - texts), "the junk stays in the address"
+    theirs = seen(walker, walker.run(app))
+    if not texts:
+        assert theirs == mine
+
+
+@pytest.mark.parametrize("page", ["prediction_debugging", "cls_attention", "rollout_vs_flow"])
+def test_an_image_that_is_not_here_is_named_and_no_other_shown(walker: Walker, page: str) -> None:
+    app = opened(walker, page, {"image": "gone <b>.png"})
+    [warning] = [w.value for w in app.warning]
+    assert "gone \\<b\\>.png" in warning and "80 images" in warning
+    assert app.query_params["image"] == "gone <b>.png", "a reload says it again"
+    if page == "prediction_debugging":
+        assert sum(button.label == "Open" for button in app.button) == 6, "what there is"
+        return
+    assert not app.get("image") and not app.get("bidi_component")
+    next(b for b in app.button if b.label.startswith("Open the most")).click()
+    walker.run(app)
+    assert app.get("image") and not any("gone" in w.value for w in app.warning)
+    wrong = app.session_state["workspace"].predictions
+    best = max((p for p in wrong if p.wrong), key=lambda p: p.confidence)
+    assert app.query_params["image"] == best.name
+
+
+def test_an_image_of_the_same_name_is_no_substitute(walker: Walker) -> None:
+    mine = walker.run(AppTest.from_file(str(MAIN), default_timeout=120))
+    upload(mine, ("a.png", png(1), "image/png"))
+    mine.session_state["image"] = "a.png"
+    walker.run(mine)
+    link = dict(mine.query_params)
+    other = AppTest.from_file(str(MAIN), default_timeout=120)
+    other.query_params.update(link)
+    walker.run(other)
+    assert any("other images" in w.value for w in other.warning)
+    upload(other, ("a.png", png(2), "image/png"))
+    assert any("other images" in w.value for w in other.warning)
+    assert other.session_state["image"] is None
+    upload(other, ("a.png", png(1), "image/png"))
+    assert not other.warning
+    assert other.session_state["image"] == "a.png"
+
+
+@pytest.mark.parametrize("source", ["file", "upload"])
+def test_a_link_with_weights_that_only_its_sender_has_says_so(walker: Walker, source: str) -> None:
+    app = opened(walker, "prediction_debugging", {"source": source})
+    assert any("A link cannot carry weights" in info.value for info in app.info)
