@@ -114,10 +114,12 @@ def card(space: Workspace, prediction: Prediction) -> None:
         with st.container(horizontal=True, gap="small"):
             with st.container(width=216, gap="small"):
                 verdict(space, prediction)
-            for panel in case.panels:
-                _thumb(panel)
-            for panel in case.references:
-                _thumb(panel)
+            # A row each, so that no reference is parted from its map.
+            with st.container(width=4 * THUMB + 64, gap="small"):
+                for row in (case.panels, case.references):
+                    with st.container(horizontal=True, gap="small"):
+                        for panel in row:
+                            _thumb(panel)
         if case.problem:
             st.caption(case.problem)
 
