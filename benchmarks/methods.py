@@ -13,6 +13,7 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
+from typing import Any
 
 import captum.attr
 import networkx
@@ -67,7 +68,7 @@ def pairs(name: str, pixels: Tensor) -> dict[str, tuple[Run, str, Run, float]]:
     hooked = _hooked(vit.module)
     patches, (rows, cols) = vit.layout.patches, vit.layout.grid
 
-    def ours(method: str, **options: object) -> Run:
+    def ours(method: str, **options: Any) -> Run:
         return lambda: vit.explain(Subject(vit, pixels), method, TARGET, **options)
 
     def to_grid(tokens: Tensor) -> Tensor:

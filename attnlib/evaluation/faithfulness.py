@@ -28,7 +28,8 @@ from torch import Tensor
 
 from attnlib.errors import AttnlibError
 from attnlib.methods import perturbation
-from attnlib.methods.perturbation import BATCH_SIZE, Progress, Replacement
+from attnlib.methods.base import Progress
+from attnlib.methods.perturbation import BATCH_SIZE, Replacement
 
 if TYPE_CHECKING:
     from attnlib.methods import Heat

@@ -56,6 +56,8 @@ class Option:
 
 # A method turns a subject and a target class into one value per patch, (N,).
 Compute = Callable[..., Tensor]
+# Called with (steps done, steps) as a long computation goes on; what it raises ends it.
+Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -70,14 +72,15 @@ class Method:
         unit: what a value means.
         class_specific: whether it explains a chosen class.
         signed, share: as in :class:`Heat`.
-        own_admission: whether it is long and asks for its places among the forward passes itself,
-            piece by piece, rather than hold one all the time.
         needs: kind of map that the model must support (see ``Support`` in capture).
         options: name -> option.
         short: a name that fits along the side of a matrix; "" is the title.
         abbreviation: one that fits above a narrow column; "" is the start of ``short``.
         compared: whether it stands beside the others where methods are compared.
-        slow: whether it takes many passes, so that a large model is not asked unbidden.
+        slow: whether it takes many passes, or seconds. Its ``compute`` then takes ``progress``
+            too, by which it can be followed and stopped, and asks for its places among the
+            forward passes itself, piece by piece, rather than hold one all the time. A page
+            computes it beside itself, and unbidden only with a small model.
     """
 
     name: str
@@ -89,7 +92,6 @@ class Method:
     class_specific: bool = False
     signed: bool = False
     share: bool = False
-    own_admission: bool = False
     needs: str = "rollout"
     options: Mapping[str, Option] = field(default_factory=dict)
     short: str = ""

@@ -11,7 +11,7 @@ from attnlib.capture import passes
 from attnlib.capture.mixing import mixing_map
 from attnlib.errors import AttnlibError, CaptureError
 from attnlib.methods import maxflow
-from attnlib.methods.base import Method, Option
+from attnlib.methods.base import Method, Option, Progress
 from attnlib.methods.maxflow import LayeredFlow
 from attnlib.methods.rollout import MIXING_OPTIONS
 from attnlib.methods.subject import Subject
@@ -25,6 +25,7 @@ def flow(
     discard_ratio: float = 0.0,
     residual_weight: float = 0.5,
     source_layer: int | None = None,
+    progress: Progress | None = None,
 ) -> Tensor:
     """Maximum flow from the readout to each patch, ``(N,)`` float64, each from 0 to 1.
 
@@ -36,6 +37,9 @@ def flow(
     Raises:
         AttnlibError: there is no such source layer.
     """
+    if progress is not None:
+        # The solver is one step that cannot be stopped midway.
+        progress(0, 1)
     graph = _graph(subject, head_fusion, discard_ratio, residual_weight, source_layer)
     return torch.from_numpy(_solved(subject, *graph).values)
 
@@ -104,7 +108,6 @@ FLOW = Method(
     source="Abnar & Zuidema 2020, section 3",
     unit="flow, at most 1",
     compute=flow,
-    own_admission=True,
     options={
         **MIXING_OPTIONS,
         "source_layer": Option(

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from attnlib.errors import AttnlibError
 from attnlib.methods import perturbation
-from attnlib.methods.base import Method, Option
-from attnlib.methods.perturbation import BATCH_SIZE, REPLACEMENTS, Progress, Replacement
+from attnlib.methods.base import Method, Option, Progress
+from attnlib.methods.perturbation import BATCH_SIZE, REPLACEMENTS, Replacement
 from attnlib.methods.subject import Subject
 
 
@@ -77,7 +77,6 @@ OCCLUSION = Method(
     class_specific=True,
     signed=True,
     needs="nothing",
-    own_admission=True,
     options={
         "replacement": Option(
             "zero",

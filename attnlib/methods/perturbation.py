@@ -7,7 +7,7 @@ answers to that too. So the replacement is always named with the result.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
@@ -18,6 +18,7 @@ from torch import Tensor
 
 from attnlib.capture import passes
 from attnlib.errors import AttnlibError, OutOfMemory
+from attnlib.methods.base import Progress
 
 if TYPE_CHECKING:
     from attnlib.capture.passing import Model
@@ -26,7 +27,6 @@ Replacement = Literal["blur", "mean", "zero"]
 REPLACEMENTS: tuple[Replacement, ...] = get_args(Replacement)
 
 # Called with the number of passes done and the number of all.
-Progress = Callable[[int, int], None]
 
 # Standard deviation of the blur in shares of the shorter side: 22 pixels at 224, more than a
 # patch of 16, so that no shape within a patch survives.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import torch
@@ -10,6 +9,7 @@ import torch
 from attnlib.capture import passes
 from attnlib.errors import AttnlibError, CaptureError
 from attnlib.methods import METHODS, Heat, Method, Subject
+from attnlib.methods.base import Progress
 from attnlib.model.arrays import array
 
 if TYPE_CHECKING:
@@ -17,9 +17,17 @@ if TYPE_CHECKING:
 
 
 def explain(
-    vit: Vit, subject: Subject, method: str, target: int | None, options: dict[str, object]
+    vit: Vit,
+    subject: Subject,
+    method: str,
+    target: int | None,
+    options: dict[str, object],
+    progress: Progress | None = None,
 ) -> Heat:
     """The map ``(rows, cols)`` of one method; the predicted class where ``target`` is None.
+
+    Args:
+        progress: called by a slow method with (steps done, steps); what it raises ends it.
 
     Raises:
         AttnlibError: unknown method, option or class.
@@ -33,8 +41,11 @@ def explain(
             _class(vit, int(str(checked["against"])))
     else:
         target = None
-    with nullcontext() if entry.own_admission else passes.admitted():
-        values = entry.compute(subject, target, **checked)
+    if entry.slow:
+        values = entry.compute(subject, target, progress=progress, **checked)
+    else:
+        with passes.admitted():
+            values = entry.compute(subject, target, **checked)
     query = vit.layout.query
     if checked.get("query") is not None:
         query = vit.layout.token_name(int(str(checked["query"])))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,6 +23,7 @@ from attnlib.capture.trace import Trace
 from attnlib.data.image import Transform
 from attnlib.errors import CaptureError, OutOfMemory
 from attnlib.methods import Heat, Subject
+from attnlib.methods.base import Progress
 from attnlib.model import attribution, inspection, notebook
 from attnlib.model.arrays import array
 
@@ -187,7 +189,7 @@ class Vit:
         image: Image.Image,
         method: str = "rollout",
         target: int | None = None,
-        **options: object,
+        **options: Any,
     ) -> Heat:
         """An attribution map of one image.
 
@@ -208,10 +210,20 @@ class Vit:
         return Subject(self, self.pixels(image))
 
     def explain(
-        self, subject: Subject, method: str, target: int | None = None, **options: object
+        self,
+        subject: Subject,
+        method: str,
+        target: int | None = None,
+        *,
+        progress: Progress | None = None,
+        **options: Any,
     ) -> Heat:
-        """:meth:`attribute` for a subject made by :meth:`subject`."""
-        return attribution.explain(self, subject, method, target, options)
+        """:meth:`attribute` for a subject made by :meth:`subject`.
+
+        Args:
+            progress: called by a slow method with (steps done, steps); what it raises ends it.
+        """
+        return attribution.explain(self, subject, method, target, options, progress)
 
     def trace(self, pixels: Tensor) -> Trace:
         """The attention of one image ``(1, 3, h, w)`` through all layers. Not admitted."""

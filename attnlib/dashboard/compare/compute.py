@@ -23,8 +23,6 @@ from attnlib.model.vit import Vit
 
 T = TypeVar("T")
 
-SLOW = ("flow", "occlusion")
-
 
 @dataclass
 class Compared:
@@ -85,8 +83,11 @@ def maps(
     heats, failed = quick
     found.heats |= heats
     found.reasons |= failed
-    _add_flow(found, space, sample, settings)
-    _add_occlusion(found, space, sample)
+    for name in COMPARED:
+        if name == "flow":
+            _add_flow(found, space, sample, settings)
+        elif METHODS[name].slow:
+            _add_slow(found, space, sample, name, settings)
     found.heats = {name: found.heats[name] for name in COMPARED if name in found.heats}
     return found
 
@@ -102,7 +103,7 @@ def _quick(
     """Maps that take a pass or two, and for the others of that kind why there is none."""
     heats: dict[str, Heat] = {}
     failed: dict[str, str] = {}
-    names = [name for name in COMPARED if name not in SLOW and not unsupported(vit, name)]
+    names = [name for name in COMPARED if not METHODS[name].slow and not unsupported(vit, name)]
     for done, name in enumerate(names):
         progress(done, len(names))
         method = METHODS[name]
@@ -119,6 +120,7 @@ def _quick(
 def _add_flow(found: Compared, space: Workspace, sample: Sample, settings: Settings) -> None:
     choice, vit = space.choice, space.vit
     options = settings.options(METHODS["flow"])
+    # Eager with every model: its passes are one. How it was solved stands on the page.
     details = _slow(
         found,
         "flow",
@@ -145,23 +147,21 @@ def flow_of(choice: ModelChoice, vit: Vit, sample: Sample, options: dict[str, An
     )
 
 
-def _add_occlusion(found: Compared, space: Workspace, sample: Sample) -> None:
-    choice, vit, target = space.choice, space.vit, found.target
-
-    def work(progress: tasks.Progress) -> Heat:
-        return results.numbers(choice, sample, ("occlusion", target), lambda: _occlusion(progress))
-
-    def _occlusion(progress: tasks.Progress) -> Heat:
-        # Not by way of vit.explain, which reports no progress and so could not be stopped; the
-        # method asks for admission itself.
-        method = METHODS["occlusion"]
-        subject = results.subject(choice, vit, sample)
-        values = method.compute(subject, target, progress=progress)
-        return _heat(vit, "occlusion", values.numpy(), target, method.checked({}))
-
-    heat = _slow(found, "occlusion", (choice, sample.sha256, target), work, eager=light(vit))
+def _add_slow(
+    found: Compared, space: Workspace, sample: Sample, name: str, settings: Settings
+) -> None:
+    choice, vit, method = space.choice, space.vit, METHODS[name]
+    target = found.target if method.class_specific else None
+    options = settings.options(method)
+    heat = _slow(
+        found,
+        name,
+        (choice, sample.sha256, target, tuple(options.items())),
+        lambda progress: results.heat(choice, vit, sample, name, target, progress, **options),
+        eager=light(vit),
+    )
     if heat is not None:
-        found.heats["occlusion"] = heat
+        found.heats[name] = heat
 
 
 def _slow(

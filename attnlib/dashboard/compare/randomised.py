@@ -62,7 +62,7 @@ def show(space: Workspace, prediction: Prediction, target: int, settings: Settin
         lambda progress: cascade(choice, vit, sample, method.name, wanted, options, progress),
         button="Randomise the weights from the last layer down",
         help="Works on a copy of the model, one layer more at each stage, and maps the image anew.",
-        eager=light(vit) and method.name != "occlusion",
+        eager=light(vit) and not method.slow,
         shared=True,
     )
     if found is None:

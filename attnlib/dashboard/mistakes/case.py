@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from PIL import Image
 
@@ -108,6 +109,6 @@ def _references(space: Workspace, prediction: Prediction, style: Style, side: in
     return panels
 
 
-def heat(space: Workspace, name: str, method: str, target: int | None, **options: object) -> Heat:
+def heat(space: Workspace, name: str, method: str, target: int | None, **options: Any) -> Heat:
     """A map of a loaded image by name."""
     return results.heat(space.choice, space.vit, space.by_name[name], method, target, **options)

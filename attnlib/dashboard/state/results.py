@@ -21,6 +21,7 @@ from attnlib.data.image import decode
 from attnlib.errors import NotFinite
 from attnlib.lessons.walkthrough import Followed, follow
 from attnlib.methods import Heat, Subject
+from attnlib.methods.base import Progress
 from attnlib.model.vit import Vit
 
 # A third of the budget each would waste it: records are small, subjects (which hold the
@@ -102,7 +103,13 @@ def _records(vit: Vit, images: Iterable[Image.Image]) -> list[Record | NotFinite
 
 
 def heat(
-    choice: ModelChoice, vit: Vit, sample: Sample, method: str, target: int | None, **options: Any
+    choice: ModelChoice,
+    vit: Vit,
+    sample: Sample,
+    method: str,
+    target: int | None,
+    progress: Progress | None = None,
+    **options: Any,
 ) -> Heat:
     """An attribution map, from memory if it was asked for before.
 
@@ -111,7 +118,10 @@ def heat(
     """
     key = (choice, sample.sha256, method, target, tuple(sorted(options.items())))
     return store().heats.of(
-        key, lambda: vit.explain(subject(choice, vit, sample), method, target, **options)
+        key,
+        lambda: vit.explain(
+            subject(choice, vit, sample), method, target, progress=progress, **options
+        ),
     )
 
 
