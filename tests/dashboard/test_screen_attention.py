@@ -224,7 +224,7 @@ def test_beside_another_image(
     page: AppTest, screen: Screen, library: Library, name: str, weights: Weights, kind: str
 ) -> None:
     choose(page, "Compare", 2, "3")
-    page.segmented_control(key="attention_compare_3").set_value(kind).run()
+    page.segmented_control(key="attention_compare").set_value(kind).run()
     other = library.nearest_correct(name, library.true[name])
     if kind == "Another image":
         other = next(n for n in reversed(library.names) if n != name)
