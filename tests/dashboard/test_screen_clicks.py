@@ -100,6 +100,19 @@ def test_a_cell_of_the_agreement_is_first_minus_second(
     assert click("compare_spearman", 0, 3) == {"compare_pair": ("raw", "flow")}
 
 
+def test_two_patches_are_a_box(oblong: AppTest, click: Click, library: Library) -> None:
+    page = opened(oblong, library, "rollout_vs_flow", compare_part="Localisation")
+    corner = click("compare_box_cells", 2, 4)
+    assert (2, 4) in corner.values()
+    for key, value in corner.items():
+        page.session_state[key] = value
+    finish(page.run())
+    found = click("compare_box_cells", 0, 1)
+    # Patches of 4 × 4 pixels: columns 1 to 4, rows 0 to 2.
+    box = {"left": 4, "top": 0, "right": 20, "bottom": 12}
+    assert {side: found[f"compare_box_{side}"] for side in box} == box
+
+
 def test_a_cell_of_the_confusion_matrix_filters_the_gallery(
     oblong: AppTest, library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -148,7 +148,7 @@ def test_a_drawn_box(page: AppTest, screen: Screen, library: Library, name: str)
     part(page, "Localisation")
     stem = "compare_box"
     box = {"left": 4, "top": 2, "right": 19, "bottom": 7}
-    for side, value in box.items():
+    for side, value in reversed(box.items()):
         page.number_input(key=f"{stem}_{side}").set_value(value).run()
     finish(page)
     there = screen.cells(page)[f"{stem}_cells"].pixels.astype(int)
