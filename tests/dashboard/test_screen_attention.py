@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from attnlib.model import demo
@@ -96,6 +99,13 @@ def test_one_head(
         close(drawn["who looks at the CLS token"], overlay(crop, back, both, size=size))
         (plain_map,) = (p for caption, p in drawn.items() if caption.startswith("map of"))
         close(plain_map, heat_image(seen, both, size=size).convert("RGB"))
+    else:
+        framed = np.asarray(drawn["where patch (1, 4) looks"], int)
+        bare = np.asarray(overlay(crop, seen, both, size=size).convert("RGB"), int)
+        rows, cols = np.nonzero(np.abs(framed - bare).max(-1) > 3)
+        across, down = size[0] / COLS, size[1] / ROWS
+        assert (rows.min(), rows.max()) == pytest.approx((down, 2 * down), abs=4)
+        assert (cols.min(), cols.max()) == pytest.approx((4 * across, 5 * across), abs=4)
     (data,) = (d for key, d in screen.downloads(page).items() if key.startswith("csv_"))
     rows = table(data)
     assert len(rows) == ROWS * COLS
@@ -145,6 +155,7 @@ def test_all_layers_and_heads(page: AppTest, screen: Screen, weights: Weights) -
     assert shown.said["selected"] == [[3, 1]]
     maps = weights[:, :, 0, 1:].reshape(layers, heads, ROWS, COLS)
     both = scale(maps)
+    assert shown.pixels.shape[1] <= 2 * shown.said["width"], "more pixels than any screen has"
     height, width = shown.pixels.shape[0] / layers, shown.pixels.shape[1] / heads
     for (layer, head), _ in np.ndenumerate(maps[:, :, 0, 0]):
         # The middle of every patch of every small map, a line apart from its neighbours.
@@ -192,10 +203,40 @@ def test_through_the_layers(
         assert float(row["share"]) == pytest.approx(maps[at], rel=1e-4)
 
 
-def test_an_animation_moves(page: AppTest, screen: Screen) -> None:
-    choose(page, "Through the layers")
+def test_an_animation_moves(
+    page: AppTest, screen: Screen, library: Library, name: str, weights: Weights
+) -> None:
+    choose(page, "Through the layers", 5, "2")
     page.toggle(key="attention_play").set_value(True).run()
     assert max(screen.frames(page)) == 6
+    assert "layers 0 to 5, one after the other" in dict(screen.pictures(page))
+    opened = [Image.open(io.BytesIO(data)) for data in screen.files.values()]
+    (moving,) = (one for one in opened if getattr(one, "n_frames", 1) > 1)
+    maps = weights[:, 2, 0, 1:].reshape(-1, ROWS, COLS)
+    crop = library.vit.crop(library.images[name])
+    for layer, one in enumerate(maps):
+        moving.seek(layer)
+        close(moving.convert("RGB"), overlay(crop, one, scale(maps), size=fit(crop.size, SIDE)))
+
+
+@pytest.mark.parametrize(("clip", "share"), [("largest", 1.0), ("99 %", 0.99), ("95 %", 0.95)])
+def test_where_the_scale_ends(
+    page: AppTest,
+    screen: Screen,
+    library: Library,
+    name: str,
+    weights: Weights,
+    clip: str,
+    share: float,
+) -> None:
+    page.segmented_control(key="attention_clip").set_value(clip).run()
+    choose(page, "Heads of a layer", 3)
+    maps = weights[3, :, 0, 1:].reshape(-1, ROWS, COLS).astype(np.float32)
+    end = Scale.times_uniform(maps[maps <= np.quantile(maps, share)], ROWS * COLS)
+    crop = library.vit.crop(library.images[name])
+    size = fit(crop.size, 400)
+    shown = screen.cells(page)["attention_heads"].pixels[:, : size[0]]
+    close(shown, overlay(crop, maps[0], end, size=size))
 
 
 def test_the_whole_matrix(page: AppTest, screen: Screen, weights: Weights) -> None:
@@ -224,7 +265,7 @@ def test_beside_another_image(
     page: AppTest, screen: Screen, library: Library, name: str, weights: Weights, kind: str
 ) -> None:
     choose(page, "Compare", 2, "3")
-    page.segmented_control(key="attention_compare_3").set_value(kind).run()
+    page.segmented_control(key="attention_compare").set_value(kind).run()
     other = library.nearest_correct(name, library.true[name])
     if kind == "Another image":
         other = next(n for n in reversed(library.names) if n != name)

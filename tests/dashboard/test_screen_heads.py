@@ -14,7 +14,7 @@ from streamlit.testing.v1 import AppTest
 from attnlib.heads import head_statistics
 from attnlib.model import demo
 from attnlib.pictures.colormaps import Scale
-from attnlib.pictures.overlay import enlarge, fit, overlay
+from attnlib.pictures.overlay import enlarge, fit, heat_image, overlay
 from tests.dashboard.conftest import Library
 from tests.dashboard.screen import Screen, charted, pixels, table
 from tests.dashboard.test_rollout_vs_flow_page import finish
@@ -80,6 +80,8 @@ def test_the_effect_of_every_head(
     for (layer, head), row in zip(HEAD, listed, strict=True):
         assert row["head"] == f"L{layer}·H{head}"
         assert float(row["change of margin"]) == pytest.approx(change[layer, head], abs=2e-4)
+        left = plain + change[layer, head]
+        assert float(row["margin without it"]) == pytest.approx(left, abs=2e-4)
         assert row["prediction without it"] == demo.CLASS_NAMES[logits[layer, head].argmax()]
     words = "\n".join(m.value for m in [*page.markdown, *page.caption])
     assert f"logit of “{demo.CLASS_NAMES[guess]}” (predicted)" in words
@@ -130,6 +132,12 @@ def test_similarity_of_heads(
     assert shown.values is not None
     assert shown.values[:, -len(HEAD) :] == pytest.approx(found, abs=1e-6)
     np.testing.assert_array_equal(pixels(files["png_head-similarity-pearson"]), shown.pixels)
+    side = shown.pixels.shape[0] // len(HEAD)
+    colours = np.asarray(
+        heat_image(found, Scale(-1.0, 1.0, True, ""), size=(24, 24)).convert("RGB")
+    )
+    middles = shown.pixels[side // 2 :: side, -side * len(HEAD) + side // 2 :: side]
+    assert np.abs(middles.astype(int) - colours.astype(int)).max() <= 3
     # The two most alike stand beside the matrix, over the image.
     apart = expected - 2 * np.eye(len(HEAD))
     pair = sorted(divmod(int(apart.argmax()), len(HEAD)))
@@ -160,6 +168,9 @@ def test_similarity_of_heads(
 
 def test_numbers_of_every_head(page: AppTest, screen: Screen, library: Library, name: str) -> None:
     section(page, "Numbers and flags")
+    said = "\n".join(caption.value for caption in page.caption)
+    assert "CLS token (this image)" in said
+    assert "no registers" in said and "no CLS" not in said
     found = head_statistics(library.vit, library.vit.pixels(library.images[name]))
     shown, files = screen.cells(page), screen.downloads(page)
     for key, values in {

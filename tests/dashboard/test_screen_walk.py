@@ -99,6 +99,9 @@ def test_every_step(page: AppTest, screen: Screen, library: Library, name: str) 
                 taken = [[float(v) for k, v in row.items() if k] for row in rows]
                 assert np.array(taken) == pytest.approx(expected[key], abs=1e-3, rel=1e-3)
                 assert rows[QUERY][""] == "patch (2, 1)"
+        told = [c.value.split(": ")[1] for c in page.caption if c.value.startswith("CLS token: ")]
+        first = [expected[k][0] for k in steps if len(expected[k]) == 25 and expected[k].ndim == 1]
+        assert [float(value) for value in told] == pytest.approx(first, abs=1e-3, rel=1e-3)
         numbers = next((d for k, d in files.items() if k.startswith("csv_walk-")), None)
         vectors = [key for key in steps if expected[key].ndim == 1]
         if vectors:

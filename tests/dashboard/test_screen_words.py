@@ -1,0 +1,175 @@
+"""Words, lists and bars beside the pictures, and the charts' own frames, against the library."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from attnlib.errors import AttnlibError
+from attnlib.methods.heat import scale_of
+from attnlib.model import demo
+from tests.dashboard.conftest import Library
+from tests.dashboard.screen import Screen
+from tests.dashboard.test_rollout_vs_flow_page import finish
+
+PER_PAGE = 6
+TRUE, WRONG, OTHER = "#009e73", "#d55e00", "#8a97a5"
+BAR = re.compile(
+    r"white-space:nowrap'>([^<]+) <span style='opacity:.65'>([^<]*)</span></span>"
+    r"<span[^>]*>([\d.]+)%</span></div><div style='[^']*background:(#\w+);width:([\d.]+)%"
+)
+
+
+def opened(app: AppTest, library: Library, folder: str, **state: Any) -> AppTest:
+    app.session_state["image"] = library.wrong[3]
+    for key, value in state.items():
+        app.session_state[key] = value
+    app.switch_page(f"../../pages/{folder}/page.py").run()
+    return finish(app)
+
+
+def ranked(library: Library, name: str) -> list[int]:
+    return [int(i) for i in np.argsort(-library.records[name].probabilities, kind="stable")]
+
+
+def test_a_right_prediction_has_one_map(oblong: AppTest, screen: Screen, library: Library) -> None:
+    oblong.segmented_control(key="gallery_only").set_value("Right").run()
+    right = [name for name in library.names if library.predicted[name] == library.true[name]]
+    right.sort(key=lambda name: -float(library.records[name].probabilities.max()))
+    shown = screen.pictures(oblong)
+    assert len(shown) == 2 * PER_PAGE
+    for place, name in enumerate(right[:PER_PAGE]):
+        guess, image = library.predicted[name], library.images[name]
+        made = library.vit.attribute(image, "relevance", guess)
+        picture = made.overlay(library.vit.crop(image), scale=scale_of([made]), side=240)
+        assert shown[2 * place][0] == "what the model saw"
+        caption, there = shown[2 * place + 1]
+        assert caption == f"for “{demo.CLASS_NAMES[guess]}”"
+        np.testing.assert_array_equal(there, np.asarray(picture.convert("RGB")), name)
+
+
+def test_why_a_card_has_no_maps_is_said(oblong: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert all(caption.value for caption in oblong.caption), "nothing is said where nothing is"
+
+    def refuse(*args: Any, **options: Any) -> None:
+        raise AttnlibError("no gradients here")
+
+    monkeypatch.setattr("attnlib.dashboard.mistakes.case.heat", refuse)
+    oblong.run()
+    assert not oblong.exception
+    said = [caption.value for caption in oblong.caption]
+    assert said.count("no gradients here") == PER_PAGE
+
+
+def test_bars_of_the_five_most_probable_classes(oblong: AppTest, library: Library) -> None:
+    bodies = [element.proto.body for element in oblong.get("html")]
+    cards = [bars for body in bodies if (bars := BAR.findall(body))]
+    assert len(cards) == PER_PAGE
+    for name, bars in zip(library.wrong, cards, strict=False):
+        guess, true, p = library.predicted[name], library.true[name], library.records[name]
+        roles = {guess: ("predicted", WRONG), true: ("true", TRUE)}
+        for index, (label, role, share, colour, width) in zip(
+            ranked(library, name)[:5], bars, strict=True
+        ):
+            assert label == demo.CLASS_NAMES[index]
+            assert (role.strip(" ·"), colour) == roles.get(index, ("", OTHER))
+            percent = 100 * float(p.probabilities[index])
+            assert float(share) == pytest.approx(percent, abs=0.051)
+            assert float(width) == pytest.approx(max(percent, 0.4), abs=0.051)
+
+
+def test_classes_to_explain_are_the_likely_ones_first(oblong: AppTest, library: Library) -> None:
+    name = library.wrong[2]
+    oblong.session_state["image"] = name
+    oblong.run()
+    guess, true, order = library.predicted[name], library.true[name], ranked(library, name)
+    first = [guess, true, *(i for i in order[:5] if i not in (guess, true))]
+    rest = [i for i in range(len(demo.CLASS_NAMES)) if i not in first]
+    words = {guess: " (predicted)", true: " (true)"}
+    expected = [demo.CLASS_NAMES[i] + words.get(i, "") for i in first + rest]
+    assert list(oblong.selectbox(key="target").options) == expected
+
+
+@pytest.mark.parametrize(
+    ("folder", "state", "layer", "head"),
+    [
+        ("prediction_debugging", {"method": "raw"}, "layer", "head"),
+        ("cls_attention", {}, "attention_layer", "attention_head"),
+        ("attention_walkthrough", {}, "walk_layer", "walk_head"),
+    ],
+)
+def test_every_layer_and_head_can_be_chosen(
+    oblong: AppTest, library: Library, folder: str, state: dict[str, Any], layer: str, head: str
+) -> None:
+    page = opened(oblong, library, folder, **state)
+    assert list(page.selectbox(key=layer).options) == ["5", "4", "3", "2", "1", "0"]
+    assert list(page.selectbox(key=head).options)[-4:] == ["0", "1", "2", "3"]
+
+
+def test_labels_that_fit_nothing_are_counted(oblong: AppTest) -> None:
+    session = oblong.session_state["session"]
+    first, second, third = (sample.name for sample in session.samples[:3])
+    session.manual.clear()
+    samples = tuple(
+        type(s)(**{**vars(s), "label": {first: "unicorn", second: "yeti", third: "yeti"}[s.name]})
+        if s.name in (first, second, third)
+        else s
+        for s in session.samples
+    )
+    session.samples = samples
+    oblong.run()
+    said = [str(row) for frame in oblong.dataframe for row in frame.value.to_numpy().ravel()]
+    assert "“unicorn” is no class of this model (1 image)." in said
+    assert "“yeti” is no class of this model (2 images)." in said
+
+
+def test_no_image_waits_once_all_are_inspected(oblong: AppTest, library: Library) -> None:
+    page = opened(oblong, library, "head_similarity", heads_effect_scope="All wrong images")
+    assert any("Remove every head in turn" in b.label for b in page.button)
+    assert not any("not inspected" in caption.value for caption in page.caption)
+
+
+def parts(node: Any, key: str) -> Iterator[Any]:
+    """Everything under a name in a specification."""
+    if isinstance(node, dict):
+        for name, value in node.items():
+            if name == key:
+                yield value
+            yield from parts(value, key) if name != "data" else ()
+    elif isinstance(node, list):
+        for value in node:
+            yield from parts(value, key)
+
+
+@pytest.mark.parametrize(
+    ("folder", "state"),
+    [
+        ("prediction_debugging", {"image": None, "confusion_open": True}),
+        ("prediction_debugging", {}),
+        ("attention_walkthrough", {"walk_part": "Temperature"}),
+        ("head_similarity", {"heads_section": "Similarity"}),
+        ("cls_attention", {"attention_view": "Through the layers"}),
+    ],
+)
+def test_charts_have_an_extent_and_can_be_seen(
+    oblong: AppTest, library: Library, folder: str, state: dict[str, Any]
+) -> None:
+    page = opened(oblong, library, folder, **state)
+    charts = page.get("vega_lite_chart")
+    assert charts
+    for chart in charts:
+        spec = json.loads(chart.proto.spec)
+        for opacity in parts(spec, "opacity"):
+            values = (
+                [opacity] if isinstance(opacity, int | float) else list(parts(opacity, "value"))
+            )
+            assert all(0 < v <= 1 for v in values if isinstance(v, int | float)), opacity
+        for domain in parts(spec, "domain"):
+            if isinstance(domain, list) and all(isinstance(v, int | float) for v in domain):
+                assert domain == sorted(set(domain)) and len(domain) > 1, domain
