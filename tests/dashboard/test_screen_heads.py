@@ -15,9 +15,9 @@ from attnlib.heads import head_statistics
 from attnlib.model import demo
 from attnlib.pictures.colormaps import Scale
 from attnlib.pictures.overlay import enlarge, fit, overlay
-from tests.dashboard.conftest import Library
+from tests.dashboard.driving import finish
+from tests.dashboard.library import Library
 from tests.dashboard.screen import Screen, charted, pixels, table
-from tests.dashboard.test_rollout_vs_flow_page import finish
 
 LAYERS, HEADS, WIDTH = 6, 4, 32
 HEAD = [(layer, head) for layer in range(LAYERS) for head in range(HEADS)]
