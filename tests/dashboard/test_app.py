@@ -3,63 +3,24 @@
 from __future__ import annotations
 
 import io
-import time
 import zipfile
 from pathlib import Path
 
-import numpy as np
 import pytest
 import timm
-from PIL import Image
 from safetensors.torch import save, save_file
 from streamlit.testing.v1 import AppTest
 
 import attnlib
 from attnlib.dashboard.parts.model_choice import SOURCES
-from attnlib.dashboard.state.startup import MAIN
 from attnlib.model import demo
+from tests.dashboard.driving import png, settle, text, upload
 
 ROOT = Path(__file__).parents[2]
 
 
-def png(seed: int, side: int = 48) -> bytes:
-    rng = np.random.default_rng(seed)
-    out = io.BytesIO()
-    Image.fromarray(rng.integers(0, 256, (side, side, 3), dtype=np.uint8)).save(out, "PNG")
-    return out.getvalue()
-
-
-@pytest.fixture
-def app(monkeypatch: pytest.MonkeyPatch) -> AppTest:
-    monkeypatch.chdir(ROOT)
-    return AppTest.from_file(str(MAIN), default_timeout=120)
-
-
-def text(app: AppTest) -> str:
-    """All words on the page."""
-    kinds = [app.markdown, app.caption, app.info, app.error, app.warning, app.get("html")]
-    parts = [str(getattr(e, "value", "") or getattr(e, "body", "")) for kind in kinds for e in kind]
-    return "\n".join(parts + [str(e.proto) for e in app.get("html")])
-
-
 def metrics(app: AppTest) -> dict[str, str]:
     return {metric.label.split(" (")[0]: metric.value for metric in app.metric}
-
-
-def settle(app: AppTest) -> AppTest:
-    """Run again, as the page's own timer does, until every image is inspected."""
-    job = app.session_state["session"].job
-    for _ in range(600):
-        if job is None or job.finished or job.failure:
-            return app.run()
-        time.sleep(0.1)
-    raise AssertionError("the inspection does not end")
-
-
-def upload(app: AppTest, *files: tuple[str, bytes, str]) -> AppTest:
-    uploader = next(u for u in app.file_uploader if u.label.startswith("Images"))
-    uploader.set_value(list(files)).run()
-    return settle(app)
 
 
 def test_opens_on_the_demo_already_filled_in(app: AppTest) -> None:

@@ -7,9 +7,8 @@ from streamlit.testing.v1 import AppTest
 
 from attnlib.dashboard.parts.codecs import Text
 from attnlib.dashboard.state.startup import MAIN
+from tests.dashboard.driving import png, upload
 from tests.dashboard.scenes import IMAGE, SCENES, Walker, opened, seen
-from tests.dashboard.scenes import walker as walker
-from tests.dashboard.test_app import png, upload
 
 JUNK: dict[str, str | list[str]] = {
     "not a number": "nan",

@@ -2,86 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
-import os
 import re
-import shutil
-import socket
-import subprocess
-import sys
-import time
 import urllib.request
-from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from attnlib.model import demo
+from tests.dashboard.browsing import WAIT, in_a_browser, serving
 
-ROOT = Path(__file__).parents[2]
-CHROMIUM = shutil.which("chromium")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
-WAIT = 60_000
-
-if CHROMIUM is None and os.environ.get("CI"):
-    raise RuntimeError("Chromium is missing in CI, where browser tests are never skipped")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
-
+pytestmark = in_a_browser
 playwright = pytest.importorskip("playwright.sync_api")
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    with serving() as url:
-        yield url
-
-
-@contextlib.contextmanager
-def serving() -> Iterator[str]:
-    """The app as the README starts it, on a free port."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    process = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "streamlit", "run", "app.py"),
-            *("--server.headless=true", f"--server.port={port}"),
-        ],
-        cwd=ROOT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    url = f"http://localhost:{port}"
-    try:
-        for _ in range(240):
-            with contextlib.suppress(OSError):
-                urllib.request.urlopen(f"{url}/_stcore/health", timeout=2)
-                break
-            time.sleep(0.5)
-        yield url
-    finally:
-        process.terminate()
-        process.wait(20)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[object]:
-    with playwright.sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def page(browser) -> Iterator[object]:  # type: ignore[no-untyped-def]
-    context = browser.new_context(viewport={"width": 1440, "height": 1000})
-    page = context.new_page()
-    page.set_default_timeout(WAIT)
-    yield page
-    context.close()
 
 
 def picture(seed: int) -> bytes:
@@ -241,18 +174,54 @@ def test_open_and_back(server, page) -> None:  # type: ignore[no-untyped-def]
     playwright.expect(page.locator("[data-testid=stMain]")).to_contain_text("Wrong predictions")
 
 
-def test_a_cell_of_the_confusion_matrix_filters_the_gallery(server, page) -> None:  # type: ignore[no-untyped-def]
+def told(page, x: float, y: float) -> dict[str, str]:  # type: ignore[no-untyped-def]
+    """What the chart's tooltip says at a place of the window."""
+    page.mouse.move(x, y, steps=2)
+    page.wait_for_timeout(120)
+    tip = page.locator("#vg-tooltip-element.visible")
+    cells = tip.first.locator("td").all_inner_texts() if tip.count() else []
+    return {key.rstrip(":"): value for key, value in zip(cells[::2], cells[1::2], strict=True)}
+
+
+def test_a_cell_of_the_confusion_matrix_filters_the_gallery(server, page, vit) -> None:  # type: ignore[no-untyped-def]
+    images = demo.images()
+    names = {}
+    for image in images:
+        record = vit.inspect(Image.open(io.BytesIO(image.data)).convert("RGB"))
+        pair = image.label, vit.class_names[record.predicted]
+        names.setdefault(pair, []).append(image.name)
+    # More images than the mirrored cell has: a transposed matrix shows another number.
+    true, predicted = max(
+        (pair for pair in names if pair[0] != pair[1]),
+        key=lambda pair: len(names[pair]) - len(names.get(pair[::-1], [])),
+    )
+    assert 6 >= len(names[true, predicted]) > len(names.get((predicted, true), []))
     page.goto(server)
     page.get_by_text("Confusion matrix").click()
     chart = page.locator("[data-testid=stVegaLiteChart]")
     chart.locator("canvas, svg").first.wait_for()
     page.wait_for_timeout(1500)
-    before = page.locator("[data-testid=stMain]").inner_text()
+    chart.scroll_into_view_if_needed()
     box = chart.bounding_box()
-    # Some cell in the middle of the matrix: whatever it holds, the gallery changes to it.
-    page.mouse.click(box["x"] + box["width"] * 0.55, box["y"] + box["height"] * 0.35)
-    page.wait_for_timeout(4000)
-    assert page.locator("[data-testid=stMain]").inner_text() != before
+    right, bottom = box["x"] + box["width"], box["y"] + box["height"]
+    x, y = right - 25.0, box["y"] + 15.0
+    while told(page, x, y).get("true") != true:
+        y += 20
+        assert y < bottom, f"no row is called {true}"
+    while (tip := told(page, x, y)).get("predicted") != predicted:
+        assert tip.get("true", true) == true, "a row is a true class"
+        x -= 20
+        assert x > box["x"], f"no column is called {predicted}"
+    assert tip["images"] == str(len(names[true, predicted]))
+    page.mouse.click(x, y)
+    body = page.locator("[data-testid=stMain]")
+    for label, name in (("True class", true), ("Predicted class", predicted)):
+        chosen = body.locator("[data-testid=stSelectbox]").filter(has_text=label).locator("input")
+        playwright.expect(chosen).to_have_value(name)
+    cards = body.locator("[class*=st-key-open_] button")
+    playwright.expect(cards).to_have_count(len(names[true, predicted]))
+    words = body.inner_text()
+    assert {i.name for i in images if i.name in words} == set(names[true, predicted])
     assert page.locator("[data-testid=stException]").count() == 0
 
 

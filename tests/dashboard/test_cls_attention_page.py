@@ -7,7 +7,6 @@ import re
 import numpy as np
 import pytest
 import timm
-import torch
 from streamlit.testing.v1 import AppTest
 
 import attnlib
@@ -17,8 +16,7 @@ from attnlib.dashboard.state.models import ModelChoice
 from attnlib.data.image import sha256
 from attnlib.heads import rows as attention
 from attnlib.model import demo
-from tests.dashboard.test_app import app as app
-from tests.dashboard.test_app import settle, text
+from tests.dashboard.driving import settle, text, use
 
 PAGE = "../../pages/cls_attention/page.py"
 VIEWS = [
@@ -42,18 +40,6 @@ def page(app: AppTest) -> AppTest:
 
 def captions(app: AppTest) -> list[str]:
     return [caption.value for caption in app.caption]
-
-
-def use(app: AppTest, module: torch.nn.Module, monkeypatch: pytest.MonkeyPatch) -> attnlib.Vit:
-    """Put a model in the place of the demo's, as if the visitor had chosen it."""
-    vit = attnlib.load(module.eval(), device="cpu")
-    monkeypatch.setattr("attnlib.dashboard.state.models.get", lambda choice, upload=None: vit)
-    # Results are shared by choice, so each model needs one of its own.
-    app.session_state["session"].choice = ModelChoice(f"test model {id(vit)}", device="cpu")
-    app.session_state["session"].job = None
-    # The demo is what the form asks for; a failed wish is not tried again.
-    app.session_state["session"].failed = ModelChoice(device="auto")
-    return vit
 
 
 def test_without_a_choice_the_most_confident_mistake_is_shown(app: AppTest) -> None:

@@ -17,7 +17,6 @@ import timm
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-import attnlib
 from attnlib.__main__ import main
 from attnlib.capture.passes import admitted
 from attnlib.complexity import Architecture, Cost, cost
@@ -26,28 +25,19 @@ from attnlib.complexity.cost import Over
 from attnlib.complexity.savings import Options
 from attnlib.dashboard.cost import configuration, fields, pins, sweeps, table, timing, words
 from attnlib.dashboard.cost.configuration import Configuration
-from attnlib.dashboard.parts import model_choice
-from attnlib.dashboard.state import models
-from attnlib.dashboard.state.models import ModelChoice
-from attnlib.dashboard.state.startup import MAIN
 from attnlib.data.image import decode
 from attnlib.errors import AttnlibError
 from attnlib.heads import head_statistics
 from attnlib.model import demo
 from attnlib.model.demo import build
 from attnlib.model.vit import Vit
+from tests.dashboard.driving import finish, use
 from tests.dashboard.screen import charted
 
 ROOT = Path(__file__).parents[2]
 PARTS = ("Cost", "Sweeps", "Measured", "Alternatives", "Side by side", "Receptive field")
 DEMO = Architecture.vit(32, 4, dim=128, depth=6, heads=4, classes=10)
 ALONE = timing.Limits(seconds=0.2, longest_pass=5.0, memory=None)
-
-
-@pytest.fixture
-def app(monkeypatch: pytest.MonkeyPatch) -> AppTest:
-    monkeypatch.chdir(ROOT)
-    return AppTest.from_file(str(MAIN), default_timeout=120)
 
 
 def opened(app: AppTest, **query: str) -> AppTest:
@@ -78,18 +68,6 @@ def press(app: AppTest, label: str) -> AppTest:
     next(button for button in app.button if button.label == label).click().run()
     assert not app.exception
     return app
-
-
-def finish(app: AppTest, name: str) -> AppTest:
-    """Run again, as the page's timer does, until a task is done."""
-    for _ in range(300):
-        task = app.session_state["tasks"][name]
-        if task.finished:
-            app.run()
-            assert not app.exception
-            return app
-        time.sleep(0.1)
-    raise AssertionError("the task does not end")
 
 
 def test_shows_the_loaded_model_as_the_library_counts_it(app: AppTest) -> None:
@@ -217,7 +195,7 @@ def test_a_sweep_of_an_odd_model_stays_possible(over: Over) -> None:
 def test_measuring_fills_in_the_numbers_and_the_sweep(app: AppTest) -> None:
     opened(app, cost_part="Measured")
     press(app, "Measure on cpu")
-    shown = metrics(finish(app, "cost_measure"))
+    shown = metrics(finish(app))
     [found] = app.session_state["cost_measured"].values()
     assert shown["Latency"] == words.duration(found.latency)
     assert shown["Share of the device's rate"] == f"{found.utilisation:.0%}"
@@ -232,7 +210,7 @@ def test_the_points_of_a_sweep_are_measured(app: AppTest, monkeypatch: pytest.Mo
     monkeypatch.setattr(timing, "limits", lambda: ALONE)
     opened(app, cost_part="Sweeps", cost_over="Batch", cost_shown="Time")
     press(app, "Measure points on cpu")
-    finish(app, "cost_sweep")
+    finish(app)
     dots = {d["x"] for d in charts(app)[0]["layer"][-1]["data"]["values"]}
     assert {1, 2, 4, 8} <= dots
     if dots < {2**k for k in range(11)}:
@@ -245,7 +223,7 @@ def test_a_measurement_that_would_take_too_long_is_refused(
     monkeypatch.setattr(timing, "limits", lambda: timing.SHARED)
     opened(app, cost_of="timm model", cost_batch="100000", cost_part="Measured")
     press(app, "Measure on cpu")
-    finish(app, "cost_measure")
+    finish(app)
     assert "shared server" in app.warning[0].value
     assert "cost_measured" not in app.session_state or not app.session_state["cost_measured"]
 
@@ -296,7 +274,7 @@ def test_stopping_leaves_the_turn_to_the_next() -> None:
 def test_times_of_the_forms_stand_on_their_cards(app: AppTest) -> None:
     opened(app, cost_part="Alternatives")
     press(app, "Time one layer's attention on cpu")
-    finish(app, "cost_forms")
+    finish(app)
     assert words_on(app).count("one layer here") == 4
     assert "Not published" in words_on(app)
     assert all(way.source in words_on(app) for way in alternatives(DEMO))
@@ -395,7 +373,7 @@ def test_receptive_fields(app: AppTest, vit: Vit) -> None:
     app.session_state["image"] = name
     opened(app, cost_part="Receptive field")
     if "cost_distance" in app.session_state["tasks"]:
-        finish(app, "cost_distance")
+        finish(app)
     field, distance = (charted(chart) for chart in app.get("vega_lite_chart"))
     rows = {(r["network"], r["layer"]): r["pixels"] for r in field}
     # The whole network's, as in test_receptive_field.py.
@@ -436,11 +414,7 @@ def test_other_loaded_models(
         options |= {"class_token": False, "global_pool": "avg", "depth": 2}
     else:
         options |= {"embed_dim": 24, "depths": (1, 1), "num_heads": (2, 2), "window_size": 4}
-    module = timm.create_model(name, **options).eval()
-    other = attnlib.load(module)
-    monkeypatch.setattr(models, "get", lambda choice, _upload=None: other)
-    # Results are kept by choice: another model must not pass for the demo.
-    monkeypatch.setattr(model_choice, "DEMO", ModelChoice(f"{name} {options}"))
+    use(app, timm.create_model(name, **options), monkeypatch)
     opened(app)
     if covered:
         assert metrics(app)["Tokens T"] == "16"
@@ -452,6 +426,6 @@ def test_other_loaded_models(
         app.segmented_control(key="cost_part").set_value(part).run()
         assert not app.exception, part
     if "cost_distance" in app.session_state["tasks"]:
-        finish(app, "cost_distance")
+        finish(app)
     if not covered:
         assert "no layers of attention between all tokens" in "".join(w.value for w in app.warning)

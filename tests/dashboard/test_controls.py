@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from tests.dashboard.test_app import app as app
-from tests.dashboard.test_app import settle
+from tests.dashboard.driving import PAGES, settle
 
 KINDS = (
     "button",
@@ -22,29 +21,6 @@ KINDS = (
     "segmented_control",
     "file_uploader",
 )
-PAGES = {
-    "prediction_debugging": (None, ()),
-    "cls_attention": (
-        "attention_view",
-        ("One head", "All layers × heads", "Through the layers", "Token × token", "Compare"),
-    ),
-    "head_similarity": (
-        "heads_section",
-        ("Effect on the prediction", "Similarity", "Numbers and flags"),
-    ),
-    "rollout_vs_flow": (
-        "compare_part",
-        ("Maps", "Agreement", "Faithfulness", "Randomised weights", "Localisation"),
-    ),
-    "attention_walkthrough": (
-        "walk_part",
-        ("Step by step", "Temperature", "Head explorer", "Playground"),
-    ),
-    "complexity_calculator": (
-        "cost_part",
-        ("Cost", "Sweeps", "Measured", "Alternatives", "Side by side", "Receptive field"),
-    ),
-}
 
 
 def silent(app: AppTest) -> list[str]:

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from tests.dashboard.conftest import Library
+from tests.dashboard.driving import finish
+from tests.dashboard.library import Library
 from tests.dashboard.screen import Screen, pixels, table
-from tests.dashboard.test_rollout_vs_flow_page import finish
 
 VIEWS = [
     ("prediction_debugging", "", ""),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import io
 import json
-import time
 from pathlib import Path
 from typing import Any
 
@@ -18,52 +17,26 @@ from streamlit.testing.v1 import AppTest
 
 import attnlib
 from attnlib.dashboard.heads import comparison, heat_map, names, pairs, removal
-from attnlib.dashboard.parts import model_choice
 from attnlib.dashboard.parts.markdown import literal
-from attnlib.dashboard.state import models
-from attnlib.dashboard.state.models import ModelChoice
-from attnlib.dashboard.state.startup import MAIN
 from attnlib.heads import accumulate, flag, head_statistics, mean_statistics
 from attnlib.heads.ablation import head_effects, mean_effects, without_heads
 from attnlib.model import demo
 from attnlib.pictures.colormaps import Scale
+from tests.dashboard.driving import finish, text, use
 
 ROOT = Path(__file__).parents[2]
 # A mistake that removing L0·H0 or L1·H3 repairs, and one that no single head repairs.
 REPAIRABLE, STUBBORN = "cifar10-test-2309.png", "cifar10-test-3439.png"
 
 
-@pytest.fixture
-def app(monkeypatch: pytest.MonkeyPatch) -> AppTest:
-    monkeypatch.chdir(ROOT)
-    return AppTest.from_file(str(MAIN), default_timeout=120)
-
-
 def opened(app: AppTest, image: str, section: str = "Effect on the prediction") -> AppTest:
     app.run()
-    settled(app)
+    finish(app)
     app.switch_page("../../pages/head_similarity/page.py")
     app.session_state["image"] = image
     app.session_state["heads_section"] = section
     app.run()
-    return settled(app)
-
-
-def settled(app: AppTest) -> AppTest:
-    """Run again, as the page's own timers do, until nothing is computed any more."""
-    for _ in range(600):
-        if idle(app):
-            app.run()
-            if idle(app):
-                assert not app.exception, app.exception
-                return app
-        time.sleep(0.05)
-    raise AssertionError("a computation does not end")
-
-
-def idle(app: AppTest) -> bool:
-    tasks = app.session_state["tasks"].values() if "tasks" in app.session_state else ()
-    return app.session_state["session"].job.finished and all(task.finished for task in tasks)
+    return finish(app)
 
 
 def control(app: AppTest, key: str) -> Any:
@@ -73,17 +46,11 @@ def control(app: AppTest, key: str) -> Any:
 
 def choose(app: AppTest, key: str, value: Any) -> AppTest:
     control(app, key).set_value(value).run()
-    return settled(app)
+    return finish(app)
 
 
 def button(app: AppTest, label: str) -> Any:
     return next(b for b in app.button if b.label.startswith(label))
-
-
-def text(app: AppTest) -> str:
-    kinds = [app.markdown, app.caption, app.info, app.error, app.warning, app.subheader]
-    parts = [str(e.value) for kind in kinds for e in kind]
-    return "\n".join(parts + [str(e.proto) for e in app.get("html")])
 
 
 def cells(app: AppTest, description: str) -> dict[str, Any]:
@@ -130,7 +97,7 @@ def test_the_effect_of_every_head_on_a_mistake(app: AppTest, vit: attnlib.Vit) -
 def test_heads_removed_together_and_put_back(app: AppTest, vit: attnlib.Vit) -> None:
     opened(app, REPAIRABLE)
     button(app, "All that repair it").click().run()
-    settled(app)
+    finish(app)
     removed = [names.parse(text) for text in control(app, "heads_removed").value]
     pixels = vit.pixels(sample(REPAIRABLE)[0])
     effects = head_effects(vit, pixels, label_of(vit, REPAIRABLE))
@@ -163,7 +130,7 @@ def test_where_no_single_head_repairs_the_page_says_so(app: AppTest, vit: attnli
     assert names.name(int(layer), int(head)) in sentence
     assert f"{effects.margin + effects.change.min():+.2f}" in sentence
     button(app, "The 5 strongest").click().run()
-    settled(app)
+    finish(app)
     strongest = [names.parse(text) for text in control(app, "heads_removed").value]
     assert sorted(effects.change[h] for h in strongest) == sorted(effects.change.ravel())[:5]
 
@@ -186,7 +153,7 @@ def test_the_mean_over_all_wrong_images(app: AppTest, vit: attnlib.Vit) -> None:
     choose(app, "heads_effect_scope", "All wrong images")
     assert not app.get("bidi_component"), "nothing is computed before it is asked for"
     button(app, "Remove every head in turn, on").click().run()
-    settled(app)
+    finish(app)
     wrong = []
     for image in demo.images():
         picture = Image.open(io.BytesIO(image.data)).convert("RGB")
@@ -242,7 +209,7 @@ def test_one_layer_and_all_images(app: AppTest, vit: attnlib.Vit) -> None:
 
     app.session_state["heads_pair"] = (9, 11)
     app.run()
-    settled(app)
+    finish(app)
     assert f"**L2·H1 and L2·H3: {found.values[9, 11]:.3f}**" in text(app)
     each = [accumulate([r.cls_rows.reshape(24, 1, 64)[[9, 11]]]).values[0, 1] for r in records]
     ranked = sorted(range(80), key=lambda i: -each[i])
@@ -350,18 +317,18 @@ def test_thresholds_flag_without_computing_again(app: AppTest, vit: attnlib.Vit)
 # -- other models --------------------------------------------------------------------------------
 
 
-def with_model(monkeypatch: pytest.MonkeyPatch, name: str, **options: Any) -> attnlib.Vit:
-    """Let the dashboard find this model in place of the demo."""
+def with_model(
+    app: AppTest, monkeypatch: pytest.MonkeyPatch, name: str, **options: Any
+) -> attnlib.Vit:
+    """Let the visitor have chosen a model that knows the demo's classes."""
     torch.manual_seed(0)
     module = timm.create_model(name, num_classes=10, **options)
-    vit = attnlib.load(module, device="cpu", class_names=attnlib.load("demo").class_names)
-    monkeypatch.setattr(models, "get", lambda choice, upload=None: vit)
-    monkeypatch.setattr(model_choice, "DEMO", ModelChoice(f"{name} {options}"))
-    return vit
+    return use(app, module, monkeypatch, class_names=demo.CLASS_NAMES)
 
 
 def test_a_model_without_a_cls_token(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
     vit = with_model(
+        app,
         monkeypatch,
         "vit_tiny_patch16_224",
         img_size=64,
@@ -387,7 +354,7 @@ def test_a_model_without_a_cls_token(app: AppTest, monkeypatch: pytest.MonkeyPat
 def test_heads_that_are_mixed_cannot_be_removed(
     app: AppTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with_model(monkeypatch, "cait_xxs24_224", img_size=64, depth=2)
+    with_model(app, monkeypatch, "cait_xxs24_224", img_size=64, depth=2)
     opened(app, REPAIRABLE)
     (warning,) = app.warning
     assert "lets no intervention" in warning.value
@@ -400,6 +367,7 @@ def test_windowed_attention_is_refused_with_the_reason(
     app: AppTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with_model(
+        app,
         monkeypatch,
         "swin_tiny_patch4_window7_224",
         depths=(1, 1),

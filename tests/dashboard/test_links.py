@@ -12,7 +12,6 @@ from attnlib.dashboard.parts import address
 from attnlib.dashboard.parts.codecs import Codec, Number, OneOf, SomeOf, YesNo
 from attnlib.dashboard.state.startup import MAIN
 from tests.dashboard.scenes import IMAGE, SCENES, UNLINKED, WIDGETS, Walker, opened, seen
-from tests.dashboard.scenes import walker as walker
 
 # These lead to another scene, or to another model and its files.
 LEADING = {"source", "device", "precision", "image", "method", "toy_example", "toy_cross"} | {

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import io
 import json
-import time
 
 import numpy as np
 import pytest
@@ -15,28 +14,13 @@ from streamlit.testing.v1 import AppTest
 
 from attnlib.methods import METHODS
 from attnlib.model import demo
-from tests.dashboard.test_app import app as app
-from tests.dashboard.test_cls_attention_page import use
-from tests.dashboard.test_controls import PAGES
+from tests.dashboard.driving import PAGES, finish, use
 
 ODD = {
     "one layer": {"depth": 1},
     "pools the maximum": {"depth": 2, "global_pool": "max"},
     "one head": {"depth": 2, "num_heads": 1},
 }
-
-
-def finish(app: AppTest, what: str) -> None:
-    """Run again until nothing is computed any more; nothing may fail on the way."""
-    for _ in range(400):
-        assert not app.exception, what
-        tasks = app.session_state["tasks"].values() if "tasks" in app.session_state else ()
-        done = app.session_state["session"].job.finished
-        if done and all(task.finished for task in tasks) and not app.get("progress"):
-            return
-        time.sleep(0.05)
-        app.run()
-    raise AssertionError(f"{what}: a computation does not end")
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -50,22 +34,22 @@ def test_no_part_of_a_page_fails(
     app.run()
     vit = use(app, module, monkeypatch)
     app.run()
-    finish(app, odd)
+    finish(app)
     app.session_state["image"] = demo.images()[3].name
     app.switch_page(f"../../pages/{name}/page.py").run()
-    finish(app, odd)
+    finish(app)
     key, parts = PAGES[name]
     for part in parts:
         if any(element.key == key for element in app.get("button_group")):
             app.segmented_control(key=key).set_value(part).run()
-            finish(app, part)
+            finish(app)
     if name != "prediction_debugging":
         return
     offered = [n for n, m in METHODS.items() if m.needs in vit.support.maps | {"nothing"}]
     assert app.selectbox(key="method").options == [METHODS[n].title for n in offered]
     for method in offered:
         app.selectbox(key="method").set_value(method).run()
-        finish(app, method)
+        finish(app)
 
 
 def test_the_scale_of_the_whole_matrix_ends_where_it_is_told(app: AppTest) -> None:
@@ -74,7 +58,7 @@ def test_the_scale_of_the_whole_matrix_ends_where_it_is_told(app: AppTest) -> No
     app.session_state["attention_view"] = "Token × token"
     app.session_state["attention_head"] = "1"
     app.switch_page("../../pages/cls_attention/page.py").run()
-    finish(app, "matrix")
+    finish(app)
     pictures = {}
     for clip in ("largest", "95 %"):
         app.segmented_control(key="attention_clip").set_value(clip).run()

@@ -15,8 +15,7 @@ from attnlib.dashboard.state import inspection, models, results
 from attnlib.dashboard.state.models import ModelChoice
 from attnlib.errors import AttnlibError, ModelError, NotFinite, OutOfMemory
 from attnlib.model import demo
-from tests.dashboard.test_app import app as app
-from tests.dashboard.test_app import settle, text
+from tests.dashboard.driving import settle, text
 
 PAGES = [
     f"../../pages/{name}/page.py"

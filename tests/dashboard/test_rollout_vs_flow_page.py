@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import io
 import json
-import time
 from typing import Any
 
 import numpy as np
 import pytest
 import streamlit as st
 import timm
-import torch
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
@@ -20,7 +18,6 @@ from attnlib.dashboard.compare.compute import times_uniform
 from attnlib.dashboard.compare.drawing import Look, sheet
 from attnlib.dashboard.compare.settings import COMPARED
 from attnlib.dashboard.compare.where import patch_box
-from attnlib.dashboard.state.models import ModelChoice
 from attnlib.data import annotation
 from attnlib.data.image import decode, sha256
 from attnlib.errors import AttnlibError
@@ -29,9 +26,8 @@ from attnlib.evaluation.summary import Summary
 from attnlib.methods import METHODS, Heat
 from attnlib.methods.flow import flow_details
 from attnlib.model import demo
+from tests.dashboard.driving import click, finish, part, png, settle, text, upload, use
 from tests.dashboard.screen import charted
-from tests.dashboard.test_app import app as app
-from tests.dashboard.test_app import png, settle, text, upload
 
 PAGE = "../../pages/rollout_vs_flow/page.py"
 IMAGE = next(image for image in demo.images() if image.chosen == "confident mistake")
@@ -59,28 +55,6 @@ def page(app: AppTest, drawn: Drawn) -> AppTest:
     settle(app.run())
     app.session_state["image"] = IMAGE.name
     app.switch_page(PAGE).run()
-    return finish(app)
-
-
-def finish(app: AppTest) -> AppTest:
-    """Run again, as the page's own timer does, until nothing is computed any more."""
-    for _ in range(300):
-        assert not app.exception, [e.value for e in app.exception]
-        if not app.get("progress"):
-            return app
-        while not all(task.finished for task in app.session_state["tasks"].values()):
-            time.sleep(0.05)
-        app.run()
-    raise AssertionError("a task does not end")
-
-
-def part(app: AppTest, name: str) -> AppTest:
-    app.segmented_control(key="compare_part").set_value(name).run()
-    return finish(app)
-
-
-def click(app: AppTest, label: str) -> AppTest:
-    next(button for button in app.button if button.label == label).click().run()
     return finish(app)
 
 
@@ -118,17 +92,6 @@ def assert_shown(drawn: Drawn, expected: dict[str, Heat]) -> None:
             assert shown is None, name
         else:
             np.testing.assert_allclose(shown, share, rtol=1e-4, atol=1e-6, err_msg=name)
-
-
-def use(app: AppTest, module: torch.nn.Module, monkeypatch: pytest.MonkeyPatch) -> attnlib.Vit:
-    """Put a model in the place of the demo's, as if the visitor had chosen it."""
-    vit = attnlib.load(module.eval(), device="cpu")
-    monkeypatch.setattr("attnlib.dashboard.state.models.get", lambda choice, upload=None: vit)
-    app.session_state["session"].choice = ModelChoice("a test model", device="cpu")
-    app.session_state["session"].job = None
-    # The demo is what the form asks for; a failed wish is not tried again.
-    app.session_state["session"].failed = ModelChoice(device="auto")
-    return vit
 
 
 # -- shares ------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 from attnlib.model import demo
 from attnlib.pictures.colormaps import Scale
 from attnlib.pictures.overlay import enlarge, fit, heat_image, overlay
-from tests.dashboard.conftest import Library
+from tests.dashboard.library import Library
 from tests.dashboard.screen import Screen, charted, pixels, table
 
 PAGE = "../../pages/cls_attention/page.py"

@@ -13,9 +13,9 @@ from streamlit.testing.v1 import AppTest
 from attnlib.dashboard.mistakes import confusion
 from attnlib.dashboard.parts import cells
 from attnlib.model import demo
-from tests.dashboard.conftest import Library
+from tests.dashboard.driving import finish
+from tests.dashboard.library import Library
 from tests.dashboard.screen import Screen
-from tests.dashboard.test_rollout_vs_flow_page import finish
 
 COLS = 6
 Click = Callable[..., dict[str, Any]]

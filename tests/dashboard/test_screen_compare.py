@@ -16,9 +16,9 @@ from attnlib.methods import METHODS, Heat
 from attnlib.model import demo
 from attnlib.pictures.colormaps import Scale
 from attnlib.pictures.overlay import fit, heat_image, overlay
-from tests.dashboard.conftest import Library
+from tests.dashboard.driving import finish, part
+from tests.dashboard.library import Library
 from tests.dashboard.screen import Screen, charted, pixels, table
-from tests.dashboard.test_rollout_vs_flow_page import finish, part
 
 ROWS, COLS = 4, 6
 SHOWN = ("raw", "rollout", "residual", "flow", "relevance", "gradcam", "occlusion", "random")

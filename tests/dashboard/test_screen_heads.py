@@ -15,9 +15,9 @@ from attnlib.heads import head_statistics
 from attnlib.model import demo
 from attnlib.pictures.colormaps import Scale
 from attnlib.pictures.overlay import enlarge, fit, heat_image, overlay
-from tests.dashboard.conftest import Library
+from tests.dashboard.driving import finish
+from tests.dashboard.library import Library
 from tests.dashboard.screen import Screen, charted, pixels, table
-from tests.dashboard.test_rollout_vs_flow_page import finish
 
 LAYERS, HEADS, WIDTH = 6, 4, 32
 HEAD = [(layer, head) for layer in range(LAYERS) for head in range(HEADS)]
@@ -90,7 +90,7 @@ def test_the_effect_of_every_head(
 
 def test_heads_removed_together(page: AppTest, screen: Screen, library: Library, name: str) -> None:
     heads = [(1, 2), (4, 0)]
-    page.multiselect(key="heads_removed_6x4").set_value(
+    page.multiselect(key="heads_removed").set_value(
         [f"L{layer}·H{head}" for layer, head in heads]
     ).run()
     finish(page)

@@ -15,7 +15,7 @@ from attnlib.methods.heat import scale_of
 from attnlib.model import demo
 from attnlib.pictures.colormaps import Scale
 from attnlib.pictures.overlay import enlarge, fit
-from tests.dashboard.conftest import Library
+from tests.dashboard.library import Library
 from tests.dashboard.screen import Screen, charted, pixels, table
 
 PER_PAGE = 6

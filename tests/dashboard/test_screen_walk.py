@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from streamlit.testing.v1 import AppTest
 
 from attnlib.pictures.overlay import enlarge, fit
-from tests.dashboard.conftest import Library
+from tests.dashboard.driving import finish
+from tests.dashboard.library import Library
 from tests.dashboard.screen import Screen, pixels, table
-from tests.dashboard.test_rollout_vs_flow_page import finish
 
 LAYER, HEAD, QUERY = 3, 2, 1 + 6 * 2 + 1
 HEADS, WIDTH = 4, 32

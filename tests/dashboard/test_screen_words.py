@@ -14,9 +14,9 @@ from streamlit.testing.v1 import AppTest
 from attnlib.errors import AttnlibError
 from attnlib.methods.heat import scale_of
 from attnlib.model import demo
-from tests.dashboard.conftest import Library
+from tests.dashboard.driving import finish
+from tests.dashboard.library import Library
 from tests.dashboard.screen import Screen
-from tests.dashboard.test_rollout_vs_flow_page import finish
 
 PER_PAGE = 6
 TRUE, WRONG, OTHER = "#009e73", "#d55e00", "#8a97a5"

@@ -14,8 +14,7 @@ from attnlib.dashboard.state import results
 from attnlib.errors import AttnlibError
 from attnlib.evaluation import faithfulness, randomisation
 from attnlib.model import demo
-from tests.dashboard.test_app import app as app
-from tests.dashboard.test_app import png, settle, text, upload
+from tests.dashboard.driving import finish, png, settle, text, upload
 
 A, B = (image.name for image in demo.images()[:2])
 COMPARE, HEADS = "../../pages/rollout_vs_flow/page.py", "../../pages/head_similarity/page.py"
@@ -41,15 +40,7 @@ def counted(monkeypatch: pytest.MonkeyPatch, module: Any, name: str) -> list[int
 
 def opened(app: AppTest, page: str, image: str) -> AppTest:
     app.session_state["image"] = image
-    app.switch_page(page).run()
-    for _ in range(100):
-        assert not app.exception
-        if not app.get("progress"):
-            return app
-        for task in app.session_state["tasks"].values():
-            assert task._ended.wait(120)
-        app.run()
-    raise AssertionError("a task does not end")
+    return finish(app.switch_page(page).run())
 
 
 @pytest.mark.parametrize(

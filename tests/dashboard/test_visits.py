@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
-import socket
-import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from attnlib.model import demo
-from tests.dashboard.test_browser import CHROMIUM, ROOT, playwright
-from tests.dashboard.test_browser import browser as browser
-from tests.dashboard.test_browser import page as page
+from tests.dashboard.browsing import STREAMLIT, in_a_browser, serving
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+pytestmark = in_a_browser
+playwright = pytest.importorskip("playwright.sync_api")
 
 PASS_S = 0.5
 # `streamlit run`, after the one place through which all passes go was made slow.
@@ -52,28 +47,6 @@ def work(progress):
 
 tasks.run("endless", 1, work, button="Endless", help="Never ends.", eager=True)
 """
-
-
-@contextlib.contextmanager
-def serving(command: list[str]) -> Iterator[str]:
-    """A server of our own, by its address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    options = ["--server.headless=true", f"--server.port={port}"]
-    quiet = subprocess.DEVNULL
-    process = subprocess.Popen([*command, *options], cwd=ROOT, stdout=quiet, stderr=quiet)
-    url = f"http://localhost:{port}"
-    try:
-        for _ in range(240):
-            with contextlib.suppress(OSError):
-                urllib.request.urlopen(f"{url}/_stcore/health", timeout=2)
-                break
-            time.sleep(0.5)
-        yield url
-    finally:
-        process.terminate()
-        process.wait(20)
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +94,7 @@ def until(path: Path, true: Callable[[str], bool], seconds: float = 30.0) -> str
 def test_work_ends_with_its_session_and_not_before(browser, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     note, script = tmp_path / "note.txt", tmp_path / "endless.py"
     script.write_text(ENDLESS.format(path=str(note)))
-    with serving([sys.executable, "-m", "streamlit", "run", str(script)]) as url:
+    with serving([*STREAMLIT, str(script)]) as url:
         page = browser.new_context().new_page()
         page.goto(url)
         step = int(until(note, lambda text: text.startswith("step")).split()[1])

@@ -13,9 +13,7 @@ import attnlib
 from attnlib.heads.intervention import at_temperature
 from attnlib.lessons.walkthrough import walk
 from attnlib.model import demo
-from tests.dashboard.test_app import app as app
-from tests.dashboard.test_app import settle, text
-from tests.dashboard.test_cls_attention_page import use
+from tests.dashboard.driving import settle, text, use
 
 PAGE = "../../pages/attention_walkthrough/page.py"
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import collections
+import math
+
 import numpy as np
 import pytest
 import scipy.spatial.distance
@@ -28,6 +31,7 @@ from attnlib.heads import (
     pattern,
 )
 from attnlib.heads.similarity import similarity
+from attnlib.model import demo
 
 LAYOUT = TokenLayout(("cls",), (4, 5), (8, 8), "cls")
 
@@ -272,9 +276,46 @@ def test_patterns_by_construction() -> None:
     assert "70%" in sink.explanation
 
 
-def test_a_real_head_gets_a_name(vit: attnlib.Vit, pictures: list[Image.Image]) -> None:
+def seen(matrix: NDArray[np.floating]) -> dict[str, float]:
+    """The three numbers of a head of the demo model, a patch and a key at a time."""
+    wide = matrix.astype(np.float64)
+    places = [(row, col) for row in range(8) for col in range(8)]
+    uniform = scipy.spatial.distance.cdist(places, places).mean()
+    at_offset: collections.Counter[tuple[int, int]] = collections.Counter()
+    far = 0.0
+    for query, (row, col) in enumerate(places):
+        total = sum(wide[1 + query, 1:])
+        for key, (down, right) in enumerate(places):
+            share = wide[1 + query, 1 + key] / total / 64
+            at_offset[down - row, right - col] += share
+            far += share * math.hypot(down - row, right - col) / uniform
+    most = max(sum(wide[:, token]) / 65 for token in range(65))
+    return {"broadcast": most, "diagonal": max(at_offset.values()), "distance": far}
+
+
+@pytest.mark.parametrize(("sharper", "names"), [(1, {"global"}), (40, {"global", "broadcast"})])
+def test_a_real_head_gets_a_name(
+    pictures: list[Image.Image], sharper: int, names: set[str]
+) -> None:
+    """The demo's heads, and the same with larger queries: they look at fewer places."""
+    module = demo.build()
+    for block in module.blocks:
+        block.attn.qkv.weight.data[:128] *= sharper
+        block.attn.qkv.bias.data[:128] *= sharper
+    module.pretrained_cfg = demo.DATA_CONFIG
+    pointed = attnlib.load(module, device="cpu")
+    found_names = set()
     for layer in range(6):
-        for matrix in vit.attention(pictures[0], layer):
-            found = pattern(matrix, vit.layout)
-            assert found.name in ("broadcast", "diagonal", "local", "global")
-            assert 0 <= found.value <= 2
+        for matrix in pointed.attention(pictures[0], layer):
+            found, numbers = pattern(matrix, pointed.layout), seen(matrix)
+            for name, value in numbers.items():
+                assert found.numbers[name] == pytest.approx(value, abs=1e-9)
+            if numbers["broadcast"] >= 0.5:
+                expected = "broadcast", numbers["broadcast"]
+            elif numbers["diagonal"] >= 0.5:
+                expected = "diagonal", numbers["diagonal"]
+            else:
+                expected = "local" if numbers["distance"] <= 0.5 else "global", numbers["distance"]
+            assert (found.name, found.value) == (expected[0], pytest.approx(expected[1], abs=1e-9))
+            found_names.add(found.name)
+    assert found_names == names

@@ -40,6 +40,7 @@ def show(look: Look) -> None:
                 col_names=[f"{col})" for col in range(grid[1])],
                 cell_names=[f"patch ({r}, {c})" for r in range(grid[0]) for c in range(grid[1])],
                 smooth=True,
+                covers=look.covers,
             )
             st.caption("Click a patch to make it the query.")
         panel(heat_image(seen, scale, size=size), look, f"map of {look.head_name}")

@@ -88,6 +88,7 @@ def difference(
                 f"{METHODS[first].title} − {METHODS[second].title}",
                 "compare_difference",
                 SIDE,
+                covers=space.vit.covers,
             )
         with legend:
             drawing.show_legend(

@@ -101,8 +101,9 @@ def map_cells(
     width: int,
     note: str = "",
     unit: str = UNIFORM,
+    covers: tuple[float, float] = (1.0, 1.0),
 ) -> None:
-    """One map under its title; the pointer reads its patches."""
+    """One map under its title; the pointer reads its patches, which reach as far as `covers`."""
     with st.container(width=width, gap=None):
         st.markdown(f"**{title}**")
         if note:
@@ -116,6 +117,7 @@ def map_cells(
             values=values,
             unit=unit,
             cell_names=[f"({row}, {col})" for row, col in np.ndindex(grid)],
+            covers=covers,
         )
 
 

@@ -78,7 +78,14 @@ def _grid(
             if heat.target is not None:
                 note = f"for “{literal(space.class_name(heat.target))}” · {note}"
             drawing.map_cells(
-                picture, values, grid, METHODS[name].title, f"compare_map_{name}", SIDE, note
+                picture,
+                values,
+                grid,
+                METHODS[name].title,
+                f"compare_map_{name}",
+                SIDE,
+                note,
+                covers=space.vit.covers,
             )
 
 

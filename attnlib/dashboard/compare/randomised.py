@@ -157,6 +157,7 @@ def _row(
                 f"compare_stage_{place}",
                 SIDE,
                 note or "as learned",
+                covers=space.vit.covers,
             )
     drawing.show_legend(
         scale,

@@ -122,7 +122,7 @@ def _box(space: Workspace, sample: Sample) -> Mask | None:
                 st.session_state[key] = None
             return
         st.session_state[half] = None
-        box = patch_box(corner, cell, (rows, cols), crop.size)
+        box = patch_box(corner, cell, (rows, cols), crop.size, space.vit.covers)
         for key, value in zip(KEYS, box, strict=True):
             st.session_state[key] = value
 
@@ -151,6 +151,7 @@ def _box(space: Workspace, sample: Sample) -> Mask | None:
                 width=SIDE,
                 selected=[] if corner is None else [corner],
                 on_pick=pick,
+                covers=space.vit.covers,
             )
     return None if numbers is None else annotation.box_mask(numbers, crop.size)
 
@@ -180,17 +181,29 @@ def _clear(keys: list[str]) -> None:
 
 
 def patch_box(
-    first: Cell, second: Cell, grid: tuple[int, int], size: tuple[int, int]
+    first: Cell,
+    second: Cell,
+    grid: tuple[int, int],
+    size: tuple[int, int],
+    covers: tuple[float, float] = (1.0, 1.0),
 ) -> tuple[int, int, int, int]:
-    """(left, top, right, bottom) in pixels of two patches and all between them."""
-    (rows, cols), (width, height) = grid, size
+    """(left, top, right, bottom) in pixels of two patches and all between them.
+
+    Args:
+        first, second: the patches, (row, column).
+        grid: rows and columns of patches.
+        size: width and height of the picture in pixels; the box stays within.
+        covers: how far the patches reach, in shares of the picture's height and width.
+    """
+    (rows, cols), (down, across) = grid, covers
+    width, height = size[0] * across, size[1] * down
     top, bottom = min(first[0], second[0]), max(first[0], second[0]) + 1
     left, right = min(first[1], second[1]), max(first[1], second[1]) + 1
     return (
         round(left * width / cols),
         round(top * height / rows),
-        round(right * width / cols),
-        round(bottom * height / rows),
+        min(size[0], round(right * width / cols)),
+        min(size[1], round(bottom * height / rows)),
     )
 
 

@@ -42,6 +42,7 @@ def show(space: Workspace, prediction: Prediction, found: HeadStatistics) -> Non
             width=SIDE,
             cell_names=_patches(space, found),
             smooth=True,
+            covers=space.vit.covers,
         )
         legend_bar(scale, colormap="viridis", width=SIDE)
         downloads.picture(lambda: picture, "head-peaks")

@@ -1,5 +1,6 @@
 // A picture divided into rows x cols cells: hover reads a cell, click or arrow keys choose one,
 // the wheel zooms where that is allowed. Python draws the picture; this only points at it.
+// The cells fill the picture, or as much of its height and width as `covers` says.
 const views = new WeakMap()
 
 function decode(text) {
@@ -14,6 +15,7 @@ export default function (component) {
   const canvas = root.querySelector("canvas")
   const tip = root.querySelector(".tip")
   const { rows, cols } = data
+  const [down, across] = data.covers
   const values = decode(data.values)
   let view = views.get(root)
   if (!view || view.shape !== `${rows}x${cols}`) {
@@ -48,14 +50,15 @@ export default function (component) {
     pen.lineWidth = scale
     pen.strokeStyle = "rgba(127,127,127,.9)"
     pen.beginPath()
-    for (const r of data.row_lines) { pen.moveTo(0, (r / rows) * h); pen.lineTo(w, (r / rows) * h) }
-    for (const c of data.col_lines) { pen.moveTo((c / cols) * w, 0); pen.lineTo((c / cols) * w, h) }
+    const cell = { w: (w * across) / cols, h: (h * down) / rows }
+    for (const r of data.row_lines) { pen.moveTo(0, r * cell.h); pen.lineTo(w, r * cell.h) }
+    for (const c of data.col_lines) { pen.moveTo(c * cell.w, 0); pen.lineTo(c * cell.w, h) }
     pen.stroke()
-    for (const [r, c] of data.selected) frame(pen, r, c, w, h, scale)
-    if (view.over) frame(pen, ...view.over, w, h, scale / 2)
+    for (const [r, c] of data.selected) frame(pen, r, c, cell, scale)
+    if (view.over) frame(pen, ...view.over, cell, scale / 2)
   }
-  const frame = (pen, r, c, w, h, thick) => {
-    const box = [(c / cols) * w, (r / rows) * h, w / cols, h / rows]
+  const frame = (pen, r, c, cell, thick) => {
+    const box = [c * cell.w, r * cell.h, cell.w, cell.h]
     pen.lineWidth = 4 * thick
     pen.strokeStyle = "#000"
     pen.strokeRect(...box)
@@ -67,8 +70,8 @@ export default function (component) {
     const box = canvas.getBoundingClientRect()
     const x = (event.clientX - box.left) / box.width / view.zoom + view.x
     const y = (event.clientY - box.top) / box.height / view.zoom + view.y
-    const r = Math.floor(y * rows)
-    const c = Math.floor(x * cols)
+    const r = Math.floor((y / down) * rows)
+    const c = Math.floor((x / across) * cols)
     return r >= 0 && c >= 0 && r < rows && c < cols ? [r, c] : null
   }
   const pick = (cell) => data.clickable && setTriggerValue("cell", { row: cell[0], col: cell[1] })

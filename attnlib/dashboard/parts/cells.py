@@ -74,6 +74,7 @@ def cells(
     zoom: bool = False,
     smooth: bool = False,
     aspect: float | None = None,
+    covers: tuple[float, float] = (1.0, 1.0),
 ) -> None:
     """Show a picture of ``shape`` (rows, cols) cells of equal size.
 
@@ -89,6 +90,8 @@ def cells(
         zoom: whether the wheel zooms and dragging moves.
         smooth: whether an enlarged picture is blended; false shows its pixels.
         aspect: width over height on screen; None keeps the picture's.
+        covers: how far the cells reach, in shares of the picture's height and width; see
+            `attnlib.capture.tokens.TokenLayout.covers`. Beyond them there is nothing to point at.
     """
     rows, cols = shape
     numbers = ""
@@ -111,6 +114,7 @@ def cells(
             "aspect": aspect or picture.width / picture.height,
             "rows": rows,
             "cols": cols,
+            "covers": list(covers),
             "alt": alt,
             "width": width,
             "selected": [list(cell) for cell in selected],

@@ -123,6 +123,7 @@ def tokens(place: Place, values: Values, title: str, *, key: str, scale: Scale) 
             selected=selected,
             cell_names=place.tokens[prefix:],
             smooth=True,
+            covers=place.space.vit.covers,
         )
         others = [f"{token_name(layout.prefix[i])}: {float(values[i]):.4g}" for i in range(prefix)]
         if others:

@@ -86,6 +86,7 @@ def choose(space: Workspace, prediction: Prediction) -> Place:
             on_pick=partial(_ask_patch, space),
             cell_names=[token_name(layout.token_name(i)) for i in range(first, layout.tokens)],
             smooth=True,
+            covers=space.vit.covers,
         )
         with st.container(horizontal=True, vertical_alignment="bottom"):
             layer = controls.choice(

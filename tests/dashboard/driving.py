@@ -1,0 +1,149 @@
+"""What a visitor does in the app, and waiting for what comes of it."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import time
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+
+import attnlib
+from attnlib.dashboard.state.models import ModelChoice
+from attnlib.dashboard.state.session import Session, demo_samples
+from attnlib.dashboard.state.startup import MAIN
+
+# The parts of every page: the key that chooses one, and their names.
+PAGES: dict[str, tuple[str | None, tuple[str, ...]]] = {
+    "prediction_debugging": (None, ()),
+    "cls_attention": (
+        "attention_view",
+        ("One head", "All layers × heads", "Through the layers", "Token × token", "Compare"),
+    ),
+    "head_similarity": (
+        "heads_section",
+        ("Effect on the prediction", "Similarity", "Numbers and flags"),
+    ),
+    "rollout_vs_flow": (
+        "compare_part",
+        ("Maps", "Agreement", "Faithfulness", "Randomised weights", "Localisation"),
+    ),
+    "attention_walkthrough": (
+        "walk_part",
+        ("Step by step", "Temperature", "Head explorer", "Playground"),
+    ),
+    "complexity_calculator": (
+        "cost_part",
+        ("Cost", "Sweeps", "Measured", "Alternatives", "Side by side", "Receptive field"),
+    ),
+}
+_models = itertools.count()
+
+
+def visitor() -> AppTest:
+    """A new visitor's app, before its first run."""
+    return AppTest.from_file(str(MAIN), default_timeout=120)
+
+
+def path(page: str) -> str:
+    """What `AppTest.switch_page` calls a page."""
+    return f"../../pages/{page}/page.py"
+
+
+def settle(app: AppTest) -> AppTest:
+    """Run again, as the page's own timer does, until every image is inspected."""
+    job = app.session_state["session"].job
+    for _ in range(600):
+        if job is None or job.finished:
+            return app.run()
+        time.sleep(0.1)
+    raise AssertionError("the inspection does not end")
+
+
+def finish(app: AppTest) -> AppTest:
+    """Run again until nothing is computed any more; nothing may fail on the way."""
+    for _ in range(600):
+        assert not app.exception, [e.value for e in app.exception]
+        if idle(app) and not app.get("progress"):
+            return app
+        for _ in range(2400):
+            if idle(app):
+                break
+            time.sleep(0.05)
+        app.run()
+    raise AssertionError("a computation does not end")
+
+
+def idle(app: AppTest) -> bool:
+    """Whether nothing is computed beside the page."""
+    state = app.session_state
+    job = state["session"].job if "session" in state else None
+    tasks = state["tasks"].values() if "tasks" in state else ()
+    return (job is None or job.finished) and all(task.finished for task in tasks)
+
+
+def part(app: AppTest, name: str) -> AppTest:
+    """Choose one of a page's parts."""
+    key = next(key for key, parts in PAGES.values() if key and name in parts)
+    app.segmented_control(key=key).set_value(name).run()
+    return finish(app)
+
+
+def click(app: AppTest, label: str) -> AppTest:
+    """Press a button, and wait."""
+    next(button for button in app.button if button.label == label).click().run()
+    return finish(app)
+
+
+def png(seed: int, side: int = 48) -> bytes:
+    """A file with a square of random pixels."""
+    rng = np.random.default_rng(seed)
+    out = io.BytesIO()
+    Image.fromarray(rng.integers(0, 256, (side, side, 3), dtype=np.uint8)).save(out, "PNG")
+    return out.getvalue()
+
+
+def upload(app: AppTest, *files: tuple[str, bytes, str]) -> AppTest:
+    """Drop files (name, content, media type) where images go."""
+    uploader = next(u for u in app.file_uploader if u.label.startswith("Images"))
+    uploader.set_value(list(files)).run()
+    return settle(app)
+
+
+def use(
+    app: AppTest,
+    model: torch.nn.Module | attnlib.Vit,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    name: str | None = None,
+    **options: Any,
+) -> attnlib.Vit:
+    """Put a model in the place of the demo's, as if the visitor had chosen it.
+
+    Args:
+        name: tells the model from others: results are shared by it. None is a name of its own.
+        options: for `attnlib.load`, where the model is a module.
+    """
+    if isinstance(model, attnlib.Vit):
+        vit = model
+    else:
+        vit = attnlib.load(model.eval(), device="cpu", **options)
+    monkeypatch.setattr("attnlib.dashboard.state.models.get", lambda choice, upload=None: vit)
+    choice = ModelChoice(name or f"test model {next(_models)}", device="cpu")
+    # The demo is what the form asks for; a failed wish is not tried again.
+    app.session_state["session"] = Session(
+        demo_samples(), choice=choice, failed=ModelChoice(device="auto")
+    )
+    return vit
+
+
+def text(app: AppTest) -> str:
+    """All words on the page."""
+    kinds = [app.markdown, app.caption, app.info, app.error, app.warning, app.subheader]
+    parts = [str(e.value) for kind in kinds for e in kind]
+    return "\n".join(parts + [str(e.proto) for e in app.get("html")])

@@ -1,0 +1,75 @@
+"""What the library says of the demo images for one model: nothing of a page is in it."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+import attnlib
+from attnlib.capture.record import Record
+from attnlib.data.image import decode
+from attnlib.model import demo
+
+
+@dataclass(frozen=True)
+class Library:
+    """Records, weights and mistakes of the demo images, computed without the dashboard.
+
+    Attributes:
+        vit: the model asked.
+    """
+
+    vit: attnlib.Vit
+
+    @cached_property
+    def names(self) -> list[str]:
+        return [image.name for image in demo.images()]
+
+    @cached_property
+    def images(self) -> dict[str, Image.Image]:
+        return {image.name: decode(image.data) for image in demo.images()}
+
+    @cached_property
+    def records(self) -> dict[str, Record]:
+        return {name: self.vit.inspect(image) for name, image in self.images.items()}
+
+    @cached_property
+    def true(self) -> dict[str, int]:
+        return {i.name: demo.CLASS_NAMES.index(i.label) for i in demo.images()}
+
+    @cached_property
+    def predicted(self) -> dict[str, int]:
+        return {name: int(r.probabilities.argmax()) for name, r in self.records.items()}
+
+    @cached_property
+    def wrong(self) -> list[str]:
+        """Names of the mistakes, the most confident first."""
+        found = [name for name in self.names if self.predicted[name] != self.true[name]]
+        return sorted(found, key=lambda name: -float(self.records[name].probabilities.max()))
+
+    def weights(self, name: str) -> NDArray[np.float64]:
+        """Attention ``(L, H, T, T)`` in float64, seen by hooks on the softmax of a copy."""
+        module = copy.deepcopy(self.vit.module).double()
+        found: list[torch.Tensor] = []
+        for block in module.blocks:
+            block.attn.fused_attn = False
+            block.attn.attn_drop.register_forward_hook(lambda m, i, out: found.append(out[0]))
+        with torch.no_grad():
+            module(self.vit.pixels(self.images[name]).double())
+        return torch.stack(found).numpy()
+
+    def nearest_correct(self, name: str, label: int) -> str | None:
+        """The image of a class, predicted right, whose embedding has the largest cosine."""
+
+        def unit(other: str) -> NDArray[np.float64]:
+            vector = self.records[other].embedding.astype(np.float64)
+            return vector / np.linalg.norm(vector)
+
+        right = [n for n in self.names if self.predicted[n] == self.true[n] == label != name]
+        return max(right, key=lambda other: float(unit(other) @ unit(name)), default=None)
