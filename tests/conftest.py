@@ -13,7 +13,6 @@ from PIL import Image
 import attnlib
 from attnlib.model import demo
 
-
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Test files run side by side: threads of one would only wait for those of the other.
     torch.set_num_threads(1)

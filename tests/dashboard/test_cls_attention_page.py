@@ -10,6 +10,7 @@ import timm
 from streamlit.testing.v1 import AppTest
 
 import attnlib
+from attnlib.dashboard.attention.choose import READOUT
 from attnlib.dashboard.parts.look import fused
 from attnlib.dashboard.state import results
 from attnlib.dashboard.state.models import ModelChoice
@@ -85,7 +86,8 @@ def test_a_patch_as_the_query_is_named_everywhere(page: AppTest, vit: attnlib.Vi
         page.segmented_control(key="attention_view").set_value(view).run()
         assert not page.exception, view
     page.segmented_control(key="attention_view").set_value("One head").run()
-    page.selectbox(key="attention_asks").set_value(None).run()
+    page.selectbox(key="attention_asks").set_value(READOUT).run()
+    assert page.selectbox(key="attention_asks").value == READOUT, "its name is on screen"
     assert page.session_state["attention_query"] is None
     assert any("CLS token" in c for c in captions(page))
 

@@ -12,6 +12,9 @@ from attnlib.dashboard.state.workspace import Workspace
 from attnlib.heads import rows as attention
 from attnlib.methods.base import FUSIONS
 
+# What the list of queries calls the readout: to Streamlit, None is that nothing is chosen.
+READOUT = -1
+
 
 def choose(space: Workspace, prediction: Prediction) -> Look:
     """The controls for layer, head and query, and what was chosen with them."""
@@ -53,27 +56,31 @@ def _query(space: Workspace) -> int | None:
     # Any token may be asked for; the list would be long with all patches in it.
     known: list[int | None] = [None, *range(layout.tokens)]
     query = address.value("attention_query", None, OneOf(known, code=_code), label="Query")
-    options: list[int | None] = [None, *range(1 if layout.readout == "cls" else 0, prefix)]
-    if query not in options:
-        options.append(query)
+    options = [READOUT, *range(1 if layout.readout == "cls" else 0, prefix)]
+    shown = READOUT if query is None else query
+    if shown not in options:
+        options.append(shown)
 
-    def title(token: int | None) -> str:
-        if token is None:
-            return layout.query
-        return token_name(layout.token_name(token))
+    def title(token: int) -> str:
+        return layout.query if token == READOUT else token_name(layout.token_name(token))
 
     # Beside the query itself: its options change with the query, which the list only follows.
-    st.session_state["attention_asks"] = query
+    st.session_state["attention_asks"] = shown
     st.selectbox(
         "Query",
         options,
         format_func=title,
         key="attention_asks",
-        on_change=lambda: ask(st.session_state["attention_asks"]),
+        on_change=_asked,
         width=230,
         help="The token whose attention is shown. Click on the image to ask a patch.",
     )
     return query
+
+
+def _asked() -> None:
+    token = st.session_state["attention_asks"]
+    ask(None if token == READOUT else token)
 
 
 def _code(token: int | None) -> str:
