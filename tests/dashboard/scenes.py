@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import pytest
@@ -13,8 +14,8 @@ from streamlit.testing.v1 import AppTest
 
 from attnlib.dashboard.parts import address
 from attnlib.dashboard.parts.codecs import Codec
-from attnlib.dashboard.state.startup import MAIN
 from attnlib.model import demo
+from tests.dashboard.driving import path, visitor
 
 IMAGE = demo.images()[3].name
 
@@ -133,12 +134,16 @@ def walker(monkeypatch: pytest.MonkeyPatch) -> Iterator[Walker]:
     yield seen
 
 
+@cache
+def _page_hash(page: str) -> str:
+    """By which a request names a page; an app must have run once to tell."""
+    return visitor().run().switch_page(path(page))._page_hash
+
+
 def opened(walker: Walker, page: str, query: dict[str, Any], **state: Any) -> AppTest:
     """A page opened by a new visitor, whose first request it is."""
-    first = walker.run(AppTest.from_file(str(MAIN), default_timeout=120))
-    first.switch_page(f"../../pages/{page}/page.py")
-    app = AppTest.from_file(str(MAIN), default_timeout=120)
-    app._page_hash = first._page_hash
+    app = visitor()
+    app._page_hash = _page_hash(page)
     app.query_params.update(query)
     for key, value in state.items():
         app.session_state[key] = value

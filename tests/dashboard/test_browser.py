@@ -218,7 +218,7 @@ def test_a_cell_of_the_confusion_matrix_filters_the_gallery(server, page, vit) -
     for label, name in (("True class", true), ("Predicted class", predicted)):
         chosen = body.locator("[data-testid=stSelectbox]").filter(has_text=label).locator("input")
         playwright.expect(chosen).to_have_value(name)
-    cards = body.locator("[class*=st-key-open_] button")
+    cards = body.locator("[class*=st-key-open_]")
     playwright.expect(cards).to_have_count(len(names[true, predicted]))
     words = body.inner_text()
     assert {i.name for i in images if i.name in words} == set(names[true, predicted])

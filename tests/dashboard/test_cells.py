@@ -111,20 +111,18 @@ def test_a_click_on_a_pixel_is_a_click_on_its_patch(small, page) -> None:  # typ
     patches.wait_for()
     page.wait_for_timeout(800)
     body = page.locator("[data-testid=stMain]")
+    tip = patches.locator("xpath=..").locator(".tip")
     box = patches.bounding_box()
     scale = box["width"] / SIZE[1]
     # (x, y) in pixels of the model's input: the ends of the last patch, and both sides of a border.
     for x, y in ((79, 47), (64.5, 32.5), (63.5, 31.5), (15.5, 0.5), (16.5, 0.5)):
-        patches.click(position={"x": x * scale, "y": y * scale})
+        page.mouse.click(box["x"] + x * scale, box["y"] + y * scale)
         cell = int(y // 16), int(x // 16)
         expect(body).to_contain_text(re.compile(rf"picked {re.escape(str(cell))}"))
-        expect(patches.locator("xpath=..").locator(".tip")).to_contain_text(
-            f"row {cell[0]} · column {cell[1]}"
-        )
-    tip = patches.locator("xpath=..").locator(".tip")
+        expect(tip).to_contain_text(f"row {cell[0]} · column {cell[1]}")
     for x, y in ((81, 10), (10, 49), (93, 61)):
-        patches.hover(position={"x": x * scale, "y": y * scale})
+        page.mouse.move(box["x"] + x * scale, box["y"] + y * scale)
         expect(tip).to_have_css("opacity", "0")
-        patches.click(position={"x": x * scale, "y": y * scale})
+        page.mouse.click(box["x"] + x * scale, box["y"] + y * scale)
     page.wait_for_timeout(500)
     expect(body).to_contain_text("picked (0, 1)")

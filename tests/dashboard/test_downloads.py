@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from tests.dashboard.driving import finish
+from tests.dashboard.driving import PAGES, finish
 from tests.dashboard.library import Library
 from tests.dashboard.screen import Screen, pixels, table
 
@@ -36,13 +36,21 @@ VIEWS = [
     ),
     *(
         ("attention_walkthrough", "walk_part", view)
-        for view in ("Temperature", "Head explorer", "Playground")
+        for view in ("Step by step", "Temperature", "Head explorer", "Playground")
     ),
     *(
         ("complexity_calculator", "cost_part", view)
         for view in ("Cost", "Sweeps", "Alternatives", "Receptive field")
     ),
 ]
+# Nothing is drawn there before a box is drawn, a button pressed, or a model pinned.
+EMPTY = {"Localisation", "Measured", "Side by side"}
+
+
+def test_no_view_is_left_out() -> None:
+    asked = {view for _, _, view in VIEWS if view}
+    assert {name for _, parts in PAGES.values() for name in parts} - asked == EMPTY
+    assert {folder for folder, _, _ in VIEWS} == set(PAGES)
 
 
 @pytest.mark.parametrize(("folder", "key", "view"), VIEWS)

@@ -15,14 +15,13 @@ from tests.dashboard.browsing import STREAMLIT, in_a_browser, serving
 pytestmark = in_a_browser
 playwright = pytest.importorskip("playwright.sync_api")
 
-PASS_S = 0.5
 # `streamlit run`, after the one place through which all passes go was made slow.
-SLOW = f"""
+SLOW = """
 import sys, time
 from attnlib.capture import passes
 quick = passes.forward
 def forward(module, pixels, *args, **kwargs):
-    time.sleep({PASS_S} * len(pixels))
+    time.sleep({seconds} * len(pixels))
     return quick(module, pixels, *args, **kwargs)
 passes.forward = forward
 from streamlit.web.cli import main
@@ -49,9 +48,14 @@ tasks.run("endless", 1, work, button="Endless", help="Never ends.", eager=True)
 """
 
 
+def slowed(seconds: float) -> list[str]:
+    """The command of the app in which every image takes so long."""
+    return [sys.executable, "-c", SLOW.format(seconds=seconds), "app.py"]
+
+
 @pytest.fixture(scope="module")
 def slow() -> Iterator[str]:
-    with serving([sys.executable, "-c", SLOW, "app.py"]) as url:
+    with serving(slowed(0.5)) as url:
         yield url
 
 
@@ -72,14 +76,17 @@ def test_a_cold_link_to_an_image_goes_on_by_itself(slow, page, path: str, number
     assert page.locator("[data-testid=stException]").count() == 0
 
 
-def test_every_page_shows_how_far_the_inspection_is(slow, page) -> None:  # type: ignore[no-untyped-def]
-    page.goto(slow)
-    body = page.locator("[data-testid=stMain]")
-    playwright.expect(body).to_contain_text("Inspecting:")
-    for link in page.locator("[data-testid=stSidebarNav] a").all():
-        link.click()
-        playwright.expect(body.locator("h1")).to_contain_text(link.inner_text().splitlines()[-1])
-        playwright.expect(body).to_contain_text("Inspecting:")
+def test_every_page_shows_how_far_the_inspection_is(page) -> None:  # type: ignore[no-untyped-def]
+    # A server of its own: results are shared, and here no earlier visitor may have made them.
+    with serving(slowed(5.0)) as url:
+        page.goto(url)
+        body = page.locator("[data-testid=stMain]")
+        playwright.expect(body).to_contain_text("Inspecting:", timeout=30_000)
+        for link in page.locator("[data-testid=stSidebarNav] a").all():
+            link.click()
+            title = link.inner_text().splitlines()[-1]
+            playwright.expect(body.locator("h1")).to_contain_text(title, timeout=30_000)
+            playwright.expect(body).to_contain_text("Inspecting:", timeout=30_000)
 
 
 def until(path: Path, true: Callable[[str], bool], seconds: float = 30.0) -> str:
