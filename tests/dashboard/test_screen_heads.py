@@ -90,7 +90,7 @@ def test_the_effect_of_every_head(
 
 def test_heads_removed_together(page: AppTest, screen: Screen, library: Library, name: str) -> None:
     heads = [(1, 2), (4, 0)]
-    page.multiselect(key="heads_removed_6x4").set_value(
+    page.multiselect(key="heads_removed").set_value(
         [f"L{layer}·H{head}" for layer, head in heads]
     ).run()
     finish(page)
