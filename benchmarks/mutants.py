@@ -68,7 +68,7 @@ _TESTED = (
     ("parts", "pictures target verdict", "screen_mistakes screen_words app"),
     ("parts", "charts", "screen_mistakes screen_words screen_heads"),
     ("parts", "downloads", "screen_mistakes screen_attention downloads"),
-    ("parts", "chosen", "cls_attention_page bad_links app"),
+    ("parts", "chosen", "screen_words cls_attention_page app"),
     ("state", "workspace", "screen_mistakes app"),
 )
 TESTS = {

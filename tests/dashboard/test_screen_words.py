@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from attnlib.methods.heat import scale_of
 from attnlib.model import demo
 from tests.dashboard.conftest import Library
 from tests.dashboard.screen import Screen
+from tests.dashboard.test_app import settle
 from tests.dashboard.test_rollout_vs_flow_page import finish
 
 PER_PAGE = 6
@@ -173,3 +175,23 @@ def test_charts_have_an_extent_and_can_be_seen(
         for domain in parts(spec, "domain"):
             if isinstance(domain, list) and all(isinstance(v, int | float) for v in domain):
                 assert domain == sorted(set(domain)) and len(domain) > 1, domain
+
+
+def test_an_image_that_cannot_be_read_says_so_where_it_is_opened(oblong: AppTest) -> None:
+    session = oblong.session_state["session"]
+    broken = session.samples[0]
+    session.samples = (
+        dataclasses.replace(broken, name="broken.png", data=broken.data[:200], sha256="0" * 64),
+        *session.samples[1:4],
+    )
+    session.job = None
+    settle(oblong.run())
+    oblong.session_state["image"] = "broken.png"
+    oblong.switch_page("../../pages/cls_attention/page.py").run()
+    assert not oblong.exception
+    (reason,) = [r.reason for r in session.job.refusals if r.name == "broken.png"]
+    shown = {box.proto.title: box.value for box in oblong.warning}
+    assert shown["broken.png could not be used"] == reason
+    oblong.session_state["image"] = session.samples[1].name
+    oblong.run()
+    assert not oblong.warning
