@@ -39,28 +39,36 @@ DASHBOARD = "attnlib/dashboard"
 COPIED = ("attnlib", "pages", "tests", "app.py", "pyproject.toml", ".streamlit")
 # Folder, its modules, and what tests them, the fastest first: `tests/dashboard/test_<name>.py`.
 _TESTED = (
-    ("mistakes", "case gallery confusion detail summary explain", "screen_mistakes app"),
+    (
+        "mistakes",
+        "case gallery confusion detail summary explain",
+        "screen_mistakes screen_words screen_clicks app",
+    ),
     (
         "attention",
         "one grids progression compare whole choose",
-        "screen_attention cls_attention_page",
+        "screen_attention screen_clicks cls_attention_page",
     ),
     (
         "heads",
         "similarity effects pairs removal grid heat_map numbers averaged comparison",
-        "screen_heads head_similarity_page",
+        "screen_heads screen_words head_similarity_page",
     ),
     (
         "compare",
         "maps difference agreement drawing where localisation compute",
-        "screen_compare rollout_vs_flow_page",
+        "screen_compare screen_clicks rollout_vs_flow_page",
     ),
-    ("walk", "drawing steps place explorer temperature", "screen_walk walkthrough_page"),
-    ("parts", "look tiles cells", "screen_attention cls_attention_page screen_walk"),
-    ("parts", "pictures target verdict", "screen_mistakes app"),
-    ("parts", "charts", "screen_mistakes screen_heads downloads"),
+    (
+        "walk",
+        "drawing steps place explorer temperature",
+        "screen_walk screen_words screen_clicks walkthrough_page",
+    ),
+    ("parts", "look tiles cells", "screen_attention screen_clicks cls_attention_page"),
+    ("parts", "pictures target verdict", "screen_mistakes screen_words app"),
+    ("parts", "charts", "screen_mistakes screen_words screen_heads"),
     ("parts", "downloads", "screen_mistakes screen_attention downloads"),
-    ("parts", "chosen", "cls_attention_page bad_links app"),
+    ("parts", "chosen", "screen_words cls_attention_page app"),
     ("state", "workspace", "screen_mistakes app"),
 )
 TESTS = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 
 import numpy as np
@@ -15,6 +16,7 @@ from attnlib.pictures.colormaps import Scale
 from attnlib.pictures.overlay import enlarge, fit, heat_image, overlay
 from tests.dashboard.library import Library
 from tests.dashboard.screen import Screen, charted, pixels, table
+from tests.dashboard.test_app import settle
 
 PAGE = "../../pages/cls_attention/page.py"
 ROWS, COLS = 4, 6
@@ -103,6 +105,7 @@ def test_one_head(
         framed = np.asarray(drawn["where patch (1, 4) looks"], int)
         bare = np.asarray(overlay(crop, seen, both, size=size).convert("RGB"), int)
         rows, cols = np.nonzero(np.abs(framed - bare).max(-1) > 3)
+        assert len(rows), "no frame"
         across, down = size[0] / COLS, size[1] / ROWS
         assert (rows.min(), rows.max()) == pytest.approx((down, 2 * down), abs=4)
         assert (cols.min(), cols.max()) == pytest.approx((4 * across, 5 * across), abs=4)
@@ -302,3 +305,18 @@ def test_beside_another_image(
             down * height : (down + 1) * height, across * SIDE : (across + 1) * SIDE
         ]
         np.testing.assert_array_equal(part, there)
+
+
+def test_files_are_named_after_the_image_without_its_folder(
+    page: AppTest, screen: Screen, name: str
+) -> None:
+    session = page.session_state["session"]
+    session.samples = tuple(
+        dataclasses.replace(s, name=f"a/b/{s.name}") if s.name == name else s
+        for s in session.samples
+    )
+    session.job = None
+    settle(page.run())
+    page.session_state["image"] = f"a/b/{name}"
+    choose(page, "One head", 2, "3")
+    assert {f"csv_{name}-layer2-3", f"png_{name}-layer2-3"} <= set(screen.downloads(page))

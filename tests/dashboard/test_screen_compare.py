@@ -150,6 +150,7 @@ def test_a_drawn_box(page: AppTest, screen: Screen, library: Library, name: str)
     box = {"left": 4, "top": 2, "right": 19, "bottom": 7}
     for side, value in reversed(box.items()):
         page.number_input(key=f"{stem}_{side}").set_value(value).run()
+        assert not page.exception, "half a box is none"
     finish(page)
     there = screen.cells(page)[f"{stem}_cells"].pixels.astype(int)
     orange = np.abs(there - [230, 159, 0]).sum(-1) < 30

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from streamlit.testing.v1 import AppTest
 
+from attnlib.errors import AttnlibError
 from attnlib.heads import head_statistics
 from attnlib.model import demo
 from attnlib.pictures.colormaps import Scale
@@ -186,3 +187,19 @@ def test_numbers_of_every_head(page: AppTest, screen: Screen, library: Library, 
         assert row["head"] == f"L{layer}·H{head}"
         value = float(row["attention distance (px)"])
         assert value == pytest.approx(found.distance[layer, head], rel=1e-3)
+
+
+def test_an_image_that_fails_says_why(
+    oblong: AppTest, library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*args: Any, **options: Any) -> None:
+        raise AttnlibError("this image is too much")
+
+    monkeypatch.setattr("attnlib.dashboard.heads.numbers.head_statistics", fail)
+    # One whose numbers no other test has left in the store.
+    oblong.session_state["image"] = library.wrong[-1]
+    oblong.session_state["heads_section"] = "Numbers and flags"
+    oblong.switch_page("../../pages/head_similarity/page.py").run()
+    finish(oblong)
+    said = [box.value for box in [*oblong.warning, *oblong.error, *oblong.info]]
+    assert any("this image is too much" in words for words in said), said

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from streamlit.testing.v1 import AppTest
 from attnlib.errors import AttnlibError
 from attnlib.methods.heat import scale_of
 from attnlib.model import demo
-from tests.dashboard.driving import finish
+from tests.dashboard.driving import finish, settle
 from tests.dashboard.library import Library
 from tests.dashboard.screen import Screen
 
@@ -173,3 +174,23 @@ def test_charts_have_an_extent_and_can_be_seen(
         for domain in parts(spec, "domain"):
             if isinstance(domain, list) and all(isinstance(v, int | float) for v in domain):
                 assert domain == sorted(set(domain)) and len(domain) > 1, domain
+
+
+def test_an_image_that_cannot_be_read_says_so_where_it_is_opened(oblong: AppTest) -> None:
+    session = oblong.session_state["session"]
+    broken = session.samples[0]
+    session.samples = (
+        dataclasses.replace(broken, name="broken.png", data=broken.data[:200], sha256="0" * 64),
+        *session.samples[1:4],
+    )
+    session.job = None
+    settle(oblong.run())
+    oblong.session_state["image"] = "broken.png"
+    oblong.switch_page("../../pages/cls_attention/page.py").run()
+    assert not oblong.exception
+    (reason,) = [r.reason for r in session.job.refusals if r.name == "broken.png"]
+    shown = {box.proto.title: box.value for box in oblong.warning}
+    assert shown["broken.png could not be used"] == reason
+    oblong.session_state["image"] = session.samples[1].name
+    oblong.run()
+    assert not oblong.warning
