@@ -251,6 +251,17 @@ def test_one_layer_and_all_images(app: AppTest, vit: attnlib.Vit) -> None:
         assert line in text(app)
 
 
+@pytest.mark.parametrize("depth", [4, 5])
+def test_the_wheel_zooms_where_the_page_says_so(
+    app: AppTest, monkeypatch: pytest.MonkeyPatch, depth: int
+) -> None:
+    with_model(monkeypatch, "vit_tiny_patch16_224", img_size=32, depth=depth)
+    opened(app, REPAIRABLE, "Similarity")
+    shown = cells(app, "Similarity")
+    assert shown["rows"] == 3 * depth
+    assert shown["zoom"] == ("the wheel zooms" in text(app)) == (depth == 5)
+
+
 def test_few_images_are_shown_once() -> None:
     def picked(*found: float) -> list[tuple[str, int]]:
         images = tuple(str(i) for i in range(len(found)))

@@ -11,6 +11,7 @@ from PIL import Image
 from scipy import stats
 from streamlit.testing.v1 import AppTest
 
+from attnlib.dashboard.compare.localisation import outlined
 from attnlib.evaluation import localisation
 from attnlib.methods import METHODS, Heat
 from attnlib.model import demo
@@ -185,3 +186,14 @@ def test_faithfulness_is_taken_along(page: AppTest, screen: Screen) -> None:
         for point in drawn:
             known = taken[point["method"], round(point[column], 6)]
             assert point["probability"] == pytest.approx(known, abs=1e-6)
+
+
+def test_an_object_is_coloured_where_its_mask_is() -> None:
+    mask = np.zeros((16, 24), bool)
+    mask[2:7, 4:19] = True
+    # On black, all that is seen is two fifths of Okabe and Ito's orange.
+    there = np.asarray(outlined(Image.new("RGB", (24, 16)), mask))
+    down, across = there.shape[0] / 16, there.shape[1] / 24
+    for (row, col), inside in np.ndenumerate(mask):
+        colour = there[int((row + 0.5) * down), int((col + 0.5) * across)]
+        assert tuple(colour) == ((92, 63, 0) if inside else (0, 0, 0)), (row, col)
