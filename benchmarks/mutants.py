@@ -52,7 +52,7 @@ _TESTED = (
     (
         "heads",
         "similarity effects pairs removal grid heat_map numbers averaged comparison",
-        "screen_heads screen_words head_similarity_page",
+        "screen_heads screen_words head_similarity_page shared_results",
     ),
     (
         "compare",

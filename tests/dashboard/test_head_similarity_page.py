@@ -218,6 +218,25 @@ def test_one_layer_and_all_images(app: AppTest, vit: attnlib.Vit) -> None:
         assert line in text(app)
 
 
+@pytest.mark.parametrize("depth", [4, 5])
+def test_the_wheel_zooms_where_the_page_says_so(
+    app: AppTest, monkeypatch: pytest.MonkeyPatch, depth: int
+) -> None:
+    with_model(monkeypatch, "vit_tiny_patch16_224", img_size=32, depth=depth)
+    opened(app, REPAIRABLE, "Similarity")
+    shown = cells(app, "Similarity")
+    assert shown["rows"] == 3 * depth
+    assert shown["zoom"] == ("the wheel zooms" in text(app)) == (depth == 5)
+
+
+def test_names_of_a_large_models_heads_can_be_read() -> None:
+    titles = names.every(12, 12)
+    scale = Scale(-1.0, 1.0, True, "", mark=0.0)
+    picture, margin = heat_map.draw(np.eye(144), titles, scale, 640)
+    assert picture.height >= 14 * 144, "a line of small print for each head"
+    assert picture.width == picture.height // 144 * (144 + margin)
+
+
 def test_few_images_are_shown_once() -> None:
     def picked(*found: float) -> list[tuple[str, int]]:
         images = tuple(str(i) for i in range(len(found)))

@@ -14,9 +14,9 @@ from streamlit.testing.v1 import AppTest
 from attnlib.model import demo
 from attnlib.pictures.colormaps import Scale
 from attnlib.pictures.overlay import enlarge, fit, heat_image, overlay
+from tests.dashboard.driving import settle
 from tests.dashboard.library import Library
 from tests.dashboard.screen import Screen, charted, pixels, table
-from tests.dashboard.test_app import settle
 
 PAGE = "../../pages/cls_attention/page.py"
 ROWS, COLS = 4, 6

@@ -10,7 +10,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from attnlib.dashboard.mistakes import confusion
+from attnlib.dashboard.mistakes import confusion, gallery
 from attnlib.dashboard.parts import cells
 from attnlib.model import demo
 from tests.dashboard.driving import finish
@@ -136,3 +136,20 @@ def test_a_cell_of_the_confusion_matrix_filters_the_gallery(
     shown = [b.key.removeprefix("open_") for b in oblong.button if b.label == "Open" and b.key]
     both = [n for n in library.names if (library.true[n], library.predicted[n]) == (true, guess)]
     assert len(shown) == min(6, len(both)) and set(shown) <= set(both)
+
+
+def test_only_a_click_moves_the_filters(monkeypatch: pytest.MonkeyPatch) -> None:
+    filters = {"gallery_true": 3, "gallery_predicted": 5, "gallery_only": "All"}
+
+    def left(*calls: tuple[int | None, int | None, dict[str, bool]]) -> dict[str, Any]:
+        state: dict[str, Any] = {}
+        with monkeypatch.context() as only:
+            only.setattr(st, "session_state", state)
+            for true, predicted, began in calls:
+                gallery.narrow(true, predicted, **began)
+                state.pop("gallery_cell")
+        return state
+
+    assert left((3, 5, {})) == left((3, 5, {"began": False})) == filters
+    assert left((3, 5, {"began": True})) == {}, "nobody clicked in a chart that was just drawn"
+    assert left((None, None, {})) == {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,11 +12,13 @@ from PIL import Image
 from scipy import stats
 from streamlit.testing.v1 import AppTest
 
+from attnlib.dashboard.compare.localisation import outlined
+from attnlib.dashboard.state import results
 from attnlib.evaluation import localisation
 from attnlib.methods import METHODS, Heat
 from attnlib.model import demo
 from attnlib.pictures.colormaps import Scale
-from attnlib.pictures.overlay import fit, heat_image, overlay
+from attnlib.pictures.overlay import enlarge, fit, heat_image, overlay
 from tests.dashboard.driving import finish, part
 from tests.dashboard.library import Library
 from tests.dashboard.screen import Screen, charted, pixels, table
@@ -89,6 +92,29 @@ def test_every_map(
         close(tile, overlay(crop, maps[method], scale, "inferno", 0.6, size=(width, height)))
     target = demo.CLASS_NAMES[library.predicted[name]]
     assert any(f"for “{target}”" in c.value for c in page.caption)
+
+
+def test_a_map_without_a_positive_value_is_the_bare_crop(
+    oblong: AppTest,
+    screen: Screen,
+    library: Library,
+    name: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = results.heat
+
+    def negative(choice: Any, vit: Any, sample: Any, method: str, *rest: Any, **more: Any) -> Heat:
+        heat = made(choice, vit, sample, method, *rest, **more)
+        return dataclasses.replace(heat, values=-heat.values) if method == "random" else heat
+
+    monkeypatch.setattr(results, "heat", negative)
+    oblong.session_state["image"] = name
+    page = finish(oblong.switch_page("../../pages/rollout_vs_flow/page.py").run())
+    there = screen.cells(page)["compare_map_random"]
+    crop = library.vit.crop(library.images[name])
+    assert there.values is None
+    close(there.pixels, enlarge(crop, fit(crop.size, 400)))
+    assert any("no positive value" in caption.value for caption in page.caption)
 
 
 @pytest.mark.parametrize(("first", "second"), [("rollout", "flow"), ("relevance", "raw")])
@@ -185,3 +211,14 @@ def test_faithfulness_is_taken_along(page: AppTest, screen: Screen) -> None:
         for point in drawn:
             known = taken[point["method"], round(point[column], 6)]
             assert point["probability"] == pytest.approx(known, abs=1e-6)
+
+
+def test_an_object_is_coloured_where_its_mask_is() -> None:
+    mask = np.zeros((16, 24), bool)
+    mask[2:7, 4:19] = True
+    # On black, all that is seen is two fifths of Okabe and Ito's orange.
+    there = np.asarray(outlined(Image.new("RGB", (24, 16)), mask))
+    down, across = there.shape[0] / 16, there.shape[1] / 24
+    for (row, col), inside in np.ndenumerate(mask):
+        colour = there[int((row + 0.5) * down), int((col + 0.5) * across)]
+        assert tuple(colour) == ((92, 63, 0) if inside else (0, 0, 0)), (row, col)

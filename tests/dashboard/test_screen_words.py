@@ -17,7 +17,7 @@ from attnlib.methods.heat import scale_of
 from attnlib.model import demo
 from tests.dashboard.driving import finish, settle
 from tests.dashboard.library import Library
-from tests.dashboard.screen import Screen
+from tests.dashboard.screen import Screen, charted
 
 PER_PAGE = 6
 TRUE, WRONG, OTHER = "#009e73", "#d55e00", "#8a97a5"
@@ -113,6 +113,15 @@ def test_every_layer_and_head_can_be_chosen(
     assert list(page.selectbox(key=head).options)[-4:] == ["0", "1", "2", "3"]
 
 
+def test_an_option_ends_where_its_method_does(oblong: AppTest, library: Library) -> None:
+    page = opened(oblong, library, "prediction_debugging", method="rollout")
+    ends = {key: page.slider(key=f"option_{key}") for key in ("discard_ratio", "residual_weight")}
+    assert {key: (one.min, one.max) for key, one in ends.items()} == {
+        "discard_ratio": (0.0, 0.99),
+        "residual_weight": (0.0, 1.0),
+    }
+
+
 def test_labels_that_fit_nothing_are_counted(oblong: AppTest) -> None:
     session = oblong.session_state["session"]
     first, second, third = (sample.name for sample in session.samples[:3])
@@ -194,3 +203,51 @@ def test_an_image_that_cannot_be_read_says_so_where_it_is_opened(oblong: AppTest
     oblong.session_state["image"] = session.samples[1].name
     oblong.run()
     assert not oblong.warning
+
+
+@pytest.mark.parametrize(
+    ("images", "said"), [(1, "1 wrong prediction."), (2, "2 wrong predictions.")]
+)
+def test_a_mean_says_over_how_many(images: int, said: str) -> None:
+    def script(images: int) -> None:
+        import numpy as np
+
+        from attnlib.dashboard.heads import averaged
+
+        zeros = np.zeros((2, 3), np.float32)
+        averaged._show(averaged.Average(zeros, zeros, images), "wrong")
+
+    app = AppTest.from_function(script, args=(images,), default_timeout=60).run()
+    assert not app.exception
+    assert any(caption.value.startswith(f"Mean over {said}") for caption in app.caption)
+
+
+@pytest.mark.parametrize("present", [24, 26])
+def test_of_many_classes_the_most_confused_are_shown(present: int) -> None:
+    def script(present: int) -> None:
+        from types import SimpleNamespace
+
+        import numpy as np
+
+        from attnlib import audit
+        from attnlib.dashboard.mistakes import confusion
+
+        names = [f"class {i}" for i in range(present)]
+        sure = np.eye(present, dtype=np.float32)
+        # Each is taken for the next; the more often the higher its number.
+        wrong = [
+            audit.Prediction(f"{i}-{n}", i, sure[(i + 1) % present], 0.5)
+            for i in range(present)
+            for n in range(1 + i)
+        ]
+        table = audit.predictions(wrong, names)
+        confusion.show(SimpleNamespace(table=table, class_name=names.__getitem__))  # type: ignore
+
+    app = AppTest.from_function(script, args=(present,), default_timeout=60).run()
+    assert not app.exception, app.exception
+    (chart,) = app.get("vega_lite_chart")
+    shown = {row["true"] for row in charted(chart)}
+    assert len(shown) == 24
+    captions = [caption.value for caption in app.caption]
+    words = ["The 24 classes with the most errors, of 26 present."]
+    assert captions == (words if present > 24 else [])
