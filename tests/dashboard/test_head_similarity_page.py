@@ -222,7 +222,7 @@ def test_one_layer_and_all_images(app: AppTest, vit: attnlib.Vit) -> None:
 def test_the_wheel_zooms_where_the_page_says_so(
     app: AppTest, monkeypatch: pytest.MonkeyPatch, depth: int
 ) -> None:
-    with_model(monkeypatch, "vit_tiny_patch16_224", img_size=32, depth=depth)
+    with_model(app, monkeypatch, "vit_tiny_patch16_224", img_size=32, depth=depth)
     opened(app, REPAIRABLE, "Similarity")
     shown = cells(app, "Similarity")
     assert shown["rows"] == 3 * depth
