@@ -69,3 +69,9 @@ def page(browser: Any) -> Iterator[Any]:
     page.set_default_timeout(browsing.WAIT)
     yield page
     context.close()
+
+
+@pytest.fixture
+def name(library: Library) -> str:
+    """A mistake of the oblong model, for tests of one image."""
+    return library.wrong[3]

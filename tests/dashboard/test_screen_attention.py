@@ -25,11 +25,6 @@ Weights = NDArray[np.float64]
 
 
 @pytest.fixture
-def name(library: Library) -> str:
-    return library.wrong[3]
-
-
-@pytest.fixture
 def weights(library: Library, name: str) -> Weights:
     return library.weights(name)
 

@@ -28,11 +28,6 @@ SHOWN = ("raw", "rollout", "residual", "flow", "relevance", "gradcam", "occlusio
 
 
 @pytest.fixture
-def name(library: Library) -> str:
-    return library.wrong[3]
-
-
-@pytest.fixture
 def page(oblong: AppTest, name: str) -> AppTest:
     oblong.session_state["image"] = name
     oblong.switch_page("../../pages/rollout_vs_flow/page.py").run()

@@ -25,11 +25,6 @@ HEAD = [(layer, head) for layer in range(LAYERS) for head in range(HEADS)]
 
 
 @pytest.fixture
-def name(library: Library) -> str:
-    return library.wrong[3]
-
-
-@pytest.fixture
 def page(oblong: AppTest, name: str) -> AppTest:
     oblong.session_state["image"] = name
     oblong.switch_page("../../pages/head_similarity/page.py").run()

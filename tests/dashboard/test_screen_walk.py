@@ -21,11 +21,6 @@ Values = dict[str, NDArray[np.float64]]
 
 
 @pytest.fixture
-def name(library: Library) -> str:
-    return library.wrong[3]
-
-
-@pytest.fixture
 def page(oblong: AppTest, name: str) -> AppTest:
     oblong.session_state["image"] = name
     oblong.session_state["walk_query"] = QUERY

@@ -180,7 +180,7 @@ def _side_by_side(look: Look, left: Side, right: Side, text: str) -> None:
             size = fit(side.crop.size, 2 * PICTURE)
             mapped = overlay(side.crop, side.values, scale, size=size, covers=side.covers)
             pair = [plain(side.crop, 2 * PICTURE), mapped]
-            pairs.append(sheet(pair, 2))
+            pairs.append(pair)
             with st.container(width=2 * PICTURE + 16, gap="small"):
                 with st.container(horizontal=True, gap="small"):
                     for picture in pair:
@@ -193,12 +193,13 @@ def _side_by_side(look: Look, left: Side, right: Side, text: str) -> None:
         downloads.table(lambda: [row for side in sides for row in _listed(side)], stem)
 
 
-def _both(pairs: list[Image.Image]) -> Image.Image:
+def _both(pairs: list[list[Image.Image]]) -> Image.Image:
     """Both sides below each other; crops of two models may differ in size."""
-    width = max(pair.width for pair in pairs)
-    page = Image.new("RGB", (width, sum(pair.height for pair in pairs)), "grey")
-    page.paste(pairs[0])
-    page.paste(pairs[1], (0, pairs[0].height))
+    upper, lower = (sheet(pair, 2) for pair in pairs)
+    width = max(upper.width, lower.width)
+    page = Image.new("RGB", (width, upper.height + lower.height), "grey")
+    page.paste(upper)
+    page.paste(lower, (0, upper.height))
     return page
 
 

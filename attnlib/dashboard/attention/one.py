@@ -36,8 +36,6 @@ def show(look: Look) -> None:
                 on_pick=partial(ask_patch, look.space),
                 values=seen * seen.size,
                 unit="× uniform",
-                row_names=[f"patch ({row}" for row in range(grid[0])],
-                col_names=[f"{col})" for col in range(grid[1])],
                 cell_names=[f"patch ({r}, {c})" for r in range(grid[0]) for c in range(grid[1])],
                 smooth=True,
                 covers=look.covers,

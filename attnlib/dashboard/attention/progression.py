@@ -76,7 +76,7 @@ def _numbers(look: Look, by_layer: list[Array]) -> None:
         with st.container(width=440):
             st.markdown("**Entropy** by layer: 0 is one patch, 1 is uniform")
             charts.layers(entropy, "entropy ÷ log N", (0.0, 1.0))
-            downloads.matrix(entropy, *_names(entropy), "entropy-by-layer")
+            downloads.layers(entropy, "entropy-by-layer")
         with st.container(width=440):
             st.markdown("**Attention distance** by layer: how far patches look")
             try:
@@ -85,7 +85,7 @@ def _numbers(look: Look, by_layer: list[Array]) -> None:
                 st.info(str(error))
                 return
             charts.layers(distance, "pixels", (0.0, float(distance.max()) * 1.05))
-            downloads.matrix(distance, *_names(distance), "distance-by-layer")
+            downloads.layers(distance, "distance-by-layer")
 
 
 def statistics(look: Look) -> HeadStatistics:
@@ -96,13 +96,6 @@ def statistics(look: Look) -> HeadStatistics:
         space.by_name[look.name],
         "head statistics",
         lambda: head_statistics(space.vit, look.subject.pixels),
-    )
-
-
-def _names(values: Array) -> tuple[list[str], list[str]]:
-    return (
-        [f"layer {i}" for i in range(values.shape[0])],
-        [f"head {i}" for i in range(values.shape[1])],
     )
 
 

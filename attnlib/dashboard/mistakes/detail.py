@@ -106,12 +106,7 @@ def _facts(record: Record) -> None:
     st.caption(f"Query: {record.query}. Entropy of its attention by layer, 1 is uniform:")
     if record.entropy.size:
         charts.layers(record.entropy, "entropy ÷ log N", (0.0, 1.0))
-        downloads.matrix(
-            record.entropy,
-            [f"layer {i}" for i in range(record.entropy.shape[0])],
-            [f"head {i}" for i in range(record.entropy.shape[1])],
-            "entropy-by-layer",
-        )
+        downloads.layers(record.entropy, "entropy-by-layer")
 
 
 def _downloads(name: str, crop: Image.Image, made: Heat, scale: Scale, style: Style) -> None:

@@ -49,6 +49,13 @@ def matrix(
     table(listed, name)
 
 
+def layers(values: NDArray[np.floating], name: str) -> None:
+    """One number per layer and head ``(L, H)``, as ``charts.layers`` draws them."""
+    rows, cols = values.shape
+    titles = [f"layer {i}" for i in range(rows)], [f"head {i}" for i in range(cols)]
+    matrix(values, *titles, name)
+
+
 def picture(make: Callable[[], Image.Image], name: str, label: str = "Picture (PNG)") -> None:
     """A picture, drawn when it is asked for."""
     st.download_button(
