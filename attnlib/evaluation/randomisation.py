@@ -98,19 +98,7 @@ def cascade(
     """
     with passes.admitted():
         module = copy.deepcopy(vit.module)
-    # The same layout and preparation around other weights; Vit finds the classifier again.
-    shuffled = Vit(
-        vit.name,
-        module,
-        vit.transform,
-        vit.layout,
-        vit.support,
-        vit.class_names,
-        vit.size,
-        vit.mean,
-        vit.std,
-        vit.precision,
-    )
+    shuffled = vit.around(module)
     pixels = vit.pixels(image)
     parameters = dict(module.named_parameters())
     generator = torch.Generator().manual_seed(seed)

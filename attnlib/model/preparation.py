@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import torch
 from PIL import Image
@@ -12,6 +13,9 @@ from torch import Tensor, nn
 
 from attnlib.data.image import Transform
 from attnlib.errors import ModelError
+
+if TYPE_CHECKING:
+    from attnlib.model.build import Built
 
 
 def own_config(module: nn.Module) -> dict[str, Any]:
@@ -50,26 +54,52 @@ def size_of(
     return height, width
 
 
-def preprocessing(
-    transform: Any, config: dict[str, Any], size: tuple[int, int]
-) -> tuple[Transform, Sequence[float], Sequence[float]]:
-    """The transform, and mean and standard deviation per channel of its normalisation.
+@dataclass(frozen=True)
+class Preparation:
+    """How an image becomes the model's input.
+
+    Attributes:
+        transform: PIL image -> ``(3, h, w)`` float32 tensor.
+        size: ``(height, width)`` of the input in pixels.
+        mean, std: per channel, of the normalisation that ``transform`` applies.
+    """
+
+    transform: Transform
+    size: tuple[int, int]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+def prepare(
+    built: Built,
+    module: nn.Module,
+    transform: Any,
+    changes: Mapping[str, Any] | None,
+    img_size: int | tuple[int, int] | None,
+) -> Preparation:
+    """The preparation of a built module's images.
+
+    Args:
+        transform: as given to :func:`attnlib.load`; it replaces all that is known of the model.
+        changes: what to change of what is known (``mean``, ``std``, ``crop_pct``, …).
 
     Raises:
         ModelError: neither a transform nor a configuration is there.
     """
+    config = {**built.data, **(changes or {})}
+    size = size_of(img_size, transform, config, module)
     if transform is not None:
         mean, std = _normalisation(transform)
-        return _processor(transform), mean, std
+        return Preparation(_processor(transform), size, tuple(mean), tuple(std))
     if not config:
         raise ModelError(
             "This module does not say how its images are prepared: give a transform "
             "(PIL image -> tensor of shape (3, h, w))."
         )
-    config = {**config, "input_size": (3, *size)}
+    config["input_size"] = (3, *size)
     keys = ("input_size", "interpolation", "mean", "std", "crop_pct", "crop_mode")
     made = create_transform(**{k: config[k] for k in keys if k in config}, is_training=False)
-    return made, config["mean"], config["std"]
+    return Preparation(made, size, tuple(config["mean"]), tuple(config["std"]))
 
 
 def _processor(transform: Any) -> Transform:

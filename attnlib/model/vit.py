@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from attnlib.capture import passes
 from attnlib.capture.call import AttentionCall
 from attnlib.capture.gradients import Differentiable
+from attnlib.capture.outputs import Outputs
 from attnlib.capture.record import Record
 from attnlib.capture.support import Support
 from attnlib.capture.tokens import TokenLayout
@@ -26,6 +27,8 @@ from attnlib.methods import Heat, Subject
 from attnlib.methods.base import Progress
 from attnlib.model import attribution, inspection, notebook
 from attnlib.model.arrays import array
+from attnlib.model.classes import ClassNames
+from attnlib.model.preparation import Preparation
 
 
 class Vit:
@@ -36,38 +39,76 @@ class Vit:
     Attributes:
         name: what was loaded.
         module: the plain ``torch.nn.Module``.
-        transform: PIL image -> ``(3, h, w)`` float32 tensor, the model's own preprocessing.
         layout: prefix tokens, patch grid and readout.
         support: which maps are defined, and why others are not.
-        class_names: one name per logit.
-        size: ``(height, width)`` of the model's input in pixels.
-        mean, std: per channel, of the normalisation that ``transform`` applies.
+        preparation: how an image becomes the model's input.
+        outputs: what the logits mean.
+        names: one name per class, and where they come from.
+        notes: what a person should know: weights left out, options that nothing tells.
     """
 
     def __init__(
         self,
         name: str,
         module: nn.Module,
-        transform: Transform,
         layout: TokenLayout,
         support: Support,
-        class_names: Sequence[str],
-        size: tuple[int, int],
-        mean: Sequence[float],
-        std: Sequence[float],
+        *,
+        preparation: Preparation,
+        names: ClassNames,
+        outputs: Outputs | None = None,
         precision: passes.Precision = "float32",
+        notes: Sequence[str] = (),
     ) -> None:
         self.name = name
         self.module = module
-        self.transform = transform
         self.layout = layout
         self.support = support
-        self.class_names = tuple(class_names)
-        self.size = size
-        self.mean = tuple(mean)
-        self.std = tuple(std)
+        self.preparation = preparation
+        self.names = names
+        self.outputs = outputs or Outputs()
         self.precision = precision
+        self.notes = tuple(notes)
         self._classifier = _classifier_weight(module, len(self.class_names))
+
+    @property
+    def transform(self) -> Transform:
+        """PIL image -> ``(3, h, w)`` float32 tensor, the model's own preprocessing."""
+        return self.preparation.transform
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """One name per class."""
+        return self.names.names
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """``(height, width)`` of the model's input in pixels."""
+        return self.preparation.size
+
+    @property
+    def mean(self) -> tuple[float, ...]:
+        """Per channel, of the normalisation that ``transform`` applies."""
+        return self.preparation.mean
+
+    @property
+    def std(self) -> tuple[float, ...]:
+        """As ``mean``."""
+        return self.preparation.std
+
+    def around(self, module: nn.Module) -> Vit:
+        """The same model in all but its weights, or with ``module`` around it."""
+        return Vit(
+            self.name,
+            module,
+            self.layout,
+            self.support,
+            preparation=self.preparation,
+            names=self.names,
+            outputs=self.outputs,
+            precision=self.precision,
+            notes=self.notes,
+        )
 
     def __repr__(self) -> str:
         rows, cols = self.layout.grid
@@ -92,7 +133,7 @@ class Vit:
     @property
     def classifies(self) -> bool:
         """Whether the model ends in a classifier, so that its logits stand for classes."""
-        return getattr(self.module, "num_classes", None) != 0
+        return self.outputs.classifies
 
     @property
     def device(self) -> torch.device:

@@ -205,17 +205,7 @@ class Overflowing(nn.Module):
 
 @pytest.fixture
 def overflowing(vit: attnlib.Vit) -> attnlib.Vit:
-    return attnlib.Vit(
-        "overflowing",
-        Overflowing(vit.module),
-        vit.transform,
-        vit.layout,
-        vit.support,
-        vit.class_names,
-        vit.size,
-        vit.mean,
-        vit.std,
-    )
+    return vit.around(Overflowing(vit.module))
 
 
 @pytest.mark.parametrize("place", [0, 3, 11])

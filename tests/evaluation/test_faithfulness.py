@@ -22,6 +22,8 @@ from attnlib.errors import AttnlibError
 from attnlib.evaluation.faithfulness import Draws, Faithfulness, descending, evaluate
 from attnlib.evaluation.summary import Row, Summary
 from attnlib.methods import Heat, perturbation
+from attnlib.model.classes import ClassNames
+from attnlib.model.preparation import Preparation
 
 Array = NDArray[np.float64]
 ROWS, COLS, SIDE = 3, 4, 4
@@ -45,16 +47,14 @@ def stub(weights: Array) -> attnlib.Vit:
     layout = TokenLayout((), (ROWS, COLS), (SIDE, SIDE), "none")
     nothing = Support((), (), (), frozenset())
     size = (ROWS * SIDE, COLS * SIDE)
+    black = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
     return attnlib.Vit(
         "linear",
         Linear(weights),
-        lambda image: torch.zeros(3, *size),
         layout,
         nothing,
-        ("yes", "no"),
-        size,
-        (0, 0, 0),
-        (1, 1, 1),
+        preparation=Preparation(lambda image: torch.zeros(3, *size), size, *black),
+        names=ClassNames(("yes", "no"), "the test"),
     )
 
 
