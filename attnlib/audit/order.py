@@ -42,8 +42,8 @@ def select(
     """Positions of the predictions that meet every condition, in the order given.
 
     Args:
-        true: the classes that the label may be; an unlabelled prediction has none. None: any.
-        predicted: the classes that may have been predicted. None: any.
+        true: the classes of which one is a label; an unlabelled prediction has none. None: any.
+        predicted: the classes of which one is predicted. None: any.
         only: keep one outcome.
 
     Raises:
@@ -55,9 +55,9 @@ def select(
     if only != "all":
         kept &= (table["outcome"] == only).to_numpy()
     if true is not None:
-        kept &= table["true"].isin(list(true)).to_numpy(dtype=bool, na_value=False)
+        kept &= [not set(true).isdisjoint(has or ()) for has in table["true_set"]]
     if predicted is not None:
-        kept &= table["predicted"].isin(list(predicted)).to_numpy()
+        kept &= [not set(predicted).isdisjoint(said) for said in table["predicted_set"]]
     return [int(position) for position in np.flatnonzero(kept)]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import timm
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from attnlib.capture import passes
 from attnlib.capture.outputs import Kind
@@ -85,9 +85,9 @@ def load(
     module = _to(built.module.eval(), place)
     preparation = prepare(built, module, transform, preprocessing, img_size)
     layout, support = examine(module, preparation.size)
-    logits = _count_logits(module, preparation.size)
+    logits = _logits(module, preparation.size)
     meaning = outputs_of(module, built.arguments, logits, outputs)
-    named = names_of(module, built, meaning, logits, names)
+    named = names_of(module, built, meaning, logits.shape[1], names)
     return Vit(
         built.name,
         module,
@@ -126,9 +126,10 @@ def _read_names(names: Sequence[str] | str | Path | None) -> tuple[str, ...] | N
     return tuple(names)
 
 
-def _count_logits(module: nn.Module, size: tuple[int, int]) -> int:
+def _logits(module: nn.Module, size: tuple[int, int]) -> Tensor:
+    """``(1, L)`` of an empty image, with the graph that tells where they come from."""
     parameter = next(module.parameters())
     pixels = torch.zeros(1, 3, *size, dtype=parameter.dtype, device=parameter.device)
-    with torch.inference_mode(), passes.admitted():
+    with torch.enable_grad(), passes.admitted():
         logits, _ = passes.forward(module, pixels)
-    return int(logits.shape[1])
+    return logits

@@ -24,7 +24,8 @@ def card(vit: Vit) -> str:
         ("seen from", vit.layout.query),
         ("attention between all tokens", attention if layers else "none"),
         ("maps", ", ".join(sorted(vit.support.maps)) or "none"),
-        ("classes", len(vit.class_names)),
+        ("outputs", f"{vit.outputs.title}; {vit.outputs.source}"),
+        ("classes", f"{len(vit.class_names)}; {vit.names.source}"),
         ("runs on", f"{vit.device} in {vit.precision}"),
     ]
     if vit.support.reason:
