@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -155,13 +155,11 @@ def _matched(session: Session, vit: Vit) -> LabelMatch:
     match = match_labels(session.samples, session.table, vit.class_names)
     index = {name: i for i, name in enumerate(vit.class_names)}
     manual = {name: index[label] for name, label in session.manual.items() if label in index}
-    merged = {**match.labels, **manual}
-    return LabelMatch(
-        merged,
-        match.unknown_files,
-        match.unknown_names,
-        tuple(name for name in match.unlabelled if name not in manual),
-        match.ambiguous_files,
+    return replace(
+        match,
+        labels={**match.labels, **manual},
+        sets={**match.sets, **{name: frozenset({label}) for name, label in manual.items()}},
+        unlabelled=tuple(name for name in match.unlabelled if name not in manual),
     )
 
 
