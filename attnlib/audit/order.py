@@ -55,10 +55,19 @@ def select(
     if only != "all":
         kept &= (table["outcome"] == only).to_numpy()
     if true is not None:
-        kept &= [not set(true).isdisjoint(has or ()) for has in table["true_set"]]
+        kept &= _one_of(table, "true", true)
     if predicted is not None:
-        kept &= [not set(predicted).isdisjoint(said) for said in table["predicted_set"]]
+        kept &= _one_of(table, "predicted", predicted)
     return [int(position) for position in np.flatnonzero(kept)]
+
+
+def _one_of(table: pd.DataFrame, side: str, classes: Collection[int]) -> NDArray[np.bool_]:
+    """Where one of the classes is true, or predicted: ``(n,)``."""
+    if f"{side}_set" not in table:
+        return table[side].isin(list(classes)).to_numpy(dtype=bool, na_value=False)
+    wanted = set(classes)
+    sets = table[f"{side}_set"]
+    return np.array([isinstance(s, frozenset) and not wanted.isdisjoint(s) for s in sets], bool)
 
 
 def nearest(

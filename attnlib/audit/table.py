@@ -28,7 +28,9 @@ def predictions(found: Sequence[Prediction], class_names: Sequence[str]) -> pd.D
     """The predictions as one table, a row for each, in the order given.
 
     Independent labels are joined by " | ", and nothing predicted is ""; their ``true`` and
-    ``predicted`` are the pair of labels that a page sets side by side, see `Prediction`.
+    ``predicted`` are the pair of labels that a page sets side by side, see `Prediction`. For them
+    there are two more columns, ``true_set`` (None without a label) and ``predicted_set``, of
+    frozensets of indices.
 
     ========================  ========  ==================================================
     column                    dtype     meaning
@@ -44,8 +46,6 @@ def predictions(found: Sequence[Prediction], class_names: Sequence[str]) -> pd.D
     entropy                   float64   mean entropy of the readout's rows, in units of log N
     true                      Int64     index of the true class; missing without a label
     predicted                 int64     index of the predicted class
-    true_set, predicted_set   object    frozensets of indices: one class, or any number of
-                                        independent labels; None without a label
     ========================  ========  ==================================================
 
     Args:
@@ -64,7 +64,7 @@ def predictions(found: Sequence[Prediction], class_names: Sequence[str]) -> pd.D
         return " | ".join(class_names[index] for index in sorted(classes))
 
     true = [None if p.true is None else named(p.true) for p in found]
-    return pd.DataFrame(
+    table = pd.DataFrame(
         {
             "image": pd.Series([p.name for p in found], dtype="str"),
             "true_class": pd.Series(true, dtype="str"),
@@ -76,10 +76,12 @@ def predictions(found: Sequence[Prediction], class_names: Sequence[str]) -> pd.D
             "entropy": np.array([p.attention_entropy for p in found], dtype=np.float64),
             "true": pd.Series([p.label for p in found], dtype="Int64"),
             "predicted": np.array([p.predicted for p in found], dtype=np.int64),
-            "true_set": pd.Series([p.true for p in found], dtype=object),
-            "predicted_set": pd.Series([p.said for p in found], dtype=object),
         }
     )
+    if any(p.kind == "labels" for p in found):
+        table["true_set"] = pd.Series([p.true for p in found], dtype=object)
+        table["predicted_set"] = pd.Series([p.said for p in found], dtype=object)
+    return table
 
 
 def to_csv(table: pd.DataFrame | Sequence[dict[str, object]]) -> str:

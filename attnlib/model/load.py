@@ -17,7 +17,7 @@ from attnlib.data import labels
 from attnlib.data.image import Transform
 from attnlib.errors import ModelError
 from attnlib.model import checkpoint as checkpoints
-from attnlib.model.build import build
+from attnlib.model.build import Built, build
 from attnlib.model.classes import names_of
 from attnlib.model.outputs import outputs_of
 from attnlib.model.preparation import prepare
@@ -67,11 +67,6 @@ def load(
         CaptureError: the model has no attention between tokens.
         LabelError: the class names cannot be read or their number does not fit.
     """
-    place = passes.choose_device(device)
-    if precision not in passes.PRECISIONS:
-        raise ModelError(
-            f"precision must be one of {', '.join(passes.PRECISIONS)}, not {precision!r}."
-        )
     names = _read_names(class_names)
     built = build(
         source,
@@ -82,12 +77,44 @@ def load(
         model_args=model_args,
         named=None if names is None else len(names),
     )
+    return assemble(
+        built,
+        class_names=names,
+        img_size=img_size,
+        device=device,
+        precision=precision,
+        transform=transform,
+        preprocessing=preprocessing,
+        outputs=outputs,
+    )
+
+
+def assemble(
+    built: Built,
+    *,
+    class_names: Sequence[str] | None = None,
+    img_size: int | tuple[int, int] | None = None,
+    device: str = "auto",
+    precision: passes.Precision = "float32",
+    transform: Transform | Any = None,
+    preprocessing: Mapping[str, Any] | None = None,
+    outputs: Kind | None = None,
+) -> Vit:
+    """A built module with all that :func:`load` finds out about it; the weights are shared.
+
+    Args and errors as of :func:`load`.
+    """
+    place = passes.choose_device(device)
+    if precision not in passes.PRECISIONS:
+        raise ModelError(
+            f"precision must be one of {', '.join(passes.PRECISIONS)}, not {precision!r}."
+        )
     module = _to(built.module.eval(), place)
     preparation = prepare(built, module, transform, preprocessing, img_size)
     layout, support = examine(module, preparation.size)
     logits = _logits(module, preparation.size)
     meaning = outputs_of(module, built.arguments, logits, outputs)
-    named = names_of(module, built, meaning, logits.shape[1], names)
+    named = names_of(module, built, meaning, logits.shape[1], class_names)
     return Vit(
         built.name,
         module,

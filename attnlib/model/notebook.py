@@ -25,7 +25,8 @@ def card(vit: Vit) -> str:
         ("attention between all tokens", attention if layers else "none"),
         ("maps", ", ".join(sorted(vit.support.maps)) or "none"),
         ("outputs", f"{vit.outputs.title}; {vit.outputs.source}"),
-        ("classes", f"{len(vit.class_names)}; {vit.names.source}"),
+        ("classes", len(vit.class_names)),
+        ("their names", vit.names.source),
         ("runs on", f"{vit.device} in {vit.precision}"),
     ]
     if vit.support.reason:

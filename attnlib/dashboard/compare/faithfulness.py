@@ -49,10 +49,11 @@ def show(space: Workspace, prediction: Prediction, compared: Compared, _: Settin
         return
     name = literal(space.class_name(compared.target))
     st.caption(
-        f"The {space.vit.outputs.quantity} of “{name}” while patches are taken away (deletion) or put in "
-        "(insertion), those first that the map ranks highest. A map is faithful if deletion "
-        "falls early (small area) and insertion rises early (large area). Grey: random orders, "
-        f"mean and where 95 % of them lie ({len(found.random_deletion.probabilities)} drawn)."
+        f"The {space.vit.outputs.quantity} of “{name}” while patches are taken away "
+        "(deletion) or put in (insertion), those first that the map ranks highest. A map is "
+        "faithful if deletion falls early (small area) and insertion rises early (large area). "
+        "Grey: random orders, mean and where 95 % of them lie "
+        f"({len(found.random_deletion.probabilities)} drawn)."
         + (
             " Occlusion replaces patches by zero itself, so here it measures with its own ruler."
             if wanted == "zero"

@@ -76,7 +76,10 @@ def _class_specific(
     )
     scale = scale_of([for_predicted, for_true], "shared")
     return [
-        Panel(f"for “{predicted}” ({_part(prediction)})", draw(crop, for_predicted, scale, style, side)),
+        Panel(
+            f"for “{predicted}” ({_part(prediction)})",
+            draw(crop, for_predicted, scale, style, side),
+        ),
         Panel(f"for “{true}” (true)", draw(crop, for_true, scale, style, side)),
         Panel(
             f"for “{predicted}” rather than “{true}”",

@@ -35,7 +35,7 @@ def show(space: Workspace) -> None:
         st.dataframe(
             headings,
             hide_index=True,
-            column_config={name: share for name in headings.select_dtypes("float")},
+            column_config={str(name): share for name in headings.select_dtypes("float")},
         )
         rows = headings.to_dict("records")
         downloads.table([{str(k): v for k, v in row.items()} for row in rows], "labels")

@@ -33,8 +33,7 @@ def line(space: Workspace) -> None:
         if found.accuracy is not None and found.accuracy_interval is not None:
             low, high = found.accuracy_interval
             st.metric(
-                f"{'All labels right' if several else 'Accuracy'} "
-                f"(95 %: {low:.0%} to {high:.0%})",
+                f"{'All labels right' if several else 'Accuracy'} (95 %: {low:.0%} to {high:.0%})",
                 f"{found.accuracy:.1%}",
                 help="With its Wilson 95 % interval: few images leave a wide one.",
                 width="content",

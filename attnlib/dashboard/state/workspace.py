@@ -152,13 +152,20 @@ def build(session: Session, vit: Vit, threshold: float = 0.5) -> Workspace:
 
 def _matched(session: Session, vit: Vit) -> LabelMatch:
     """Labels of the samples; manual ones win over a table, a table over folders."""
-    match = match_labels(session.samples, session.table, vit.class_names)
+    several = vit.outputs.kind == "labels"
+    match = match_labels(session.samples, session.table, vit.class_names, several=several)
     index = {name: i for i, name in enumerate(vit.class_names)}
-    manual = {name: index[label] for name, label in session.manual.items() if label in index}
+    # Labels of another model's classes wait until that model is back.
+    manual = {
+        name: frozenset(index[label] for label in labels)
+        for name, labels in session.manual.items()
+        if all(label in index for label in labels)
+    }
+    alone = {name: next(iter(labels)) for name, labels in manual.items() if len(labels) == 1}
     return replace(
         match,
-        labels={**match.labels, **manual},
-        sets={**match.sets, **{name: frozenset({label}) for name, label in manual.items()}},
+        labels={**match.labels, **alone},
+        sets={**match.sets, **manual},
         unlabelled=tuple(name for name in match.unlabelled if name not in manual),
     )
 
