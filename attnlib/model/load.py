@@ -8,7 +8,7 @@ from typing import Any
 
 import timm
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from attnlib.capture import passes
 from attnlib.capture.outputs import Kind
@@ -17,7 +17,7 @@ from attnlib.data import labels
 from attnlib.data.image import Transform
 from attnlib.errors import ModelError
 from attnlib.model import checkpoint as checkpoints
-from attnlib.model.build import build
+from attnlib.model.build import Built, build
 from attnlib.model.classes import names_of
 from attnlib.model.outputs import outputs_of
 from attnlib.model.preparation import prepare
@@ -67,11 +67,6 @@ def load(
         CaptureError: the model has no attention between tokens.
         LabelError: the class names cannot be read or their number does not fit.
     """
-    place = passes.choose_device(device)
-    if precision not in passes.PRECISIONS:
-        raise ModelError(
-            f"precision must be one of {', '.join(passes.PRECISIONS)}, not {precision!r}."
-        )
     names = _read_names(class_names)
     built = build(
         source,
@@ -82,12 +77,44 @@ def load(
         model_args=model_args,
         named=None if names is None else len(names),
     )
+    return assemble(
+        built,
+        class_names=names,
+        img_size=img_size,
+        device=device,
+        precision=precision,
+        transform=transform,
+        preprocessing=preprocessing,
+        outputs=outputs,
+    )
+
+
+def assemble(
+    built: Built,
+    *,
+    class_names: Sequence[str] | None = None,
+    img_size: int | tuple[int, int] | None = None,
+    device: str = "auto",
+    precision: passes.Precision = "float32",
+    transform: Transform | Any = None,
+    preprocessing: Mapping[str, Any] | None = None,
+    outputs: Kind | None = None,
+) -> Vit:
+    """A built module with all that :func:`load` finds out about it; the weights are shared.
+
+    Args and errors as of :func:`load`.
+    """
+    place = passes.choose_device(device)
+    if precision not in passes.PRECISIONS:
+        raise ModelError(
+            f"precision must be one of {', '.join(passes.PRECISIONS)}, not {precision!r}."
+        )
     module = _to(built.module.eval(), place)
     preparation = prepare(built, module, transform, preprocessing, img_size)
     layout, support = examine(module, preparation.size)
-    logits = _count_logits(module, preparation.size)
+    logits = _logits(module, preparation.size)
     meaning = outputs_of(module, built.arguments, logits, outputs)
-    named = names_of(module, built, meaning, logits, names)
+    named = names_of(module, built, meaning, logits.shape[1], class_names)
     return Vit(
         built.name,
         module,
@@ -126,9 +153,10 @@ def _read_names(names: Sequence[str] | str | Path | None) -> tuple[str, ...] | N
     return tuple(names)
 
 
-def _count_logits(module: nn.Module, size: tuple[int, int]) -> int:
+def _logits(module: nn.Module, size: tuple[int, int]) -> Tensor:
+    """``(1, L)`` of an empty image, with the graph that tells where they come from."""
     parameter = next(module.parameters())
     pixels = torch.zeros(1, 3, *size, dtype=parameter.dtype, device=parameter.device)
-    with torch.inference_mode(), passes.admitted():
+    with torch.enable_grad(), passes.admitted():
         logits, _ = passes.forward(module, pixels)
-    return int(logits.shape[1])
+    return logits

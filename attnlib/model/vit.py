@@ -293,7 +293,8 @@ class Vit:
                 image, lambda call, role: call if role in ("layer", "pool") else None
             )
         trace = self.traced([(call.detached(), role) for call, role in calls], 0)
-        return Differentiable(trace, logits, [call for call, role in calls if role == "layer"])
+        scores = self.outputs.scores(logits)
+        return Differentiable(trace, scores, [call for call, role in calls if role == "layer"])
 
     def run(
         self,

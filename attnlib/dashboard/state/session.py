@@ -31,7 +31,7 @@ class Session:
         refusals: files that were not taken, with the reason.
         objects: masks and annotations that came with the images or later.
         table: labels from a CSV file, if one was given.
-        manual: labels chosen on the page: sample name -> class name.
+        manual: labels chosen on the page: sample name -> class names.
         choice: the model in use.
         upload: bytes of an uploaded checkpoint.
         model_problem: why the last wish for another model failed.
@@ -46,7 +46,7 @@ class Session:
     refusals: tuple[Refusal, ...] = ()
     objects: Objects = field(default_factory=Objects)
     table: LabelTable | None = None
-    manual: dict[str, str] = field(default_factory=dict)
+    manual: dict[str, tuple[str, ...]] = field(default_factory=dict)
     choice: ModelChoice = DEMO
     upload: bytes | None = None
     model_problem: str = ""
