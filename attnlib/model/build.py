@@ -18,6 +18,7 @@ from torch import nn
 from attnlib.errors import ModelError
 from attnlib.model import checkpoint as checkpoints
 from attnlib.model import demo
+from attnlib.model.classes import imagenet_reason
 from attnlib.model.preparation import own_config
 
 HUB = ("hf-hub:", "hf_hub:", "local-dir:")
@@ -39,6 +40,7 @@ class Built:
             ``hyper_parameters``, ``config``), flat.
         class_names: those that came with it.
         names_source: where they come from, in words; "" where there are none.
+        imagenet: what says that its classes are ImageNet's; "" where nothing does.
         processor: an image processor of transformers that belongs to it.
         notes: what a person should know: weights left out, options that shapes cannot tell.
     """
@@ -50,6 +52,7 @@ class Built:
     arguments: Mapping[str, Any] = field(default_factory=dict)
     class_names: tuple[str, ...] | None = None
     names_source: str = ""
+    imagenet: str = ""
     processor: Any = None
     notes: tuple[str, ...] = ()
 
@@ -98,7 +101,8 @@ def build(
     module = _create(source, pretrained, num_classes, img_size, model_args or {})
     if state is not None:
         checkpoints.load_into(module, state, source)
-    return Built(source, module, own_config(module), "timm's configuration")
+    imagenet = imagenet_reason(source, module) if pretrained and state is None else ""
+    return Built(source, module, own_config(module), "timm's configuration", imagenet=imagenet)
 
 
 def _refuse_idle(source: str | nn.Module, **given: object) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import timm
 import torch
@@ -18,7 +18,7 @@ from attnlib.data.image import Transform
 from attnlib.errors import ModelError
 from attnlib.model import checkpoint as checkpoints
 from attnlib.model.build import Built, build
-from attnlib.model.classes import names_of
+from attnlib.model.classes import IMAGENET, names_of
 from attnlib.model.outputs import outputs_of
 from attnlib.model.preparation import prepare
 from attnlib.model.vit import Vit
@@ -47,7 +47,8 @@ def load(
         checkpoint: ``.safetensors`` or ``.pth`` file with weights for the architecture
             ``source``, or a state dict. This, ``num_classes`` and ``pretrained`` are refused for
             the demo and for a ready module, which are used as they are.
-        class_names: one per class: a list, or a text file (one per line) or JSON file.
+        class_names: one per class: a list, or a text or JSON file (see
+            :func:`attnlib.data.labels.read_class_names`); or ``"imagenet"``.
         num_classes: size of the classifier; read off ``class_names`` or ``checkpoint`` if None.
         img_size: input size in pixels, one number or ``(height, width)``; the model's own if
             None.
@@ -75,7 +76,7 @@ def load(
         img_size=img_size,
         pretrained=pretrained,
         model_args=model_args,
-        named=None if names is None else len(names),
+        named=None if names is None or names == IMAGENET else len(names),
     )
     return assemble(
         built,
@@ -92,7 +93,7 @@ def load(
 def assemble(
     built: Built,
     *,
-    class_names: Sequence[str] | None = None,
+    class_names: Sequence[str] | Literal["imagenet"] | None = None,
     img_size: int | tuple[int, int] | None = None,
     device: str = "auto",
     precision: passes.Precision = "float32",
@@ -142,9 +143,13 @@ def _to(module: nn.Module, device: torch.device) -> nn.Module:
         ) from error
 
 
-def _read_names(names: Sequence[str] | str | Path | None) -> tuple[str, ...] | None:
+def _read_names(
+    names: Sequence[str] | str | Path | None,
+) -> tuple[str, ...] | Literal["imagenet"] | None:
     if names is None:
         return None
+    if names == IMAGENET:
+        return "imagenet"
     if isinstance(names, str | Path):
         path = Path(names)
         if not path.is_file():

@@ -21,6 +21,7 @@ from attnlib.capture.record import Record
 from attnlib.capture.support import Support
 from attnlib.capture.tokens import TokenLayout
 from attnlib.capture.trace import Trace
+from attnlib.data import labels
 from attnlib.data.image import Transform
 from attnlib.errors import CaptureError, OutOfMemory
 from attnlib.methods import Heat, Subject
@@ -98,13 +99,33 @@ class Vit:
 
     def around(self, module: nn.Module) -> Vit:
         """The same model in all but its weights, or with ``module`` around it."""
+        return self._with(module=module)
+
+    def named(self, names: ClassNames | Sequence[str]) -> Vit:
+        """The same model with other names of its classes; the weights are shared.
+
+        Raises:
+            LabelError: their number is not that of the classes.
+        """
+        if not isinstance(names, ClassNames):
+            names = ClassNames(tuple(names), "given by you")
+        labels.check_class_count(names.names, len(self.class_names))
+        return self._with(names=names)
+
+    def _with(
+        self,
+        *,
+        module: nn.Module | None = None,
+        preparation: Preparation | None = None,
+        names: ClassNames | None = None,
+    ) -> Vit:
         return Vit(
             self.name,
-            module,
+            module or self.module,
             self.layout,
             self.support,
-            preparation=self.preparation,
-            names=self.names,
+            preparation=preparation or self.preparation,
+            names=names or self.names,
             outputs=self.outputs,
             precision=self.precision,
             notes=self.notes,
