@@ -22,6 +22,7 @@ from attnlib.model.classes import names_of
 from attnlib.model.outputs import outputs_of
 from attnlib.model.preparation import prepare
 from attnlib.model.vit import Vit
+from attnlib.model.wrappers import unwrapped
 
 
 def load(
@@ -73,6 +74,8 @@ def load(
             f"precision must be one of {', '.join(passes.PRECISIONS)}, not {precision!r}."
         )
     names = _read_names(class_names)
+    if isinstance(source, nn.Module):
+        source = unwrapped(source)
     built = build(
         source,
         checkpoint=checkpoint,
@@ -85,7 +88,7 @@ def load(
     module = _to(built.module.eval(), place)
     preparation = prepare(built, module, transform, preprocessing, img_size)
     layout, support = examine(module, preparation.size)
-    logits = _count_logits(module, preparation.size)
+    logits = support.logits
     meaning = outputs_of(module, built.arguments, logits, outputs)
     named = names_of(module, built, meaning, logits, names)
     return Vit(
@@ -97,7 +100,7 @@ def load(
         outputs=meaning,
         names=named,
         precision=precision,
-        notes=built.notes,
+        notes=(*built.notes, *support.notes),
     )
 
 
@@ -124,11 +127,3 @@ def _read_names(names: Sequence[str] | str | Path | None) -> tuple[str, ...] | N
             raise ModelError(f"There is no file of class names {str(path)!r}.")
         return tuple(labels.read_class_names(path.read_bytes(), path.name))
     return tuple(names)
-
-
-def _count_logits(module: nn.Module, size: tuple[int, int]) -> int:
-    parameter = next(module.parameters())
-    pixels = torch.zeros(1, 3, *size, dtype=parameter.dtype, device=parameter.device)
-    with torch.inference_mode(), passes.admitted():
-        logits, _ = passes.forward(module, pixels)
-    return int(logits.shape[1])
