@@ -17,6 +17,8 @@ from attnlib.capture.outputs import Kind
 Outcome = Literal["wrong", "unlabelled", "right"]
 
 _SMALLEST = float(np.finfo(np.float32).tiny)
+# A float32 nearer to 1 than this is 1.
+_NEAR_ONE = 2.0**-25
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,7 +149,8 @@ class Prediction:
         if self.kind == "labels":
             p = self.probabilities.astype(np.float64)
             hit = np.isin(np.arange(p.size), list(self.true))
-            return float(-np.log(np.clip(np.where(hit, p, 1 - p), _SMALLEST, 1)).mean())
+            right = np.where(hit, np.maximum(p, _SMALLEST), np.maximum(1 - p, _NEAR_ONE))
+            return float(-np.log(np.minimum(right, 1)).mean())
         share = max(float(self.probabilities[next(iter(self.true))]), _SMALLEST)
         return math.log(1 / min(1.0, share))
 

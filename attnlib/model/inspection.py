@@ -35,9 +35,7 @@ def records(vit: Vit, pixels: Tensor, *, rollout: bool = True) -> list[Record]:
     maps = vit.support.maps
     want_rollout = rollout and "rollout" in maps
     # The rows of a leading CLS token are free; any other readout needs whole matrices.
-    leading = {"cls": 1, "cls+dist": 2}.get(vit.layout.readout, 0)
-    if "rollout" not in maps:
-        leading = 0
+    leading = vit.layout.leading if "rollout" in maps else 0
     rows: list[Tensor] = []
     checks: list[Tensor] = []
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from attnlib.capture import passes
+from attnlib.capture.facts import noise
 from attnlib.capture.outputs import Kind
 from attnlib.capture.support import examine
 from attnlib.data import labels
@@ -22,6 +23,7 @@ from attnlib.model.classes import IMAGENET, names_of
 from attnlib.model.outputs import outputs_of
 from attnlib.model.preparation import prepare
 from attnlib.model.vit import Vit
+from attnlib.model.wrappers import unwrapped
 
 
 def load(
@@ -69,6 +71,8 @@ def load(
         LabelError: the class names cannot be read or their number does not fit.
     """
     names = _read_names(class_names)
+    if isinstance(source, nn.Module):
+        source = unwrapped(source)
     built = build(
         source,
         checkpoint=checkpoint,
@@ -113,7 +117,7 @@ def assemble(
     module = _to(built.module.eval(), place)
     preparation = prepare(built, module, transform, preprocessing, img_size)
     layout, support = examine(module, preparation.size)
-    logits = _logits(module, preparation.size)
+    logits = _logits(module, support.channels, preparation.size)
     meaning = outputs_of(module, built.arguments, logits, outputs)
     named = names_of(module, built, meaning, logits.shape[1], class_names)
     return Vit(
@@ -125,7 +129,7 @@ def assemble(
         outputs=meaning,
         names=named,
         precision=precision,
-        notes=built.notes,
+        notes=(*built.notes, *support.notes),
     )
 
 
@@ -158,10 +162,8 @@ def _read_names(
     return tuple(names)
 
 
-def _logits(module: nn.Module, size: tuple[int, int]) -> Tensor:
-    """``(1, L)`` of an empty image, with the graph that tells where they come from."""
-    parameter = next(module.parameters())
-    pixels = torch.zeros(1, 3, *size, dtype=parameter.dtype, device=parameter.device)
+def _logits(module: nn.Module, channels: int, size: tuple[int, int]) -> Tensor:
+    """``(1, L)`` of an image of noise, with the graph that tells where they come from."""
     with torch.enable_grad(), passes.admitted():
-        logits, _ = passes.forward(module, pixels)
+        logits, _ = passes.forward(module, noise(module, channels, size))
     return logits

@@ -42,12 +42,13 @@ def show(visitor: Session) -> Vit:
     device, precision = _device()
     said = output_kind.choose()
     wish, upload = _wish(source, visitor)
+    filled = wish is not None
     if wish is None:
         # A form that is not sent yet: only the device may have changed.
         wish, upload = visitor.choice, visitor.upload
-    elif wish.source == visitor.choice.source:
-        visitor.model_problem = ""
     wish = replace(wish, device=device, precision=precision, outputs=said)
+    if filled and wish == visitor.choice:
+        visitor.model_problem = ""
     _change(visitor, wish, upload)
     if visitor.model_problem:
         st.error(visitor.model_problem, title="The model was not changed")
