@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -26,7 +26,7 @@ from attnlib.data.image import Transform
 from attnlib.errors import CaptureError, OutOfMemory
 from attnlib.methods import Heat, Subject
 from attnlib.methods.base import Progress
-from attnlib.model import attribution, inspection, notebook
+from attnlib.model import attribution, crop, inspection, notebook
 from attnlib.model.arrays import array
 from attnlib.model.classes import ClassNames
 from attnlib.model.preparation import Preparation
@@ -112,6 +112,17 @@ class Vit:
         labels.check_class_count(names.names, len(self.class_names))
         return self._with(names=names)
 
+    def prepared(self, changes: Mapping[str, Any]) -> Vit:
+        """The same model with some settings of its preparation changed; the weights are shared.
+
+        Args:
+            changes: see :meth:`attnlib.model.preparation.Preparation.changed`.
+
+        Raises:
+            ModelError: no such setting, or no such value of it.
+        """
+        return self._with(preparation=self.preparation.changed(changes))
+
     def _with(
         self,
         *,
@@ -169,10 +180,11 @@ class Vit:
 
     def crop(self, image: Image.Image) -> Image.Image:
         """The part of the image that the model sees, as it sees it, ``h x w`` pixels RGB."""
-        prepared = self.transform(image.convert("RGB")).float().cpu()
-        mean, std = (torch.tensor(v).reshape(3, 1, 1) for v in (self.mean, self.std))
-        shown = (prepared * std + mean).clamp(0, 1).mul(255).round().to(torch.uint8)
-        return Image.fromarray(shown.permute(1, 2, 0).contiguous().numpy())
+        return self.seen(image)[0]
+
+    def seen(self, image: Image.Image) -> tuple[Image.Image, str]:
+        """:meth:`crop`, and a sentence if the known normalisation does not lead back to colours."""
+        return crop.picture(self.preparation, self.transform(image.convert("RGB")))
 
     # -- records ------------------------------------------------------------------------------
 
