@@ -274,20 +274,21 @@ def text(
     help: str,
     placeholder: str | None = None,
     linked: bool = True,
+    of: Hashable = None,
+    codec: Codec[str] = Text(),
     height: int | None = None,
 ) -> str:
     """A line of text, or with ``height`` (pixels) several, which no link holds."""
-    codec: Codec[str] = Text()
     linked = linked and height is None
     if linked:
-        address.settle(key, default, codec, label=label)
+        address.settle(key, default, codec, label=label, of=of)
     else:
         st.session_state.setdefault(key, address.recall(key, default))
     if height is None:
         found = st.text_input(label, key=key, placeholder=placeholder, help=help)
     else:
         found = st.text_area(label, key=key, placeholder=placeholder, height=height, help=help)
-    address.keep(key, found, default, codec, linked=linked)
+    address.keep(key, found, default, codec, of=of, linked=linked)
     return found
 
 

@@ -6,12 +6,14 @@ import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Lock
+from typing import Any
 
 import streamlit as st
 
 from attnlib.capture import passes
 from attnlib.capture.outputs import Kind
 from attnlib.dashboard.state import garbage
+from attnlib.data.image import Decoding
 from attnlib.errors import ModelError
 from attnlib.model import checkpoint
 from attnlib.model.build import Built, build
@@ -32,6 +34,8 @@ class ModelChoice:
         img_size: ``(height, width)``, or None for the model's own.
         device, precision: as in :func:`attnlib.load`.
         outputs: what the outputs mean; None to find out.
+        preprocessing: settings of the preparation that were changed, by name.
+        decoding: how files become images, see :func:`attnlib.data.image.decode`.
         names: names of the classes that were chosen for the loaded model; None for its own.
     """
 
@@ -43,12 +47,14 @@ class ModelChoice:
     device: str = "auto"
     precision: passes.Precision = "float32"
     outputs: Kind | None = None
+    preprocessing: tuple[tuple[str, Any], ...] = ()
+    decoding: Decoding = "upright"
     names: ClassNames | None = None
 
     @property
     def plain(self) -> ModelChoice:
         """The same without what is chosen for a model that is loaded."""
-        return replace(self, names=None)
+        return replace(self, preprocessing=(), decoding="upright", names=None)
 
     @property
     def weights(self) -> ModelChoice:
@@ -99,6 +105,7 @@ class _Loaded:
                 outputs=choice.outputs,
             )
         vit = self.made[choice.plain]
+        vit = vit.prepared(dict(choice.preprocessing)) if choice.preprocessing else vit
         return vit if choice.names is None else vit.named(choice.names)
 
 
