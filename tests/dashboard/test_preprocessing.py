@@ -137,6 +137,8 @@ def test_the_check_agrees_with_the_library_and_its_best_is_taken(
     right = [p for p in at.predictions if p.name in names and p.outcome == "right"]
     assert int(frame["right"][0]) == len(right)
     click(app, f"Prepare images so: {found.best.title}")
-    assert dict(space(app).choice.preprocessing).keys() == dict(found.best.changes).keys()
+    taken_over = wrong.prepared(dict(found.best.changes)).preparation
+    assert (space(app).vit.mean, space(app).vit.std) == (taken_over.mean, taken_over.std)
+    assert space(app).vit.preparation.crop_pct == taken_over.crop_pct
     taken = {p.name: p for p in space(app).predictions}
     assert sum(taken[name].outcome == "right" for name in names) == int(found.best.right.sum())

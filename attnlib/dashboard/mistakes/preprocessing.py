@@ -68,7 +68,7 @@ def _results(space: Workspace, found: Check) -> None:
             f"Prepare images so: {shown.title}",
             on_click=preprocessing.take,
             args=(known, dict(shown.changes)),
-            help="Puts these settings into “Preprocessing” in the sidebar, where they can be undone.",
+            help="Puts these settings into “Preprocessing” in the sidebar, to be undone there.",
         )
     rows = [_row(found, tried) for tried in found.tried]
     share = st.column_config.NumberColumn(format="percent")

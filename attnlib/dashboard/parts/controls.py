@@ -2,7 +2,6 @@
 
 One declaration gives a control its key, help, default, memory across pages and its place in the
 address bar (see :mod:`attnlib.dashboard.parts.address`). All of them take:
-
     key: of the widget, of what is remembered, and of the parameter in the address.
     help: a sentence.
     of: what the choice belongs to: for another image, say, there is another choice.
@@ -21,10 +20,10 @@ from attnlib.dashboard.parts.codecs import LARGEST, Codec, Number, OneOf, SomeOf
 
 T = TypeVar("T")
 N = TypeVar("N", int, float)
-
 Width = int | Literal["stretch"]
 Shown = Literal["visible", "hidden", "collapsed"]
 _FIRST: Any = object()
+_LINE = Text()
 
 
 def choice(
@@ -275,7 +274,7 @@ def text(
     placeholder: str | None = None,
     linked: bool = True,
     of: Hashable = None,
-    codec: Codec[str] = Text(),
+    codec: Codec[str] = _LINE,
     height: int | None = None,
 ) -> str:
     """A line of text, or with ``height`` (pixels) several, which no link holds."""

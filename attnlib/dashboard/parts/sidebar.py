@@ -32,8 +32,8 @@ def show() -> Workspace:
         space = workspace.build(visitor, vit, threshold)
         naming.numbers(space)
         naming.ambiguous(space)
-        preprocessing.marks(space)
         start_inspection(space)
+        preprocessing.marks(space)
         chosen.choose(space)
     return space
 
