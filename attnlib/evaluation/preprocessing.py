@@ -21,7 +21,7 @@ from timm.data.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from attnlib.capture import passes
 from attnlib.errors import ModelError
 from attnlib.methods.base import Progress
-from attnlib.model.preparation import Preparation
+from attnlib.model.preparation import DEFAULTS, Preparation
 from attnlib.model.vit import Vit
 
 # Images are prepared and seen in batches of this size.
@@ -160,6 +160,8 @@ def check(
     images: Sequence[Callable[[], Image.Image]],
     labels: Sequence[int],
     progress: Progress | None = None,
+    *,
+    own: Preparation | None = None,
 ) -> Check:
     """Try the usual preparations on labelled images.
 
@@ -172,6 +174,7 @@ def check(
         labels: class index of each.
         progress: called with (passes of one image done, most that there can be); what it raises
             ends the check.
+        own: the model's own preparation, where the present one was changed: it is tried too.
 
     Raises:
         ModelError: the model gives no classes of which one is true, or there are no images.
@@ -181,7 +184,7 @@ def check(
     if not images or len(images) != len(labels):
         raise ModelError("Preprocessing is checked on images with labels, and there are none.")
     truth = np.asarray(labels, dtype=np.int64)
-    most = len(images) * (1 + sum(map(len, ASPECTS)))
+    most = len(images) * (2 + sum(map(len, ASPECTS)))
     done = 0
 
     def step(count: int) -> None:
@@ -190,8 +193,14 @@ def check(
         if progress is not None:
             progress(min(done, most), most)
 
-    tried = _measure(vit, {"as now": {}}, images, truth, step)
-    best, best_title = tried[0], ""
+    first: dict[str, Changes] = {"as now": {}}
+    if own is not None and own.own is None:
+        settings = {name: getattr(own, name) for name in DEFAULTS}
+        if not _agrees(vit.preparation, settings):
+            first["the model's own settings"] = settings
+    tried = _measure(vit, first, images, truth, step)
+    best = max(tried, key=lambda t: t.rank)
+    best_title = "" if best is tried[0] else best.title
     for aspect in ASPECTS:
         wanted: dict[str, Changes] = {}
         base = vit.preparation.changed(dict(best.changes))

@@ -128,7 +128,8 @@ def test_the_check_agrees_with_the_library_and_its_best_is_taken(
     labels = [at.labels.labels[name] for name in names]
     pictures = [decode(at.by_name[name].data) for name in names]
     wrong = attnlib.load("demo").prepared({"mean": 0.0, "std": 0.0039215686})
-    found = check(wrong, [lambda p=p: p for p in pictures], labels)
+    own = attnlib.load("demo").preparation
+    found = check(wrong, [lambda p=p: p for p in pictures], labels, own=own)
     frame = next(f.value for f in app.dataframe if "mean confidence" in f.value)
     assert list(frame["prepared"]) == [tried.title for tried in found.tried]
     assert np.allclose(frame["accuracy"], [tried.accuracy for tried in found.tried])

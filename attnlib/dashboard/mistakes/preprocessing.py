@@ -15,6 +15,7 @@ from attnlib.dashboard.state.models import ModelChoice
 from attnlib.dashboard.state.workspace import Workspace
 from attnlib.data.collection import Sample
 from attnlib.evaluation.preprocessing import Check, Tried, check
+from attnlib.model.preparation import Preparation
 from attnlib.model.vit import Vit
 
 # Some nine passes each; drawn at random, always the same ones.
@@ -38,36 +39,41 @@ def show(space: Workspace) -> None:
             f"training. The usual preparations are tried on {len(pairs)} images with labels."
         )
         choice, vit = space.choice, space.vit
+        own = models.get(choice.plain, space.session.upload).preparation
         found = tasks.run(
             "preprocessing",
             (choice, tuple((sample.sha256, label) for sample, label in pairs)),
-            lambda progress: _check(choice, vit, pairs, progress),
+            lambda progress: _check(choice, vit, pairs, own, progress),
             button="Check the preprocessing",
             help="Some nine passes of each image; it runs beside the page and can be stopped.",
             shared=True,
         )
         if found is not None:
-            _results(space, found)
+            _results(found)
 
 
 def _check(
-    choice: ModelChoice, vit: Vit, pairs: list[tuple[Sample, int]], progress: tasks.Progress
+    choice: ModelChoice,
+    vit: Vit,
+    pairs: list[tuple[Sample, int]],
+    own: Preparation,
+    progress: tasks.Progress,
 ) -> Check:
     def decode(sample: Sample) -> Callable[[], Image.Image]:
         return lambda: results.decoded(choice, sample)
 
-    return check(vit, [decode(s) for s, _ in pairs], [label for _, label in pairs], progress)
+    labels = [label for _, label in pairs]
+    return check(vit, [decode(s) for s, _ in pairs], labels, progress, own=own)
 
 
-def _results(space: Workspace, found: Check) -> None:
+def _results(found: Check) -> None:
     shown = found.best or found.leading
     (st.warning if found.best is not None else st.info)(literal(found.sentence))
     if shown is not None:
-        known = models.get(space.choice.plain, space.session.upload).preparation
         st.button(
             f"Prepare images so: {shown.title}",
             on_click=preprocessing.take,
-            args=(known, dict(shown.changes)),
+            args=(dict(shown.changes),),
             help="Puts these settings into “Preprocessing” in the sidebar, to be undone there.",
         )
     rows = [_row(found, tried) for tried in found.tried]
@@ -87,5 +93,9 @@ def _row(found: Check, tried: Tried) -> dict[str, object]:
         "accuracy": tried.accuracy,
         "mean confidence": float(tried.confidence.mean()),
         "mean loss": round(float(tried.loss.mean()), 4),
-        "p, corrected": None if tried is found.now else round(found.p_value(tried), 4),
+        "p, corrected": "" if tried is found.now else _p(found.p_value(tried)),
     }
+
+
+def _p(value: float) -> str:
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"

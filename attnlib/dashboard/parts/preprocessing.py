@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import streamlit as st
 
 from attnlib.dashboard.parts import controls
-from attnlib.dashboard.parts.codecs import Text
+from attnlib.dashboard.parts.codecs import Decimals
 from attnlib.dashboard.parts.markdown import literal
 from attnlib.dashboard.state import models
 from attnlib.dashboard.state.models import ModelChoice
@@ -70,11 +69,10 @@ def choose(visitor: Session, vit: Vit) -> Vit:
     return vit
 
 
-def take(known: Preparation, changes: Mapping[str, Any]) -> None:
+def take(changes: Mapping[str, Any]) -> None:
     """Put settings into the controls, as if the visitor had; for a callback.
 
     Args:
-        known: the model's own preparation.
         changes: by the names of :data:`attnlib.model.preparation.DEFAULTS`.
     """
     for name, value in changes.items():
@@ -84,7 +82,7 @@ def take(known: Preparation, changes: Mapping[str, Any]) -> None:
 
 def forget(known: Preparation) -> None:
     """Put the model's own settings into the controls; for a callback."""
-    take(known, {name: getattr(known, name) for name in _NAMES})
+    take({name: getattr(known, name) for name in _NAMES})
     st.session_state["decoding"] = "upright"
 
 
@@ -110,6 +108,7 @@ def listed(values: tuple[float, ...]) -> str:
     return shown[0] if len(set(shown)) == 1 else ", ".join(shown)
 
 
+_DECIMALS = Decimals()
 _NAMES = ("mean", "std", "crop_pct", "crop_mode", "interpolation", "channels")
 
 
@@ -124,7 +123,7 @@ def _changes(known: Preparation, plain: ModelChoice) -> dict[str, Any]:
             label,
             default,
             of=plain,
-            codec=Text(_fits),
+            codec=_DECIMALS,
             help=(
                 "Of each channel, of values from 0 to 1: one number, or one for each channel "
                 "between commas. For pixels from 0 to 255 the standard deviation is 0.00392157."
@@ -132,7 +131,7 @@ def _changes(known: Preparation, plain: ModelChoice) -> dict[str, Any]:
         )
         if typed != default:
             try:
-                found[name] = _numbers(typed)
+                found[name] = _DECIMALS.numbers(typed)
             except ValueError as allowed:
                 st.warning(f"{label} must be {allowed}: the model's own is used.")
     found["crop_mode"] = controls.choice(
@@ -174,26 +173,6 @@ def _changes(known: Preparation, plain: ModelChoice) -> dict[str, Any]:
     if known.crop_pct is None and found["crop_pct"] == 1.0:
         del found["crop_pct"]
     return {name: value for name, value in found.items() if value != getattr(known, name)}
-
-
-def _numbers(text: str) -> tuple[float, ...]:
-    """Numbers between commas or spaces.
-
-    Raises:
-        ValueError: they are none.
-    """
-    allowed = "numbers between commas, as 0.485, 0.456, 0.406"
-    try:
-        numbers = tuple(float(part) for part in text.replace(",", " ").split())
-    except ValueError:
-        raise ValueError(allowed) from None
-    if not numbers or not all(map(math.isfinite, numbers)):
-        raise ValueError(allowed)
-    return numbers
-
-
-def _fits(text: str) -> None:
-    _numbers(text)
 
 
 def _described(found: Preparation) -> str:
