@@ -11,7 +11,6 @@ import streamlit as st
 from attnlib.capture import passes
 from attnlib.dashboard.state import garbage
 from attnlib.errors import ModelError
-from attnlib.model import checkpoint
 from attnlib.model.load import load, model_names
 from attnlib.model.vit import Vit
 
@@ -57,9 +56,9 @@ def get(choice: ModelChoice, _upload: bytes | None = None) -> Vit:
     Raises:
         AttnlibError: as :func:`attnlib.load`. Failures are not remembered.
     """
-    weights: checkpoint.StateDict | str | None = choice.checkpoint or None
+    weights: str | bytes | None = choice.checkpoint or None
     if _upload is not None:
-        weights = checkpoint.read_safetensors(_upload)
+        weights = _upload
     vit = load(
         choice.source,
         checkpoint=weights,

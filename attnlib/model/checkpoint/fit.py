@@ -261,7 +261,3 @@ def some(names: list[str], most: int = 3) -> str:
     """The first few of a list, in words."""
     return ", ".join(names[:most]) + (f", … ({len(names)} in all)" if len(names) > most else "")
 
-
-def on_meta() -> torch.device:
-    """Where a module is built to compare names and shapes alone, without memory for weights."""
-    return torch.device("meta")
