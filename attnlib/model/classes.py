@@ -14,7 +14,7 @@ from attnlib.capture.outputs import Outputs
 from attnlib.data import labels
 
 if TYPE_CHECKING:
-    from attnlib.model.build import Built
+    from attnlib.model.built import Built
 
 
 @dataclass(frozen=True)

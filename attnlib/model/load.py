@@ -19,7 +19,8 @@ from attnlib.data import labels
 from attnlib.data.image import Transform
 from attnlib.errors import AttnlibError, ModelError
 from attnlib.model import checkpoint as checkpoints
-from attnlib.model.build import Built, build
+from attnlib.model.build import build
+from attnlib.model.built import Built
 from attnlib.model.classes import names_of
 from attnlib.model.outputs import outputs_of
 from attnlib.model.preparation import prepare
@@ -122,7 +123,13 @@ def assemble(
         )
     with _explained(built.name):
         module = _to(built.module.eval(), place)
-        preparation = prepare(built, module, transform, preprocessing, img_size)
+        preparation = prepare(
+            built,
+            module,
+            built.processor if transform is None else transform,
+            preprocessing,
+            img_size,
+        )
         layout, support = examine(module, preparation.size)
         logits = _logits(module, support.channels, preparation.size)
         meaning = outputs_of(module, built.arguments, logits, outputs)

@@ -15,7 +15,7 @@ from attnlib.data.image import Transform
 from attnlib.errors import ModelError
 
 if TYPE_CHECKING:
-    from attnlib.model.build import Built
+    from attnlib.model.built import Built
 
 
 def own_config(module: nn.Module) -> dict[str, Any]:

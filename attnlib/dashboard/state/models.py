@@ -13,7 +13,8 @@ from attnlib.capture import passes
 from attnlib.capture.outputs import Kind
 from attnlib.dashboard.state import garbage
 from attnlib.errors import ModelError
-from attnlib.model.build import Built, build
+from attnlib.model.build import build
+from attnlib.model.built import Built
 from attnlib.model.load import assemble, model_names
 from attnlib.model.vit import Vit
 
