@@ -16,6 +16,7 @@ from attnlib.model import demo, huggingface, network
 from attnlib.model.architectures import candidates, named
 from attnlib.model.built import Built
 from attnlib.model.checkpoint import Weights
+from attnlib.model.classes import imagenet_reason
 from attnlib.model.preparation import own_config
 from attnlib.model.restore import Plan, plan, restore
 from attnlib.model.settings import Settings, settings
@@ -77,8 +78,10 @@ def build(
         if source == AUTO:
             raise ModelError(f"{AUTO!r} finds the architecture of a checkpoint: give one.")
         options = _options(model_args, num_classes or class_count, img_size)
-        module = _create(source, pretrained is not False, options)
-        return Built(source, module, own_config(module), "timm's configuration")
+        wanted = pretrained is not False
+        module = _create(source, wanted, options)
+        imagenet = imagenet_reason(source, module) if wanted else ""
+        return Built(source, module, own_config(module), "timm's configuration", imagenet=imagenet)
     _refuse_unknown(source)
     read = checkpoints.read(checkpoint, weights)
     return _restored(source, read, _options(model_args, num_classes, img_size))
@@ -250,8 +253,8 @@ def _create(name: str, pretrained: bool, options: Mapping[str, Any]) -> nn.Modul
     except Exception as error:
         # Whatever a hub client raises (there are dozens of kinds) is one situation to the user.
         if not pretrained and not name.startswith(HUB):
+            raise ModelError(f"{name} could not be built: {error}") from error
+        raise ModelError(
             f"The weights of {name} could not be fetched ({type(error).__name__}). "
             f"{network.OFFLINE_HINT}"
-        raise ModelError(
-            f"The weights of {name} could not be fetched ({type(error).__name__}). {network.OFFLINE_HINT}"
         ) from error

@@ -21,6 +21,7 @@ class Built:
             ``hyper_parameters``, ``config``), flat.
         class_names: those that came with it.
         names_source: where they come from, in words; "" where there are none.
+        imagenet: what says that its classes are ImageNet's; "" where nothing does.
         processor: an image processor of transformers that belongs to it.
         notes: what a person should know: weights left out, options that shapes cannot tell.
     """
@@ -32,5 +33,6 @@ class Built:
     arguments: Mapping[str, Any] = field(default_factory=dict)
     class_names: tuple[str, ...] | None = None
     names_source: str = ""
+    imagenet: str = ""
     processor: Any = None
     notes: tuple[str, ...] = ()

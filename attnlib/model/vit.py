@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -21,11 +21,12 @@ from attnlib.capture.record import Record
 from attnlib.capture.support import Support
 from attnlib.capture.tokens import TokenLayout
 from attnlib.capture.trace import Trace
+from attnlib.data import labels
 from attnlib.data.image import Transform
 from attnlib.errors import CaptureError, OutOfMemory
 from attnlib.methods import Heat, Subject
 from attnlib.methods.base import Progress
-from attnlib.model import attribution, inspection, notebook
+from attnlib.model import attribution, crop, inspection, notebook
 from attnlib.model.arrays import array
 from attnlib.model.classes import ClassNames
 from attnlib.model.preparation import Preparation
@@ -98,13 +99,44 @@ class Vit:
 
     def around(self, module: nn.Module) -> Vit:
         """The same model in all but its weights, or with ``module`` around it."""
+        return self._with(module=module)
+
+    def named(self, names: ClassNames | Sequence[str]) -> Vit:
+        """The same model with other names of its classes; the weights are shared.
+
+        Raises:
+            LabelError: their number is not that of the classes.
+        """
+        if not isinstance(names, ClassNames):
+            names = ClassNames(tuple(names), "given by you")
+        labels.check_class_count(names.names, len(self.class_names))
+        return self._with(names=names)
+
+    def prepared(self, changes: Mapping[str, Any]) -> Vit:
+        """The same model with some settings of its preparation changed; the weights are shared.
+
+        Args:
+            changes: see :meth:`attnlib.model.preparation.Preparation.changed`.
+
+        Raises:
+            ModelError: no such setting, or no such value of it.
+        """
+        return self._with(preparation=self.preparation.changed(changes))
+
+    def _with(
+        self,
+        *,
+        module: nn.Module | None = None,
+        preparation: Preparation | None = None,
+        names: ClassNames | None = None,
+    ) -> Vit:
         return Vit(
             self.name,
-            module,
+            module or self.module,
             self.layout,
             self.support,
-            preparation=self.preparation,
-            names=self.names,
+            preparation=preparation or self.preparation,
+            names=names or self.names,
             outputs=self.outputs,
             precision=self.precision,
             notes=self.notes,
@@ -148,10 +180,11 @@ class Vit:
 
     def crop(self, image: Image.Image) -> Image.Image:
         """The part of the image that the model sees, as it sees it, ``h x w`` pixels RGB."""
-        prepared = self.transform(image.convert("RGB")).float().cpu()
-        mean, std = (torch.tensor(v).reshape(3, 1, 1) for v in (self.mean, self.std))
-        shown = (prepared * std + mean).clamp(0, 1).mul(255).round().to(torch.uint8)
-        return Image.fromarray(shown.permute(1, 2, 0).contiguous().numpy())
+        return self.seen(image)[0]
+
+    def seen(self, image: Image.Image) -> tuple[Image.Image, str]:
+        """:meth:`crop`, and a sentence if the known normalisation does not lead back to colours."""
+        return crop.picture(self.preparation, self.transform(image.convert("RGB")))
 
     # -- records ------------------------------------------------------------------------------
 
