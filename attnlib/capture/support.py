@@ -154,7 +154,8 @@ def classify(facts: Facts, found: Dependence | None = None) -> tuple[TokenLayout
         roles = tuple("local" if role == "layer" else role for role in roles)
     # CaiT's class token joins after the last layer: count what the layers really hold.
     prefix = facts.prefix[: max(widths, default=patches) - patches]
-    bare, notes = TokenLayout(prefix, grid, patch, "none"), ()
+    bare = TokenLayout(prefix, grid, patch, "none")
+    notes: tuple[str, ...] = ()
     if found is None:
         pooled, pool_prefix = readout_of(facts, prefix, "pool" in roles)
         read = tuple(range(len(prefix))) if pool_prefix else ()

@@ -198,11 +198,8 @@ CONFIG = {
 def test_transformers(model: Any, config: Any, readout: str) -> None:
     torch.manual_seed(0)
     vision = "vision_config" in config().to_dict()
-    if vision:
-        made = config(vision_config=CONFIG, num_labels=5)
-    else:
-        made = config(**CONFIG, num_labels=5)
-    module = model(made).eval()
+    sizes: dict[str, Any] = {"vision_config": CONFIG} if vision else CONFIG
+    module = model(config(**sizes, num_labels=5)).eval()
     layout, support = examine(module, (64, 64))
     assert (layout.readout, support.notes) == (readout, ())
     trunk = module.vision_model if vision else module.base_model
