@@ -18,13 +18,16 @@ class Differentiable:
     Each backward pass starts from what the fused kernel returned, so the attention matrices are
     never part of the graph.
 
+    Args:
+        scores: ``(1, C)``, what the maps of the classes explain (``Outputs.scores``): logits.
+
     Attributes:
         trace: the attention of all layers, with values, outside the graph.
     """
 
-    def __init__(self, trace: Trace, logits: Tensor, layers: Sequence[AttentionCall]) -> None:
+    def __init__(self, trace: Trace, scores: Tensor, layers: Sequence[AttentionCall]) -> None:
         self.trace = trace
-        self._logits = logits
+        self._scores = scores
         self._layers = layers
         self._attention: dict[int, list[Tensor]] = {}
 
@@ -35,7 +38,7 @@ class Differentiable:
         """
         if target not in self._attention:
             nodes = [call.node for call in self._layers if call.node is not None]
-            found = torch.autograd.grad(self._logits[0, target], nodes, retain_graph=True)
+            found = torch.autograd.grad(self._scores[0, target], nodes, retain_graph=True)
             self._attention[target] = [
                 call.pull(gradient) if call.pull else gradient
                 for call, gradient in zip(self._layers, found, strict=True)
@@ -54,5 +57,5 @@ class Differentiable:
                 "This model makes no normalisation before its last attention layer, where "
                 "Grad-CAM reads the tokens."
             )
-        (gradient,) = torch.autograd.grad(self._logits[0, target], tokens, retain_graph=True)
+        (gradient,) = torch.autograd.grad(self._scores[0, target], tokens, retain_graph=True)
         return tokens.detach()[0], gradient[0]

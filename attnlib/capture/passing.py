@@ -8,6 +8,7 @@ from typing import Protocol
 from torch import Tensor, nn
 
 from attnlib.capture.gradients import Differentiable
+from attnlib.capture.outputs import Outputs
 from attnlib.capture.passes import Precision
 from attnlib.capture.support import Support
 from attnlib.capture.tokens import TokenLayout
@@ -31,6 +32,9 @@ class Model(Protocol):
 
     @property
     def class_names(self) -> Sequence[str]: ...
+
+    @property
+    def outputs(self) -> Outputs: ...
 
     @property
     def precision(self) -> Precision: ...

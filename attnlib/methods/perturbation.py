@@ -103,6 +103,8 @@ def probabilities(
 ) -> NDArray[np.float64]:
     """The probability of some classes for every way of replacing patches, ``(P, C')``.
 
+    Of a model without classes, its outputs.
+
     Admission is asked for batch by batch, so that others get their turn.
 
     Args:
@@ -131,7 +133,7 @@ def probabilities(
                 batch = replace(pixels, reference, part, index)
                 logits, _ = passes.forward(vit.module, batch, precision=vit.precision)
                 # On the processor first: not every accelerator has float64.
-                shares = logits.cpu().double().softmax(dim=1)[:, list(classes)]
+                shares = vit.outputs.probabilities(logits.cpu().double())[:, list(classes)]
         except OutOfMemory:
             if stop - start == 1:
                 raise

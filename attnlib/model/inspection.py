@@ -107,7 +107,7 @@ def _record(
     return Record(
         logits=array(logits),
         # On the processor: not every accelerator has float64.
-        probabilities=array(logits.double().softmax(dim=0)),
+        probabilities=array(vit.outputs.probabilities(logits.double())),
         embedding=array(embedding),
         rows=empty if rows is None else array(rows),
         rollout=None if rollout is None else array(rollout),
@@ -115,6 +115,7 @@ def _record(
         query=vit.layout.query,
         self_check=check,
         class_names=vit.class_names,
+        outputs=vit.outputs,
     )
 
 

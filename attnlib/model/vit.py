@@ -384,7 +384,8 @@ class Vit:
             )
         view = self.seen(pixels)
         trace = view.traced([(call.detached(), role) for call, role in calls], 0)
-        return Differentiable(trace, logits, [call for call, role in calls if role == "layer"])
+        scores = self.outputs.scores(logits)
+        return Differentiable(trace, scores, [call for call, role in calls if role == "layer"])
 
     def run(
         self,
