@@ -153,9 +153,9 @@ def _output(module: nn.Module, pixels: Tensor, precision: Precision) -> object:
         if _memory(error):
             raise
         height, width = pixels.shape[-2:]
-        text = " ".join(str(error).split())[:300] or type(error).__name__
+        text = " ".join(str(error).split())[:300].rstrip(".") or type(error).__name__
         raise ModelError(
-            f"The model does not run on an image of {height} x {width} pixels: {text}"
+            f"The model does not run on an image of {height} x {width} pixels: {text}."
         ) from error
 
 

@@ -45,8 +45,8 @@ def prepared(image: Picture, transform: Transform, channels: int) -> Tensor:
             raise
         except Exception as error:
             # A transform is other people's code, like a module.
-            text = " ".join(str(error).split())[:300] or type(error).__name__
-            raise ModelError(f"The transform fails on this image: {text}") from error
+            text = " ".join(str(error).split())[:300].rstrip(".") or type(error).__name__
+            raise ModelError(f"The transform fails on this image: {text}.") from error
     else:
         made = image
     if isinstance(made, np.ndarray):

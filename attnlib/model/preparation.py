@@ -11,8 +11,10 @@ from PIL import Image
 from timm.data import create_transform, resolve_data_config
 from torch import Tensor, nn
 
+from attnlib.capture.geometry import input_channels
 from attnlib.data.image import Transform
 from attnlib.errors import ModelError
+from attnlib.model.inputs import per_channel
 
 if TYPE_CHECKING:
     from attnlib.model.build import Built
@@ -97,6 +99,9 @@ def prepare(
             "(PIL image -> tensor of shape (3, h, w))."
         )
     config["input_size"] = (3, *size)
+    # timm's configuration is of the weights' three channels, whatever in_chans says.
+    channels = input_channels(module) or 3
+    config |= {key: per_channel(config[key], channels) for key in ("mean", "std")}
     keys = ("input_size", "interpolation", "mean", "std", "crop_pct", "crop_mode")
     made = create_transform(**{k: config[k] for k in keys if k in config}, is_training=False)
     return Preparation(made, size, tuple(config["mean"]), tuple(config["std"]))
