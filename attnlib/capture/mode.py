@@ -68,6 +68,8 @@ class Capture(TorchFunctionMode):
             model goes on with that in place of ``A V``; else with its own, bit for bit.
         classifier: weight of the model's final linear layer.  When the model applies it, its
             input, the image embedding ``(B, D)``, is kept as ``capture.embedding``.
+        graph: keep the graph for gradients also where the model says ``no_grad`` (around a
+            frozen backbone).
 
     The mode belongs to the thread that entered it; other threads that use the same module see
     nothing of it.
@@ -78,8 +80,11 @@ class Capture(TorchFunctionMode):
         module: nn.Module,
         observe: Observer,
         classifier: Tensor | None = None,
+        *,
+        graph: bool = False,
     ) -> None:
         super().__init__()
+        self._graph = graph
         self._names = {id(child): name for name, child in module.named_modules()}
         self._observe = observe
         self._classifier = classifier
@@ -97,7 +102,11 @@ class Capture(TorchFunctionMode):
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
         kwargs = kwargs or {}
-        result = func(*args, **kwargs)
+        if self._graph:
+            with torch.enable_grad():
+                result = func(*args, **kwargs)
+        else:
+            result = func(*args, **kwargs)
         if isinstance(kwargs.get("out"), Tensor):
             self._reused.add(storage(kwargs["out"]))
         if func is F.scaled_dot_product_attention:

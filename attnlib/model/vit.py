@@ -380,7 +380,9 @@ class Vit:
         with torch.enable_grad():
             image = pixels.clone().requires_grad_()
             logits, _, calls = self.run(
-                image, lambda call, role: call if role in ("layer", "pool") else None
+                image,
+                lambda call, role: call if role in ("layer", "pool") else None,
+                graph=True,
             )
         view = self.seen(pixels)
         trace = view.traced([(call.detached(), role) for call, role in calls], 0)
@@ -391,6 +393,8 @@ class Vit:
         self,
         pixels: Tensor,
         note: Callable[[AttentionCall, str], AttentionCall | None],
+        *,
+        graph: bool = False,
     ) -> tuple[Tensor, Tensor | None, list[tuple[AttentionCall, str]]]:
         """One pass of ``(B, C, h, w)``: logits ``(B, C)``, embedding ``(B, D)``, calls kept.
 
@@ -398,6 +402,7 @@ class Vit:
 
         Args:
             note: as in :meth:`observe`.
+            graph: as in :class:`attnlib.capture.mode.Capture`.
         """
         kept: list[tuple[AttentionCall, str]] = []
         view = self.seen(pixels)
@@ -417,7 +422,12 @@ class Vit:
                 kept.append((keep, role))
 
         logits, embedding = passes.forward(
-            self.module, pixels, observe, precision=self.precision, classifier=self._classifier
+            self.module,
+            pixels,
+            observe,
+            precision=self.precision,
+            classifier=self._classifier,
+            graph=graph,
         )
         return logits, embedding, kept
 
