@@ -13,8 +13,10 @@ from PIL import Image
 from timm.data import create_transform, resolve_data_config
 from torch import Tensor, nn
 
+from attnlib.capture.geometry import input_channels
 from attnlib.data.image import Transform
 from attnlib.errors import ModelError
+from attnlib.model.inputs import per_channel
 from attnlib.model.transforms import callable_of, told_by
 
 if TYPE_CHECKING:
@@ -189,7 +191,9 @@ def prepare(
         )
     found = {**DEFAULTS, "mean": (0.0,) * 3, "std": (1.0,) * 3}
     found |= {name: built.data[name] for name in DEFAULTS if built.data.get(name) is not None}
-    found["mean"], found["std"] = tuple(found["mean"]), tuple(found["std"])
+    # timm's configuration is of the weights' three channels, whatever in_chans says.
+    channels = input_channels(module) or 3
+    found |= {name: per_channel(found[name], channels) for name in ("mean", "std")}
     sources = {name: built.data_source if name in built.data else ASSUMED for name in DEFAULTS}
     known = Preparation(size, sources={"size": said, **sources}, **found)
     known = known.changed(from_arguments(built.arguments), "the checkpoint's arguments")
