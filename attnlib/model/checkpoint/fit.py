@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from attnlib.errors import ModelError
 from attnlib.model.checkpoint.namings import NAMINGS, Naming
-from attnlib.model.checkpoint.places import names_it, rank
+from attnlib.model.checkpoint.places import named_by, rank
 from attnlib.model.checkpoint.weights import StateDict, Weights, check_finite
 
 # Weights beside the blocks that change what a model computes: without them it is another model.
@@ -102,7 +102,7 @@ def _prefix(weights: Weights, expected: Mapping[str, Tensor]) -> tuple[str, tupl
     most = max(counts.values())
     good = sorted((p for p, count in counts.items() if 10 * count > 9 * most), key=rank)
     if weights.choice is not None:
-        good.sort(key=lambda prefix: not names_it(prefix, weights.choice or ""))
+        good.sort(key=lambda prefix: named_by(prefix, weights.choice or ""))
     return good[0], tuple(good[1:])
 
 
@@ -204,6 +204,11 @@ def fit(
         ModelError: weights are missing, unknown, of other shapes, quantised or not finite.
     """
     aligned = aligned or align(module, weights)
+    choice = weights.choice
+    if choice is not None and named_by(f"{weights.where}.{aligned.prefix}", choice) == 2:
+        raise ModelError(
+            f"{weights.file} has something called {choice!r}, but not all weights of the model."
+        )
     told = misfits(module, aligned.state)
     if told:
         raise ModelError(f"{'; '.join(told)}.")
