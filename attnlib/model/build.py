@@ -18,7 +18,7 @@ from torch import nn
 from attnlib.errors import ModelError
 from attnlib.model import checkpoint as checkpoints
 from attnlib.model import demo
-from attnlib.model.architectures import candidates, named
+from attnlib.model.architectures import candidates, likeliest, named
 from attnlib.model.checkpoint import Weights
 from attnlib.model.preparation import own_config
 from attnlib.model.restore import Plan, plan, restore
@@ -184,7 +184,7 @@ def _found(weights: Weights, told: Settings, given: Mapping[str, Any]) -> str:
     if told.architecture is not None:
         return told.architecture
     found = candidates(weights, given)
-    fitting = [candidate for candidate in found if candidate.fits]
+    fitting = likeliest(found)
     if len(fitting) == 1:
         return fitting[0].name
     if fitting:

@@ -25,6 +25,13 @@ SMALL = {"img_size": 64, "depth": 2, "num_classes": 7}
 State = dict[str, torch.Tensor]
 
 
+class Sampler:
+    """Something of a training script that no other program has."""
+
+    def __init__(self) -> None:
+        self.seed = 3
+
+
 def make(seed: int = 0, **options: Any) -> torch.nn.Module:
     torch.manual_seed(seed)
     model = timm.create_model(ARCHITECTURE, **{**SMALL, **options}).eval()
@@ -160,7 +167,7 @@ def test_arguments_names_and_settings_come_along(tmp_path: Path, noise: Image.Im
         std=(0.4, 0.5, 0.6),
         crop_pct=np.float32(0.75),
         output=pathlib.PurePosixPath("runs/one"),
-        sampler=np.random.default_rng(0),
+        sampler=Sampler(),
         model_kwargs={"depth": 2},
     )
     path = tmp_path / "best.pth"
@@ -175,13 +182,13 @@ def test_arguments_names_and_settings_come_along(tmp_path: Path, noise: Image.Im
     read = checkpoint.read(path)
     assert read.arguments["output"] == "runs/one"
     assert read.arguments["img_size"] == 64
-    assert any("Generator" in kind or "PCG64" in kind for kind in read.skipped)
+    assert read.skipped == (f"{__name__}.Sampler",)
     vit = attnlib.load("auto", checkpoint=path, device="cpu")
     assert vit.name == ARCHITECTURE
     assert vit.class_names == tuple(f"kind {i}" for i in range(7))
     assert (vit.preparation.mean, vit.preparation.std) == ((0.1, 0.2, 0.3), (0.4, 0.5, 0.6))
     said = " ".join(vit.notes)
-    assert "global_pool=avg" in said and "Generator" in said
+    assert "global_pool=avg" in said and "Sampler" in said
     with torch.inference_mode():
         expected = model(vit.pixels(noise))[0].numpy()
     np.testing.assert_allclose(vit.inspect(noise).logits, expected, atol=1e-6)

@@ -78,7 +78,8 @@ def _variants(
     tensors = dict(weights.tensors)
     prefix, others = _prefix(weights, expected)
     tried = set()
-    for cut in [prefix, *_dominant(tensors)]:
+    # Of what fits equally well the shortest names count: they show the most.
+    for cut in [*([prefix] if prefix else []), *reversed(list(_dominant(tensors)))]:
         if cut in tried:
             continue
         tried.add(cut)
@@ -244,7 +245,7 @@ def _notes(weights: Weights, aligned: Alignment, state: StateDict) -> tuple[str,
         )
     left = left_out(weights, aligned, state)
     if left:
-        notes.append(f"Left out of {weights.file}, as the model has no use for it: {some(left, 12)}.")
+        notes.append(f"Left out of {weights.file}, as the model has no use for it: {grouped(left)}.")
     kinds = {str(t.dtype).removeprefix("torch.") for t in aligned.state.values()}
     if "float64" in kinds:
         notes.append("The file's 64-bit numbers were rounded to the model's 32 bits.")
@@ -260,6 +261,20 @@ def left_out(weights: Weights, aligned: Alignment, state: StateDict) -> list[str
         for name, tensor in weights.tensors.items()
         if name not in taken and (tensor.data_ptr() not in used or tensor.numel() == 0)
     ]
+
+
+def grouped(names: list[str], most: int = 12) -> str:
+    """A list by name; where it is long, weights of one part of a model together."""
+    if len(names) <= most:
+        return ", ".join(names)
+    parts: dict[str, list[str]] = {}
+    for name in names:
+        parts.setdefault(name.partition(".")[0], []).append(name)
+    words = [
+        inside[0] if len(inside) == 1 else f"{part}.… ({len(inside)} weights)"
+        for part, inside in parts.items()
+    ]
+    return some(words, most)
 
 
 def some(names: list[str], most: int = 3) -> str:
