@@ -285,6 +285,30 @@ def test_another_input_size_resizes_positions_as_timm_does(trained: torch.nn.Mod
     assert any("Resized" in note and "pos_embed" in note for note in vit.notes)
 
 
+def test_positions_that_are_no_square_need_the_size(noise: Image.Image) -> None:
+    model = make(img_size=(32, 96))
+    with pytest.raises(ModelError, match=r"pos_embed is \(1, 13, 192\)"):
+        load(model.state_dict())
+    vit = load(model.state_dict(), img_size=(32, 96))
+    assert_same(vit, model.state_dict())
+    with torch.inference_mode():
+        expected = model(vit.pixels(noise))[0].numpy()
+    np.testing.assert_allclose(vit.inspect(noise).logits, expected, atol=1e-5)
+
+
+def test_windows_of_swin_are_told_or_refused_not_interpolated() -> None:
+    """Only a person who names a size means to have positions computed anew."""
+    options = {"depths": (1, 1, 1, 1), "num_classes": 5}
+    said = {"architecture": "swin_tiny_patch4_window7_224", "model_args": {"depths": (1, 1, 1, 1)}}
+    model = timm.create_model("swin_tiny_patch4_window7_224", window_size=6, **options)
+    vit = load(model.state_dict(), **said)
+    assert_same(vit, model.state_dict())
+    assert any("window_size=6" in note for note in vit.notes)
+    mixed = timm.create_model("swin_s3_tiny_224", **options)
+    with pytest.raises(ModelError, match="input size or window.*layers.2"):
+        load(mixed.state_dict(), **said)
+
+
 def test_half_and_quarter_precision_are_exact(trained: torch.nn.Module, tmp_path: Path) -> None:
     for dtype in (torch.bfloat16, torch.float16, torch.float8_e4m3fn, torch.float8_e5m2):
         state = {n: t.to(dtype).contiguous() for n, t in trained.state_dict().items()}

@@ -47,6 +47,19 @@ class Alignment:
     prefixes: tuple[str, ...] = ()
     naming: Naming | None = None
 
+    @property
+    def interpolated(self) -> list[str]:
+        """Names of the weights that timm's filter computed anew, for another size."""
+        # Another name, a part or another order of the file's own numbers is no interpolation.
+        own = {tensor.untyped_storage().data_ptr() for tensor in self.before.values()}
+        return [
+            name
+            for name, tensor in self.state.items()
+            if name in self.before
+            and self.before[name].shape != tensor.shape
+            and tensor.untyped_storage().data_ptr() not in own
+        ]
+
 
 def align(module: nn.Module, weights: Weights) -> Alignment:
     """Find what stands before the names, whose names they are, and what timm makes of them.
@@ -235,9 +248,8 @@ def _notes(weights: Weights, aligned: Alignment, state: StateDict) -> tuple[str,
     if aligned.naming is not None:
         notes.append(f"The names are those of {aligned.naming.title}. {aligned.naming.note}".strip())
     resized = [
-        f"{name} from {tuple(aligned.before[name].shape)} to {tuple(tensor.shape)}"
-        for name, tensor in state.items()
-        if name in aligned.before and aligned.before[name].shape != tensor.shape
+        f"{name} from {tuple(aligned.before[name].shape)} to {tuple(aligned.state[name].shape)}"
+        for name in aligned.interpolated
     ]
     if resized:
         notes.append(
@@ -245,7 +257,7 @@ def _notes(weights: Weights, aligned: Alignment, state: StateDict) -> tuple[str,
         )
     left = left_out(weights, aligned, state)
     if left:
-        notes.append(f"Left out of {weights.file}, as the model has no use for it: {grouped(left)}.")
+        notes.append(f"Left out of {weights.file}, as the model has no use for it: {grouped(left, aligned.prefix)}.")
     kinds = {str(t.dtype).removeprefix("torch.") for t in aligned.state.values()}
     if "float64" in kinds:
         notes.append("The file's 64-bit numbers were rounded to the model's 32 bits.")
@@ -263,13 +275,17 @@ def left_out(weights: Weights, aligned: Alignment, state: StateDict) -> list[str
     ]
 
 
-def grouped(names: list[str], most: int = 12) -> str:
-    """A list by name; where it is long, weights of one part of a model together."""
+def grouped(names: list[str], prefix: str, most: int = 12) -> str:
+    """A list by name; where it is long, weights of one part of a model together.
+
+    Args:
+        prefix: what stands before the parts.
+    """
     if len(names) <= most:
         return ", ".join(names)
     parts: dict[str, list[str]] = {}
     for name in names:
-        parts.setdefault(name.partition(".")[0], []).append(name)
+        parts.setdefault(name.removeprefix(prefix).partition(".")[0], []).append(name)
     words = [
         inside[0] if len(inside) == 1 else f"{part}.… ({len(inside)} weights)"
         for part, inside in parts.items()
