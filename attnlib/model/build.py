@@ -13,7 +13,7 @@ from torch import nn
 from attnlib.errors import ModelError
 from attnlib.model import checkpoint as checkpoints
 from attnlib.model import demo, huggingface, network
-from attnlib.model.architectures import candidates, named
+from attnlib.model.architectures import candidates, likeliest, named
 from attnlib.model.built import Built
 from attnlib.model.checkpoint import Weights
 from attnlib.model.classes import imagenet_reason
@@ -149,10 +149,10 @@ def _best_plan(
     except ModelError:
         # An option of the arguments that the architecture does not have.
         return plan(name, weights, given)
-    if dict(said) == dict(given) or not (first.misfits or first.resized):
+    if dict(said) == dict(given) or not (first.misfits or first.aligned.interpolated):
         return first
     second = plan(name, weights, given)
-    return min(first, second, key=lambda p: (bool(p.misfits), p.resized))
+    return min(first, second, key=lambda p: (bool(p.misfits), len(p.aligned.interpolated)))
 
 
 def _found(weights: Weights, told: Settings, given: Mapping[str, Any]) -> str:
@@ -160,7 +160,7 @@ def _found(weights: Weights, told: Settings, given: Mapping[str, Any]) -> str:
     if told.architecture is not None:
         return told.architecture
     found = candidates(weights, given)
-    fitting = [candidate for candidate in found if candidate.fits]
+    fitting = likeliest(found)
     if len(fitting) == 1:
         return fitting[0].name
     if fitting:
@@ -185,11 +185,7 @@ def _wrong(name: str, made: Plan, weights: Weights, given: Mapping[str, Any]) ->
             "Choose the architecture that it was trained with, and the options it was built with "
             "(model_args)"
         )
-    only_positions = len(made.misfits) == 1 and made.misfits[0].startswith(
-        "1 have another shape (p"
-    )
-    size = " A different pos_embed alone means another img_size." if only_positions else ""
-    return f"The checkpoint does not belong to {name}: {'; '.join(made.misfits)}. {out}.{size}"
+    return f"The checkpoint does not belong to {name}: {'; '.join(made.misfits)}. {out}."
 
 
 def _refuse_idle(source: str | nn.Module, **given: object) -> None:
