@@ -234,6 +234,7 @@ class _Probe(Capture):
             if factor.shape[-2] == result.shape[-2] > 1:
                 if not factor.requires_grad:
                     return True
+                assert self.leaf is not None
                 (found,) = torch.autograd.grad(
                     factor.sum(), [self.leaf], retain_graph=True, allow_unused=True
                 )

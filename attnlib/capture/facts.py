@@ -22,12 +22,16 @@ from attnlib.errors import CaptureError, ModelError
 
 @dataclass(frozen=True)
 class Seen:
-    """One attention call of a pass over one image: where, by what, ``(B, H, Tq, Tk)``, how."""
+    """One attention call of a pass over one image: where, by what, ``(B, H, Tq, Tk)``, how.
+
+    ``mixed`` says that heads were mixed between the softmax and the values.
+    """
 
     module: str
     kind: str
     shape: tuple[int, int, int, int]
     spelling: str
+    mixed: bool = False
 
 
 @dataclass(frozen=True)
@@ -78,7 +82,8 @@ def observe(module: nn.Module, size: tuple[int, int]) -> Facts:
     calls: list[Seen] = []
 
     def note(call: AttentionCall) -> None:
-        calls.append(Seen(call.module, call.kind, call.shape, call.spelling))
+        mixed = call.applied is not None
+        calls.append(Seen(call.module, call.kind, call.shape, call.spelling, mixed))
 
     channels, logits, problem = _watched(module, size, note, calls)
     try:
@@ -123,7 +128,8 @@ def _watched(
     first: ModelError | None = None
     for channels in dict.fromkeys((input_channels(module) or 3, 3, 1, 4)):
         try:
-            with torch.inference_mode(), passes.admitted():
+            # Not in inference mode: what a model caches in its first pass serves gradients too.
+            with torch.no_grad(), passes.admitted():
                 logits, _ = passes.forward(module, noise(module, channels, size), note)
             return channels, int(logits.shape[1]), ""
         except ModelError as error:

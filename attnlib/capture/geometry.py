@@ -47,8 +47,8 @@ def patch_grid(module: nn.Module, size: tuple[int, int]) -> tuple[tuple[int, int
     if isinstance(embed, nn.ModuleList):
         embed = embed[0]
     ratio = getattr(embed, "feat_ratio", None)
-    patch = ratio(as_scalar=False) if callable(ratio) else getattr(embed, "patch_size", None)
-    counts = getattr(embed, "dynamic_feat_size", None)
+    patch: Any = ratio(as_scalar=False) if callable(ratio) else getattr(embed, "patch_size", None)
+    counts: Any = getattr(embed, "dynamic_feat_size", None)
     if patch is None and getattr(embed, "grid_size", None) is not None:
         # TNT: the first convolution makes the pixels inside a patch, not the patches.
         patch = (size[0] // embed.grid_size[0], size[1] // embed.grid_size[1])

@@ -123,10 +123,12 @@ def forward(
     *,
     precision: Precision = "float32",
     classifier: Tensor | None = None,
+    graph: bool = False,
 ) -> tuple[Tensor, Tensor | None]:
     """One pass of ``pixels`` ``(B, C, h, w)``, already on the module's device.
 
-    The caller decides about gradients and holds :func:`admitted`.
+    The caller decides about gradients and holds :func:`admitted`; ``graph`` is as in
+    :class:`attnlib.capture.mode.Capture`.
 
     Returns:
         Logits ``(B, C)`` and, if the model applied ``classifier`` (the weight of its last linear
@@ -137,7 +139,7 @@ def forward(
     """
     if observe is None:
         return logits_of(_output(module, pixels, precision), len(pixels)), None
-    with Capture(module, observe, classifier) as capture:
+    with Capture(module, observe, classifier, graph=graph) as capture:
         output = _output(module, pixels, precision)
     return logits_of(output, len(pixels)), capture.embedding
 
@@ -153,9 +155,9 @@ def _output(module: nn.Module, pixels: Tensor, precision: Precision) -> object:
         if _memory(error):
             raise
         height, width = pixels.shape[-2:]
-        text = " ".join(str(error).split())[:300] or type(error).__name__
+        text = " ".join(str(error).split())[:300].rstrip(".") or type(error).__name__
         raise ModelError(
-            f"The model does not run on an image of {height} x {width} pixels: {text}"
+            f"The model does not run on an image of {height} x {width} pixels: {text}."
         ) from error
 
 

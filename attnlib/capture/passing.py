@@ -42,6 +42,9 @@ class Model(Protocol):
     @property
     def width(self) -> int: ...
 
+    def fitting(self, pixels: Tensor) -> Model:
+        """The model at the size of prepared images ``(B, C, h, w)``, with their layout."""
+
     def trace(self, pixels: Tensor) -> Trace:
         """The attention of one image ``(1, 3, h, w)`` through all layers."""
 

@@ -154,7 +154,8 @@ def classify(facts: Facts, found: Dependence | None = None) -> tuple[TokenLayout
         roles = tuple("local" if role == "layer" else role for role in roles)
     # CaiT's class token joins after the last layer: count what the layers really hold.
     prefix = facts.prefix[: max(widths, default=patches) - patches]
-    bare, notes = TokenLayout(prefix, grid, patch, "none"), ()
+    bare = TokenLayout(prefix, grid, patch, "none")
+    notes: tuple[str, ...] = ()
     if found is None:
         pooled, pool_prefix = readout_of(facts, prefix, "pool" in roles)
         read = tuple(range(len(prefix))) if pool_prefix else ()
@@ -204,7 +205,7 @@ def _maps(
         reasons.append("the model pools in a way for which no attention row stands")
     elif "layer" in roles and "local" not in roles and "refused" not in roles:
         maps |= {"readout rows", "rollout"}
-        if MIXES_HEADS.isdisjoint(call.kind for call in calls):
+        if not any(call.mixed or call.kind in MIXES_HEADS for call in calls):
             maps.add("relevance")
         else:
             reasons.append(
@@ -249,6 +250,7 @@ def _nothing_seen(facts: Facts) -> str:
         reasons = "; ".join(sorted({NOT_TOKEN_ATTENTION[kind] for kind in known}))
         return f"{facts.model} has no attention between tokens: {reasons}."
     return (
-        f"{facts.model} computes no attention between tokens; it seems to be a "
-        "convolutional or MLP model. Choose a Vision Transformer."
+        f"{facts.model} makes no attention that this tool recognises: it is a convolutional or "
+        "MLP model, or computes attention in a way of its own. Choose a Vision Transformer whose "
+        "attention is scaled_dot_product_attention, nn.MultiheadAttention or a softmax."
     )

@@ -75,6 +75,7 @@ def head_effects(
     Raises:
         CaptureError: the model has no layers of attention between all tokens, or no classes.
     """
+    vit = vit.fitting(pixels)
     decided = decision or Decision(label)
     heads = _heads(vit)
     layers = len(vit.support.calls("layer"))
@@ -108,6 +109,7 @@ def without_heads(vit: Vit, pixels: Tensor, removed: Collection[Head]) -> Tensor
         CaptureError: as :func:`head_effects`.
         AttnlibError: there is no such head.
     """
+    vit = vit.fitting(pixels)
     heads, layers = _heads(vit), len(vit.support.calls("layer"))
     keep = torch.ones(layers, heads, device=vit.device)
     for layer, head in removed:
@@ -154,7 +156,7 @@ def _without_each(
     progress: Callable[[int, int], None] | None,
 ) -> tuple[Tensor, Tensor]:
     """Logits of the whole model ``(C,)`` and without each head ``(L, H, C)``."""
-    tokens = vit.layout.tokens * vit.width * next(vit.module.parameters()).element_size()
+    tokens = vit.layout.tokens * vit.width * pixels.element_size()
     batch = max(1, min(batch, heads, _TAPE_BYTES // (2 * layers * tokens)))
     batch = math.ceil(heads / math.ceil(heads / batch))
     images = pixels.expand(batch, -1, -1, -1)

@@ -3,74 +3,44 @@
 from __future__ import annotations
 
 import difflib
-import socket
-import urllib.request
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-import huggingface_hub
 import timm
 from torch import nn
 
 from attnlib.errors import ModelError
 from attnlib.model import checkpoint as checkpoints
-from attnlib.model import demo
+from attnlib.model import demo, huggingface, network
+from attnlib.model.architectures import candidates, likeliest, named
+from attnlib.model.built import Built
+from attnlib.model.checkpoint import Weights
 from attnlib.model.classes import imagenet_reason
 from attnlib.model.preparation import own_config
+from attnlib.model.restore import Plan, plan, restore
+from attnlib.model.settings import Settings, settings
 
-HUB = ("hf-hub:", "hf_hub:", "local-dir:")
-OFFLINE_HINT = (
-    "Without a network these work: the demo model, a checkpoint file of your own, an uploaded "
-    "safetensors file, or an architecture with random weights (pretrained=False)."
-)
-
-
-@dataclass(frozen=True)
-class Built:
-    """A module with its weights, and what is known about it besides.
-
-    Attributes:
-        name: what it is called on screen.
-        data: how its images are prepared, in timm's words (``mean``, ``std``, ``crop_pct``, …).
-        data_source: what says so: ``"timm's configuration"``, ``"the checkpoint's arguments"``.
-        arguments: what the training said about itself in the checkpoint (``args``,
-            ``hyper_parameters``, ``config``), flat.
-        class_names: those that came with it.
-        names_source: where they come from, in words; "" where there are none.
-        imagenet: what says that its classes are ImageNet's; "" where nothing does.
-        processor: an image processor of transformers that belongs to it.
-        notes: what a person should know: weights left out, options that shapes cannot tell.
-    """
-
-    name: str
-    module: nn.Module
-    data: Mapping[str, Any] = field(default_factory=dict)
-    data_source: str = ""
-    arguments: Mapping[str, Any] = field(default_factory=dict)
-    class_names: tuple[str, ...] | None = None
-    names_source: str = ""
-    imagenet: str = ""
-    processor: Any = None
-    notes: tuple[str, ...] = ()
+# Instead of a name: the architecture is found by the weights.
+AUTO = "auto"
+HUB = huggingface.PREFIXES
 
 
 def build(
     source: str | nn.Module,
     *,
-    checkpoint: str | Path | checkpoints.StateDict | None,
+    checkpoint: str | Path | bytes | Mapping[str, Any] | Weights | None,
+    weights: str | None,
     num_classes: int | None,
     img_size: int | tuple[int, int] | None,
     pretrained: bool | None,
     model_args: Mapping[str, Any] | None,
-    named: int | None,
+    class_count: int | None,
 ) -> Built:
     """The module of :func:`attnlib.load`'s arguments, which see.
 
     Args:
-        named: how many class names were given, if any.
+        class_count: how many class names were given, if any.
 
     Raises:
         ModelError: it cannot be had, or the weights do not fit.
@@ -78,6 +48,7 @@ def build(
     _refuse_idle(
         source,
         checkpoint=checkpoint,
+        weights=weights,
         num_classes=num_classes,
         pretrained=pretrained,
         model_args=model_args,
@@ -93,16 +64,128 @@ def build(
             class_names=demo.CLASS_NAMES,
             names_source="the demo's model card",
         )
-    state = _state(checkpoint)
-    if num_classes is None:
-        num_classes = (None if state is None else checkpoints.num_classes(state)) or named
-    if pretrained is None:
-        pretrained = state is None
-    module = _create(source, pretrained, num_classes, img_size, model_args or {})
-    if state is not None:
-        checkpoints.load_into(module, state, source)
-    imagenet = imagenet_reason(source, module) if pretrained and state is None else ""
-    return Built(source, module, own_config(module), "timm's configuration", imagenet=imagenet)
+    repository = huggingface.repository(source) if checkpoint is None else None
+    if repository is not None and not repository.of_timm:
+        _refuse_given(
+            repository.place, num_classes=num_classes, pretrained=pretrained, model_args=model_args
+        )
+        return huggingface.built(repository)
+    if repository is not None:
+        source = f"{'local-dir' if repository.local else 'hf-hub'}:{_place(repository)}"
+    if checkpoint is None:
+        if weights is not None:
+            raise ModelError("weights says which weights of a checkpoint to take: give one.")
+        if source == AUTO:
+            raise ModelError(f"{AUTO!r} finds the architecture of a checkpoint: give one.")
+        options = _options(model_args, num_classes or class_count, img_size)
+        wanted = pretrained is not False
+        module = _create(source, wanted, options)
+        imagenet = imagenet_reason(source, module) if wanted else ""
+        return Built(source, module, own_config(module), "timm's configuration", imagenet=imagenet)
+    _refuse_unknown(source)
+    read = checkpoints.read(checkpoint, weights)
+    return _restored(source, read, _options(model_args, num_classes, img_size))
+
+
+def _options(
+    model_args: Mapping[str, Any] | None,
+    num_classes: int | None,
+    img_size: int | tuple[int, int] | None,
+) -> dict[str, Any]:
+    said = {**(model_args or {}), "num_classes": num_classes, "img_size": img_size}
+    return {key: value for key, value in said.items() if value is not None}
+
+
+def _restored(source: str, weights: Weights, given: Mapping[str, Any]) -> Built:
+    """The architecture with the weights of a checkpoint, and what its arguments say.
+
+    Args:
+        given: options that a person gave, for ``timm.create_model``.
+    """
+    told = settings(weights.arguments)
+    name = _found(weights, told, given) if source == AUTO else source
+    said = {**told.options, **given}
+    made = _best_plan(name, weights, said, given)
+    if made.misfits:
+        raise ModelError(_wrong(name, made, weights, given))
+    module, notes = restore(made, weights, said)
+    if source == AUTO:
+        notes.insert(0, f"The architecture was found by the weights: {name}.")
+    used = {key: told.options[key] for key in told.options if _holds(made, key, told.options[key])}
+    used = {key: value for key, value in used.items() if key not in given} | dict(told.data)
+    if used:
+        words = ", ".join(f"{key}={value}" for key, value in used.items())
+        notes.append(f"Taken from the checkpoint's arguments: {words}.")
+    names = weights.class_names
+    count = getattr(module, "num_classes", None)
+    if names is not None and count not in (len(names), 1 if len(names) == 2 else None):
+        notes.append(
+            f"The checkpoint's “{weights.names_entry}” has {len(names)} names for {count} outputs, "
+            "so it was not taken for names of classes."
+        )
+        names = None
+    return Built(
+        name,
+        module,
+        {**own_config(module), **told.data},
+        "timm's configuration",
+        arguments=weights.arguments,
+        class_names=names,
+        names_source="" if names is None else f"the checkpoint's “{weights.names_entry}”",
+        notes=tuple(notes),
+    )
+
+
+def _holds(made: Plan, key: str, value: Any) -> bool:
+    return key in made.options and made.options[key] == value
+
+
+def _best_plan(
+    name: str, weights: Weights, said: Mapping[str, Any], given: Mapping[str, Any]
+) -> Plan:
+    """The plan that fits: what weights show counts more than what the arguments say."""
+    try:
+        first = plan(name, weights, said)
+    except ModelError:
+        # An option of the arguments that the architecture does not have.
+        return plan(name, weights, given)
+    if dict(said) == dict(given) or not (first.misfits or first.aligned.interpolated):
+        return first
+    second = plan(name, weights, given)
+    return min(first, second, key=lambda p: (bool(p.misfits), len(p.aligned.interpolated)))
+
+
+def _found(weights: Weights, told: Settings, given: Mapping[str, Any]) -> str:
+    """The architecture that the checkpoint's arguments name, or the only one that fits."""
+    if told.architecture is not None:
+        return told.architecture
+    found = candidates(weights, given)
+    fitting = likeliest(found)
+    if len(fitting) == 1:
+        return fitting[0].name
+    if fitting:
+        raise ModelError(
+            f"The weights fit {len(fitting)} architectures, which compute different things: "
+            f"{named(found)}. Say which the training used."
+        )
+    nearest = f" The nearest is {found[0].name}: {found[0].differs}." if found else ""
+    raise ModelError(
+        f"No architecture of timm fits the weights in {weights.file}.{nearest} Name the "
+        "architecture and its options (model_args)."
+    )
+
+
+def _wrong(name: str, made: Plan, weights: Weights, given: Mapping[str, Any]) -> str:
+    """Why the weights are not those of the architecture, and which would fit."""
+    fitting = named(candidates(weights, given))
+    if fitting:
+        out = f"They fit {fitting}"
+    else:
+        out = (
+            "Choose the architecture that it was trained with, and the options it was built with "
+            "(model_args)"
+        )
+    return f"The checkpoint does not belong to {name}: {'; '.join(made.misfits)}. {out}."
 
 
 def _refuse_idle(source: str | nn.Module, **given: object) -> None:
@@ -126,28 +209,39 @@ def _refuse_idle(source: str | nn.Module, **given: object) -> None:
         )
 
 
-def _create(
-    name: str,
-    pretrained: bool,
-    num_classes: int | None,
-    img_size: int | tuple[int, int] | None,
-    model_args: Mapping[str, Any],
-) -> nn.Module:
-    if not name.startswith(HUB) and not timm.is_model(name):
+def _refuse_given(place: str, **given: object) -> None:
+    """Refuse what a folder of transformers says by itself.
+
+    Raises:
+        ModelError: one of them is given.
+    """
+    idle = [name for name, value in given.items() if value is not None]
+    if idle:
+        raise ModelError(
+            f"The configuration of {place} says what model it is, so {' and '.join(idle)} would "
+            "change nothing: leave it out."
+        )
+
+
+def _place(repository: huggingface.Repository) -> str:
+    return repository.place + (f"@{repository.revision}" if repository.revision else "")
+
+
+def _refuse_unknown(name: str) -> None:
+    if not name.startswith(HUB) and name != AUTO and not timm.is_model(name):
         close = difflib.get_close_matches(name, timm.list_models(), n=3, cutoff=0.5)
         hint = f" Did you mean {', '.join(close)}?" if close else ""
         raise ModelError(f"timm has no model {name!r}.{hint}")
-    if (pretrained or name.startswith(HUB[:2])) and not (_cached(name) or _online()):
-        raise ModelError(
-            f"The weights of {name} could not be fetched: there is no network. {OFFLINE_HINT}"
-        )
-    extra = dict(model_args)
-    if num_classes is not None:
-        extra["num_classes"] = num_classes
-    if img_size is not None:
-        extra["img_size"] = img_size
+    if name.startswith(HUB[:2]) and not (network.cached(name) or network.online()):
+        raise network.unreachable(name)
+
+
+def _create(name: str, pretrained: bool, options: Mapping[str, Any]) -> nn.Module:
+    _refuse_unknown(name)
+    if pretrained and not (network.cached(name) or network.online()):
+        raise network.unreachable(name)
     try:
-        return timm.create_model(name, pretrained=pretrained, **extra)
+        return timm.create_model(name, pretrained=pretrained, **options)
     except TypeError as error:
         if "img_size" in str(error):
             raise ModelError(f"{name} does not take another input size (img_size).") from error
@@ -157,34 +251,6 @@ def _create(
         if not pretrained and not name.startswith(HUB):
             raise ModelError(f"{name} could not be built: {error}") from error
         raise ModelError(
-            f"The weights of {name} could not be fetched ({type(error).__name__}). {OFFLINE_HINT}"
+            f"The weights of {name} could not be fetched ({type(error).__name__}). "
+            f"{network.OFFLINE_HINT}"
         ) from error
-
-
-def _online() -> bool:
-    """Whether the hub's name can be resolved; without this a client retries for a minute."""
-    if urllib.request.getproxies():
-        return True
-    try:
-        socket.getaddrinfo(urlsplit(huggingface_hub.constants.ENDPOINT).hostname, 443)
-    except OSError:
-        return False
-    return True
-
-
-def _cached(name: str) -> bool:
-    """Whether some weights of a model lie in the hub's local cache."""
-    config = None if name.startswith(HUB) else timm.get_pretrained_cfg(name)
-    repo = name.partition(":")[2].partition("@")[0] if config is None else config.hf_hub_id
-    files = ("model.safetensors", "pytorch_model.bin", "open_clip_model.safetensors")
-    try:
-        found = [huggingface_hub.try_to_load_from_cache(repo, file) for file in files if repo]
-    except ValueError:
-        return False
-    return any(isinstance(path, str) for path in found)
-
-
-def _state(checkpoint: str | Path | checkpoints.StateDict | None) -> checkpoints.StateDict | None:
-    if checkpoint is None or isinstance(checkpoint, Mapping):
-        return checkpoint
-    return checkpoints.read(checkpoint)

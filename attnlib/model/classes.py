@@ -17,7 +17,7 @@ from attnlib.data import labels
 from attnlib.errors import LabelError
 
 if TYPE_CHECKING:
-    from attnlib.model.build import Built
+    from attnlib.model.built import Built
 
 
 # What transformers writes where nobody named the classes.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,9 +17,10 @@ from attnlib.capture.outputs import Kind
 from attnlib.capture.support import examine
 from attnlib.data import labels
 from attnlib.data.image import Transform
-from attnlib.errors import ModelError
+from attnlib.errors import AttnlibError, ModelError
 from attnlib.model import checkpoint as checkpoints
-from attnlib.model.build import Built, build
+from attnlib.model.build import build
+from attnlib.model.built import Built
 from attnlib.model.classes import IMAGENET, names_of
 from attnlib.model.outputs import outputs_of
 from attnlib.model.preparation import prepare
@@ -29,7 +31,8 @@ from attnlib.model.wrappers import unwrapped
 def load(
     source: str | nn.Module,
     *,
-    checkpoint: str | Path | checkpoints.StateDict | None = None,
+    checkpoint: str | Path | bytes | Mapping[str, Any] | checkpoints.Weights | None = None,
+    weights: str | None = None,
     class_names: Sequence[str] | str | Path | None = None,
     num_classes: int | None = None,
     img_size: int | tuple[int, int] | None = None,
@@ -44,11 +47,15 @@ def load(
     """Load a Vision Transformer.
 
     Args:
-        source: ``"demo"``; a timm name; ``"hf-hub:org/name"``; or a ready module of timm,
+        source: ``"demo"``; a timm name; ``"hf-hub:org/name"``; ``"auto"``, which finds the
+            architecture of ``checkpoint`` by its arguments or shapes; or a ready module of timm,
             torchvision or transformers, which is used as it is (in evaluation mode).
-        checkpoint: ``.safetensors`` or ``.pth`` file with weights for the architecture
-            ``source``, or a state dict. This, ``num_classes`` and ``pretrained`` are refused for
-            the demo and for a ready module, which are used as they are.
+        checkpoint: a file with weights for the architecture ``source`` as training writes it
+            (safetensors, or whatever ``torch.save`` wrote: no code of it is run), its bytes, or
+            its content. This, ``num_classes`` and ``pretrained`` are refused for the demo and
+            for a ready module, which are used as they are.
+        weights: which weights of several in the checkpoint: ``"ema"``, ``"student"``, …; an
+            average over training by default.
         class_names: one per class: a list, or a text or JSON file (see
             :func:`attnlib.data.labels.read_class_names`); or ``"imagenet"``.
         num_classes: size of the classifier; read off ``class_names`` or ``checkpoint`` if None.
@@ -76,11 +83,12 @@ def load(
     built = build(
         source,
         checkpoint=checkpoint,
+        weights=weights,
         num_classes=num_classes,
         img_size=img_size,
         pretrained=pretrained,
         model_args=model_args,
-        named=None if names is None or names == IMAGENET else len(names),
+        class_count=None if names is None or names == IMAGENET else len(names),
     )
     return assemble(
         built,
@@ -114,23 +122,37 @@ def assemble(
         raise ModelError(
             f"precision must be one of {', '.join(passes.PRECISIONS)}, not {precision!r}."
         )
-    module = _to(built.module.eval(), place)
-    preparation = prepare(built, module, transform, preprocessing, img_size)
-    layout, support = examine(module, preparation.size)
-    logits = _logits(module, support.channels, preparation.size)
-    meaning = outputs_of(module, built.arguments, logits, outputs)
-    named = names_of(module, built, meaning, logits.shape[1], class_names)
-    return Vit(
-        built.name,
-        module,
-        layout,
-        support,
-        preparation=preparation,
-        outputs=meaning,
-        names=named,
-        precision=precision,
-        notes=(*built.notes, *support.notes),
-    )
+    with _explained(built.name):
+        module = _to(built.module.eval(), place)
+        preparation = prepare(built, module, transform, preprocessing, img_size)
+        layout, support = examine(module, preparation.size)
+        logits = _logits(module, support.channels, preparation.size)
+        meaning = outputs_of(module, built.arguments, logits, outputs)
+        return Vit(
+            built.name,
+            module,
+            layout,
+            support,
+            preparation=preparation,
+            outputs=meaning,
+            names=names_of(module, built, meaning, logits.shape[1], class_names),
+            precision=precision,
+            notes=(*built.notes, *support.notes),
+        )
+
+
+@contextmanager
+def _explained(name: str) -> Iterator[None]:
+    """A module of anybody's making can fail in any way: for a person these are one."""
+    try:
+        yield
+    except AttnlibError:
+        raise
+    except Exception as error:
+        raise ModelError(
+            f"{name} does not run on one image of three channels ({type(error).__name__}: "
+            f"{error}). Try module(torch.zeros(1, 3, height, width)) by itself."
+        ) from error
 
 
 def model_names(pretrained: bool = True) -> list[str]:

@@ -198,11 +198,8 @@ CONFIG = {
 def test_transformers(model: Any, config: Any, readout: str) -> None:
     torch.manual_seed(0)
     vision = "vision_config" in config().to_dict()
-    if vision:
-        made = config(vision_config=CONFIG, num_labels=5)
-    else:
-        made = config(**CONFIG, num_labels=5)
-    module = model(made).eval()
+    sizes: dict[str, Any] = {"vision_config": CONFIG} if vision else CONFIG
+    module = model(config(**sizes, num_labels=5)).eval()
     layout, support = examine(module, (64, 64))
     assert (layout.readout, support.notes) == (readout, ())
     trunk = module.vision_model if vision else module.base_model
@@ -266,3 +263,23 @@ def test_wrapped_as_bare(around: str, options: dict[str, Any]) -> None:
     for method in ("rollout", "relevance", "gradcam"):
         maps = [vit.attribute(image, method).values for vit in (ours, theirs)]
         assert np.array_equal(*maps)
+
+
+@pytest.mark.parametrize("how", ["cls", "mean"])
+def test_a_frozen_backbone_has_the_maps_of_an_open_one(how: str) -> None:
+    image = Image.effect_noise((70, 90), 80).convert("RGB")
+    ours = attnlib.load(Own(how, frozen=True), transform=prepare, img_size=64)
+    theirs = attnlib.load(Own(how), transform=prepare, img_size=64)
+    ours.module.load_state_dict(theirs.module.state_dict())
+    for method in ("rollout", "relevance", "gradcam"):
+        maps = [vit.attribute(image, method, 1).values for vit in (ours, theirs)]
+        assert np.array_equal(*maps)
+
+
+def test_no_gradient_is_said() -> None:
+    vit = attnlib.load(Cut(backbone()), transform=prepare, img_size=64)
+    image = Image.effect_noise((64, 64), 80)
+    assert vit.attribute(image, "rollout").values.shape == (4, 4)
+    for method in ("relevance", "gradcam"):
+        with pytest.raises(attnlib.CaptureError, match="gives no gradient"):
+            vit.attribute(image, method, 1)

@@ -101,10 +101,6 @@ def _other_architecture(state: dict, path: Path) -> None:
     save_file(timm.create_model("vit_small_patch16_224", **SMALL).state_dict(), path)
 
 
-def _other_size(state: dict, path: Path) -> None:
-    save_file(timm.create_model(ARCHITECTURE, num_classes=3, img_size=64).state_dict(), path)
-
-
 def _empty(state: dict, path: Path) -> None:
     torch.save({"epoch": 3}, path)
 
@@ -121,7 +117,6 @@ def _code(state: dict, path: Path) -> None:
         ("w.pth", _html, "w.pth"),
         ("w.safetensors", _not_finite, "not finite"),
         ("w.safetensors", _other_architecture, "does not belong to vit_tiny"),
-        ("w.safetensors", _other_size, "img_size"),
         ("w.pth", _empty, "no weights"),
         ("w.pth", _code, "would run code"),
     ],

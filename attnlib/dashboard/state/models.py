@@ -15,8 +15,8 @@ from attnlib.capture.outputs import Kind
 from attnlib.dashboard.state import garbage
 from attnlib.data.image import Decoding
 from attnlib.errors import ModelError
-from attnlib.model import checkpoint
-from attnlib.model.build import Built, build
+from attnlib.model.build import build
+from attnlib.model.built import Built
 from attnlib.model.classes import ClassNames
 from attnlib.model.load import assemble, model_names
 from attnlib.model.vit import Vit
@@ -120,17 +120,15 @@ def get(choice: ModelChoice, upload: bytes | None = None) -> Vit:
 
 @st.cache_resource(max_entries=3, show_spinner="Loading the model …")
 def _loaded(choice: ModelChoice, _upload: bytes | None) -> _Loaded:
-    weights: checkpoint.StateDict | str | None = choice.checkpoint or None
-    if _upload is not None:
-        weights = checkpoint.read_safetensors(_upload)
     built = build(
         choice.source,
-        checkpoint=weights,
+        checkpoint=_upload if _upload is not None else choice.checkpoint or None,
+        weights=None,
         num_classes=None,
         img_size=choice.img_size,
         pretrained=None,
         model_args=None,
-        named=len(choice.class_names) or None,
+        class_count=len(choice.class_names) or None,
     )
     loaded = _Loaded(built)
     # A model that cannot be used is not kept.

@@ -1,0 +1,133 @@
+"""An architecture and a checkpoint to a module with exactly these weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import timm
+import torch
+from torch import nn
+
+from attnlib.errors import ModelError
+from attnlib.model.checkpoint import Weights, fit
+from attnlib.model.checkpoint.fit import Alignment, align, misfits, some
+from attnlib.model.checkpoint.options import classifier, revealed, unrevealed
+
+# Each pass may uncover an option that an earlier one hid: a patch size, then an image size.
+_PASSES = 4
+# Who says one of these means to have positions interpolated for it.
+_SIZES = {"img_size", "patch_size", "window_size", "dynamic_img_size"}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How an architecture must be built for the weights of a checkpoint to fit.
+
+    Attributes:
+        name: of the architecture, in timm.
+        options: all of them, for ``timm.create_model``.
+        found: those that the shapes revealed.
+        misfits: why the weights do not fit all the same; empty if they do.
+        skeleton: the architecture on the meta device.
+        aligned: the weights under its names.
+    """
+
+    name: str
+    options: Mapping[str, Any]
+    found: Mapping[str, Any]
+    misfits: tuple[str, ...]
+    skeleton: nn.Module
+    aligned: Alignment
+
+
+def plan(name: str, weights: Weights, said: Mapping[str, Any]) -> Plan:
+    """Build an architecture without memory until its shapes are those of the weights.
+
+    Args:
+        said: options that a person or the checkpoint's arguments gave; they are kept.
+
+    Raises:
+        ModelError: timm cannot build it with what was said.
+    """
+    found: dict[str, Any] = {}
+    skeleton = _skeleton(name, said)
+    aligned = align(skeleton, weights)
+    for _ in range(_PASSES):
+        new = revealed(skeleton, aligned.before, aligned.state)
+        if aligned.naming is not None:
+            new |= aligned.naming.options
+        new = {k: v for k, v in new.items() if k not in said and k not in found}
+        if not new:
+            break
+        try:
+            skeleton = _skeleton(name, {**said, **found, **new})
+        except ModelError:
+            # The architecture has no such option, so its shapes stay as they are.
+            break
+        found |= new
+        aligned = align(skeleton, weights)
+    told = misfits(skeleton, aligned.state)
+    other = aligned.interpolated
+    if other and not said.keys() & _SIZES:
+        told.append(
+            f"{len(other)} are of another input size or window ({some(other)}); say img_size to "
+            "have them interpolated"
+        )
+    return Plan(name, {**said, **found}, found, tuple(told), skeleton, aligned)
+
+
+def restore(made: Plan, weights: Weights, said: Mapping[str, Any]) -> tuple[nn.Module, list[str]]:
+    """The module of a plan with its weights, and what a person should know about it.
+
+    Args:
+        said: options that a person gave or the checkpoint's arguments name.
+
+    Raises:
+        ModelError: the weights do not fit, or are not finite; or the model is too large.
+    """
+    # First against the skeleton: what does not fit costs no memory.
+    state, notes = fit(made.skeleton, weights, made.aligned)
+    try:
+        module = timm.create_model(made.name, pretrained=False, **made.options)
+    except MemoryError as error:
+        raise ModelError(f"{made.name} does not fit into memory.") from error
+    module.load_state_dict(state, strict=False)
+    told = list(notes)
+    if made.found:
+        found = ", ".join(f"{key}={_shown(value)}" for key, value in made.found.items())
+        told.append(f"Told by the shapes of the weights: {found}.")
+    if made.found.get("num_classes") == 0:
+        told.append(f"{weights.file} holds no classifier: the outputs are features.")
+    if any(name.endswith(("visual.proj", "visual.head.proj.weight")) for name in weights.tensors):
+        told.append(
+            f"The classifier “{classifier(module)}” is CLIP's projection: the outputs are an "
+            "embedding of the image, not classes. CLIP's own activation is quick GELU in the "
+            "first models (…_quickgelu_…), which shapes do not show."
+        )
+    open_questions = unrevealed(module, {**said, **made.found})
+    if open_questions:
+        told.append(open_questions)
+    return module, told
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, tuple):
+        return " × ".join(str(part) for part in value)
+    # A function of timm, such as a norm with its epsilon.
+    if callable(value):
+        return f"{value.func.__name__}({value.keywords})" if hasattr(value, "func") else "…"
+    return str(value)
+
+
+def _skeleton(name: str, options: Mapping[str, Any]) -> nn.Module:
+    try:
+        with torch.device("meta"):
+            return timm.create_model(name, pretrained=False, **options)
+    except TypeError as error:
+        if "img_size" in str(error):
+            raise ModelError(f"{name} does not take another input size (img_size).") from error
+        raise ModelError(f"{name} could not be built: {error}") from error
+    except Exception as error:
+        raise ModelError(f"{name} could not be built: {error}") from error
