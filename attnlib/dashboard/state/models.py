@@ -13,7 +13,7 @@ import streamlit as st
 from attnlib.capture import passes
 from attnlib.capture.outputs import Kind
 from attnlib.dashboard.state import garbage
-from attnlib.data.image import sha256
+from attnlib.data.image import Decoding, sha256
 from attnlib.errors import ModelError
 from attnlib.model.build import AUTO, build
 from attnlib.model.built import Built
@@ -36,6 +36,8 @@ class ModelChoice:
         taken: which weights of several in a checkpoint; "" for the usual ones.
         device, precision: as in :func:`attnlib.load`.
         outputs: what the outputs mean; None to find out.
+        preprocessing: settings of the preparation that were changed, by name.
+        decoding: how files become images, see :func:`attnlib.data.image.decode`.
         names: names of the classes that were chosen for the loaded model; None for its own.
     """
 
@@ -49,12 +51,14 @@ class ModelChoice:
     device: str = "auto"
     precision: passes.Precision = "float32"
     outputs: Kind | None = None
+    preprocessing: tuple[tuple[str, Any], ...] = ()
+    decoding: Decoding = "upright"
     names: ClassNames | None = None
 
     @property
     def plain(self) -> ModelChoice:
         """The same without what is chosen for a model that is loaded."""
-        return replace(self, names=None)
+        return replace(self, preprocessing=(), decoding="upright", names=None)
 
     @property
     def weights(self) -> ModelChoice:
@@ -108,6 +112,7 @@ class _Loaded:
                 outputs=choice.outputs,
             )
         vit = self.made[choice.plain]
+        vit = vit.prepared(dict(choice.preprocessing)) if choice.preprocessing else vit
         return vit if choice.names is None else vit.named(choice.names)
 
 
