@@ -42,7 +42,7 @@ class Model(Protocol):
     @property
     def width(self) -> int: ...
 
-    def seen(self, pixels: Tensor) -> Model:
+    def fitting(self, pixels: Tensor) -> Model:
         """The model at the size of prepared images ``(B, C, h, w)``, with their layout."""
 
     def trace(self, pixels: Tensor) -> Trace:

@@ -20,7 +20,7 @@ _FORMS = (
 # "0 cat", "0: cat", "0,cat" and the other way round.
 _NUMBER_FIRST = re.compile(r'"?([0-9]{1,9})"?(?:\s*[,;:\t=]\s*|\s+)(\S.*)', re.ASCII)
 _NUMBER_LAST = re.compile(r'(.*\S)(?:\s*[,;:\t=]\s*|\s+)"?([0-9]{1,9})"?', re.ASCII)
-_HEADER = re.compile(r"class|name|label|index|id", re.IGNORECASE)
+_HEADER = re.compile(r"[^0-9]*(class|name|label|index|id)[^0-9]*", re.IGNORECASE)
 _WORDNET_FIRST = re.compile(r"(n[0-9]{8})(?:\s*[,;:\t]\s*|\s+)(\S.*)", re.ASCII)
 
 
@@ -59,7 +59,7 @@ def _lines(lines: Sequence[str]) -> list[str]:
     """The names on the lines, in the order of their numbers where they are numbered."""
     lines = [line.strip() for line in lines]
     filled = [line for line in lines if line]
-    for rows in (filled, filled[1:] if filled and _HEADER.search(filled[0]) else []):
+    for rows in (filled, filled[1:] if filled and _HEADER.fullmatch(filled[0]) else []):
         for pattern, name, number in ((_NUMBER_FIRST, 2, 1), (_NUMBER_LAST, 1, 2)):
             found = [match for row in rows if (match := pattern.fullmatch(row))]
             numbered = {int(match[number]): _unquoted(match[name]) for match in found}

@@ -15,8 +15,8 @@ Rule = Literal["index", "text", "natural"]
 
 TITLE: Final[Mapping[Rule, str]] = {
     "index": "the number is the index of the class, from 0",
-    "text": "folders in text order, as torchvision's ImageFolder (1, 10, 2)",
-    "natural": "folders in the order of their numbers, as timm's reader (1, 2, 10)",
+    "text": "in text order (1, 10, 2), as torchvision's ImageFolder sorts folders",
+    "natural": "in the order of the numbers (1, 2, 10), as timm's reader sorts folders",
 }
 # pandas writes "1.0" for whole numbers where a cell of the column is empty. Nine digits: int()
 # refuses thousands of them.

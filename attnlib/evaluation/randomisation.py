@@ -97,7 +97,7 @@ def cascade(
         AttnlibError: a map has values that are not finite.
     """
     pixels = vit.pixels(image)
-    vit = vit.seen(pixels)
+    vit = vit.fitting(pixels)
     with passes.admitted():
         module = copy.deepcopy(vit.module)
     shuffled = vit.around(module)

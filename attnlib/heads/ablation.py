@@ -75,7 +75,7 @@ def head_effects(
     Raises:
         CaptureError: the model has no layers of attention between all tokens, or no classes.
     """
-    vit = vit.seen(pixels)
+    vit = vit.fitting(pixels)
     decided = decision or Decision(label)
     heads = _heads(vit)
     layers = len(vit.support.calls("layer"))
@@ -109,7 +109,7 @@ def without_heads(vit: Vit, pixels: Tensor, removed: Collection[Head]) -> Tensor
         CaptureError: as :func:`head_effects`.
         AttnlibError: there is no such head.
     """
-    vit = vit.seen(pixels)
+    vit = vit.fitting(pixels)
     heads, layers = _heads(vit), len(vit.support.calls("layer"))
     keep = torch.ones(layers, heads, device=vit.device)
     for layer, head in removed:

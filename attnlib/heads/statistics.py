@@ -62,7 +62,7 @@ def head_statistics(vit: Vit, pixels: Tensor) -> HeadStatistics:
     Raises:
         CaptureError: the model has no attention between all tokens.
     """
-    vit = vit.seen(pixels)
+    vit = vit.fitting(pixels)
     if "rollout" not in vit.support.maps:
         raise CaptureError(
             f"{vit.name} has no layers of attention between all tokens: {vit.support.reason}."

@@ -181,7 +181,7 @@ def follow(vit: Vit, pixels: Tensor, layer: int) -> Followed:
         CaptureError: the model has no layers of attention between all tokens, or hands on its
             weights without the query and key they come from.
     """
-    vit = vit.seen(pixels)
+    vit = vit.fitting(pixels)
     places = vit.support.calls("layer")
     if not places:
         raise CaptureError(

@@ -121,7 +121,7 @@ def probabilities(
     wrong = [c for c in classes if not 0 <= c < len(vit.class_names)]
     if wrong:
         raise AttnlibError(f"A class must be from 0 to {len(vit.class_names) - 1}, not {wrong[0]}.")
-    vit = vit.seen(pixels)
+    vit = vit.fitting(pixels)
     found = np.empty((len(masks), len(classes)), dtype=np.float64)
     index = vit.layout.patch_index((pixels.shape[2], pixels.shape[3]))
     start = 0

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from attnlib.errors import ModelError
 from attnlib.model.checkpoint import Weights
 from attnlib.model.checkpoint.options import classifier
-from attnlib.model.restore import Plan, plan
+from attnlib.model.restore import plan
 
 INDEX = Path(__file__).with_name("architectures.json.xz")
 # How much of an architecture's shapes must be in the file for a closer look at it.
@@ -99,33 +99,36 @@ def candidates(
     present = Counter(_word(tensor) for tensor in weights.tensors.values())
     near = []
     for name, wanted in index().items():
-        total = sum(wanted.values())
+        total = wanted.total()
         matched = (wanted & present).total()
         if total and matched >= _ENOUGH * total:
-            near.append((matched / total >= 1, matched, matched / total, name))
-    near.sort(key=lambda found: (-found[1], -found[2], len(found[3]), found[3]))
-    looked = []
-    for _, _, share, name in near[:most]:
+            near.append((-matched, -matched / total, len(name), name))
+    looked: list[Candidate] = []
+    for _, share, _, name in sorted(near):
+        # Beyond the first few only what could still make the only choice one of two.
+        if len(looked) >= most and (share > -1 or len(likeliest(looked)) != 1):
+            continue
         try:
             made = plan(name, weights, said or {})
         except ModelError:
             continue
-        looked.append((made, share))
+        options = {key: value for key, value in made.found.items() if key != "num_classes"}
+        fits = not made.misfits
+        looked.append(Candidate(name, fits, options, "; ".join(made.misfits), -share))
     # An architecture that needs no other options than the number of classes is likelier.
-    looked.sort(key=lambda pair: (bool(pair[0].misfits), len(_shown(pair[0])), -pair[1]))
-    return [
-        Candidate(made.name, not made.misfits, _shown(made), "; ".join(made.misfits), share)
-        for made, share in looked
-    ]
+    return sorted(looked, key=lambda found: (not found.fits, len(found.options), -found.share))
 
 
-def _shown(made: Plan) -> Mapping[str, Any]:
-    return {key: value for key, value in made.found.items() if key != "num_classes"}
+def likeliest(found: list[Candidate]) -> list[Candidate]:
+    """Of those that fit, the ones that need the fewest options beside the number of classes."""
+    fitting = [candidate for candidate in found if candidate.fits]
+    fewest = min((len(candidate.options) for candidate in fitting), default=0)
+    return [candidate for candidate in fitting if len(candidate.options) == fewest]
 
 
 def named(found: list[Candidate], most: int = 6) -> str:
-    """Those that fit, by name and with their options, for a sentence; "" if none does."""
-    fitting = [candidate for candidate in found if candidate.fits]
+    """The likeliest that fit, with their options, for a sentence; "" if none does."""
+    fitting = likeliest(found)
     words = []
     for candidate in fitting[:most]:
         options = ", ".join(f"{key}={value}" for key, value in candidate.options.items())

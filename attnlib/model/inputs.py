@@ -68,19 +68,6 @@ def prepared(image: Picture, transform: Transform, channels: int) -> Tensor:
     return made
 
 
-def shown(values: Tensor, mean: Sequence[float], std: Sequence[float]) -> Image.Image:
-    """What the model sees ``(C, h, w)`` as an RGB picture, ``h x w`` pixels.
-
-    One channel is grey; of more than three the first three are shown.
-    """
-    values = values.float().cpu()
-    middle, spread = (per_channel(numbers, len(values)) for numbers in (mean, std))
-    values = values * torch.tensor(spread)[:, None, None] + torch.tensor(middle)[:, None, None]
-    values = values[:3] if len(values) >= 3 else values[:1].expand(3, -1, -1)
-    levels = values.nan_to_num().clamp(0, 1).mul(255).round().to(torch.uint8)
-    return Image.fromarray(levels.permute(1, 2, 0).contiguous().numpy())
-
-
 def per_channel(numbers: Sequence[float], channels: int) -> tuple[float, ...]:
     """One number per channel: those given, and their mean for channels that have none."""
     if len(numbers) == channels:

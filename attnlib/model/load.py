@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import timm
 import torch
@@ -19,8 +19,9 @@ from attnlib.data import labels
 from attnlib.data.image import Transform
 from attnlib.errors import AttnlibError, ModelError
 from attnlib.model import checkpoint as checkpoints
-from attnlib.model.build import Built, build
-from attnlib.model.classes import names_of
+from attnlib.model.build import build
+from attnlib.model.built import Built
+from attnlib.model.classes import IMAGENET, names_of
 from attnlib.model.outputs import outputs_of
 from attnlib.model.preparation import prepare
 from attnlib.model.vit import Vit
@@ -55,7 +56,8 @@ def load(
             for a ready module, which are used as they are.
         weights: which weights of several in the checkpoint: ``"ema"``, ``"student"``, …; an
             average over training by default.
-        class_names: one per class: a list, or a text file (one per line) or JSON file.
+        class_names: one per class: a list, or a text or JSON file (see
+            :func:`attnlib.data.labels.read_class_names`); or ``"imagenet"``.
         num_classes: size of the classifier; read off ``class_names`` or ``checkpoint`` if None.
         img_size: input size in pixels, one number or ``(height, width)``; the model's own if
             None.
@@ -86,7 +88,7 @@ def load(
         img_size=img_size,
         pretrained=pretrained,
         model_args=model_args,
-        class_count=None if names is None else len(names),
+        class_count=None if names is None or names == IMAGENET else len(names),
     )
     return assemble(
         built,
@@ -103,7 +105,7 @@ def load(
 def assemble(
     built: Built,
     *,
-    class_names: Sequence[str] | None = None,
+    class_names: Sequence[str] | Literal["imagenet"] | None = None,
     img_size: int | tuple[int, int] | None = None,
     device: str = "auto",
     precision: passes.Precision = "float32",
@@ -167,9 +169,13 @@ def _to(module: nn.Module, device: torch.device) -> nn.Module:
         ) from error
 
 
-def _read_names(names: Sequence[str] | str | Path | None) -> tuple[str, ...] | None:
+def _read_names(
+    names: Sequence[str] | str | Path | None,
+) -> tuple[str, ...] | Literal["imagenet"] | None:
     if names is None:
         return None
+    if names == IMAGENET:
+        return "imagenet"
     if isinstance(names, str | Path):
         path = Path(names)
         if not path.is_file():

@@ -12,11 +12,13 @@ from torch import nn
 
 from attnlib.errors import ModelError
 from attnlib.model.checkpoint import Weights, fit
-from attnlib.model.checkpoint.fit import Alignment, align, misfits
+from attnlib.model.checkpoint.fit import Alignment, align, misfits, some
 from attnlib.model.checkpoint.options import classifier, revealed, unrevealed
 
 # Each pass may uncover an option that an earlier one hid: a patch size, then an image size.
 _PASSES = 4
+# Who says one of these means to have positions interpolated for it.
+_SIZES = {"img_size", "patch_size", "window_size", "dynamic_img_size"}
 
 
 @dataclass(frozen=True)
@@ -38,14 +40,6 @@ class Plan:
     misfits: tuple[str, ...]
     skeleton: nn.Module
     aligned: Alignment
-
-    @property
-    def resized(self) -> bool:
-        """Whether a weight had to be interpolated to fit."""
-        before = self.aligned.before
-        return any(
-            n in before and before[n].shape != t.shape for n, t in self.aligned.state.items()
-        )
 
 
 def plan(name: str, weights: Weights, said: Mapping[str, Any]) -> Plan:
@@ -75,6 +69,12 @@ def plan(name: str, weights: Weights, said: Mapping[str, Any]) -> Plan:
         found |= new
         aligned = align(skeleton, weights)
     told = misfits(skeleton, aligned.state)
+    other = aligned.interpolated
+    if other and not said.keys() & _SIZES:
+        told.append(
+            f"{len(other)} are of another input size or window ({some(other)}); say img_size to "
+            "have them interpolated"
+        )
     return Plan(name, {**said, **found}, found, tuple(told), skeleton, aligned)
 
 
@@ -100,7 +100,7 @@ def restore(made: Plan, weights: Weights, said: Mapping[str, Any]) -> tuple[nn.M
         told.append(f"Told by the shapes of the weights: {found}.")
     if made.found.get("num_classes") == 0:
         told.append(f"{weights.file} holds no classifier: the outputs are features.")
-    if made.aligned.prefix.startswith("visual.") or "visual.proj" in weights.tensors:
+    if any(name.endswith(("visual.proj", "visual.head.proj.weight")) for name in weights.tensors):
         told.append(
             f"The classifier “{classifier(module)}” is CLIP's projection: the outputs are an "
             "embedding of the image, not classes. CLIP's own activation is quick GELU in the "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -21,14 +21,15 @@ from attnlib.capture.record import Record
 from attnlib.capture.support import Support, examine
 from attnlib.capture.tokens import TokenLayout
 from attnlib.capture.trace import Trace
+from attnlib.data import labels
 from attnlib.data.image import Transform
 from attnlib.errors import CaptureError, ModelError, OutOfMemory
 from attnlib.methods import Heat, Subject
 from attnlib.methods.base import Progress
-from attnlib.model import attribution, inspection, notebook
+from attnlib.model import attribution, crop, inspection, notebook
 from attnlib.model.arrays import array
 from attnlib.model.classes import ClassNames
-from attnlib.model.inputs import Picture, prepared, shown
+from attnlib.model.inputs import Picture, prepared
 from attnlib.model.preparation import Preparation
 from attnlib.model.views import Views
 
@@ -119,7 +120,7 @@ class Vit:
         """Prefix tokens, patch grid and readout for inputs of another size: see :meth:`at`."""
         return self.at(size).layout
 
-    def seen(self, pixels: Tensor) -> Vit:
+    def fitting(self, pixels: Tensor) -> Vit:
         """The model at the size of some prepared images ``(B, C, h, w)``: see :meth:`at`.
 
         Raises:
@@ -140,29 +141,54 @@ class Vit:
                 f"{error} The model was loaded for {self.size[0]} x {self.size[1]} pixels: give a "
                 "transform that resizes and crops to that size, or load it with img_size."
             ) from error
-        view = Vit(
-            self.name,
-            self.module,
-            layout,
-            support,
-            preparation=replace(self.preparation, size=size),
-            names=self.names,
-            outputs=self.outputs,
-            precision=self.precision,
-            notes=self.notes,
+        view = self._with(
+            layout=layout, support=support, preparation=replace(self.preparation, size=size)
         )
         view._views = self._views
         return view
 
     def around(self, module: nn.Module) -> Vit:
         """The same model in all but its weights, or with ``module`` around it."""
+        return self._with(module=module)
+
+    def named(self, names: ClassNames | Sequence[str]) -> Vit:
+        """The same model with other names of its classes; the weights are shared.
+
+        Raises:
+            LabelError: their number is not that of the classes.
+        """
+        if not isinstance(names, ClassNames):
+            names = ClassNames(tuple(names), "given by you")
+        labels.check_class_count(names.names, len(self.class_names))
+        return self._with(names=names)
+
+    def prepared(self, changes: Mapping[str, Any]) -> Vit:
+        """The same model with some settings of its preparation changed; the weights are shared.
+
+        Args:
+            changes: see :meth:`attnlib.model.preparation.Preparation.changed`.
+
+        Raises:
+            ModelError: no such setting, or no such value of it.
+        """
+        return self._with(preparation=self.preparation.changed(changes))
+
+    def _with(
+        self,
+        *,
+        module: nn.Module | None = None,
+        layout: TokenLayout | None = None,
+        support: Support | None = None,
+        preparation: Preparation | None = None,
+        names: ClassNames | None = None,
+    ) -> Vit:
         return Vit(
             self.name,
-            module,
-            self.layout,
-            self.support,
-            preparation=self.preparation,
-            names=self.names,
+            module or self.module,
+            layout or self.layout,
+            support or self.support,
+            preparation=preparation or self.preparation,
+            names=names or self.names,
             outputs=self.outputs,
             precision=self.precision,
             notes=self.notes,
@@ -217,7 +243,11 @@ class Vit:
 
         One channel is drawn grey; of more than three the first three are.
         """
-        return shown(prepared(image, self.transform, self.channels), self.mean, self.std)
+        return self.seen(image)[0]
+
+    def seen(self, image: Picture) -> tuple[Image.Image, str]:
+        """:meth:`crop`, and a sentence if the known normalisation does not lead back to colours."""
+        return crop.picture(self.preparation, prepared(image, self.transform, self.channels))
 
     # -- records ------------------------------------------------------------------------------
 
@@ -271,7 +301,7 @@ class Vit:
         Raises:
             ModelError: the model does not run on images of this shape.
         """
-        return inspection.records(self.seen(pixels), pixels, rollout=rollout)
+        return inspection.records(self.fitting(pixels), pixels, rollout=rollout)
 
     # -- attention and attribution -------------------------------------------------------------
 
@@ -285,7 +315,7 @@ class Vit:
             CaptureError: no such layer.
         """
         pixels = self.pixels(image)
-        view = self.seen(pixels)
+        view = self.fitting(pixels)
         if view is not self:
             return view.attention(pixels[0], layer)
         windowed = "layer" not in self.support.roles
@@ -353,7 +383,7 @@ class Vit:
         Args:
             progress: called by a slow method with (steps done, steps); what it raises ends it.
         """
-        view = self.seen(subject.pixels)
+        view = self.fitting(subject.pixels)
         return attribution.explain(view, subject, method, target, options, progress)
 
     def trace(self, pixels: Tensor) -> Trace:
@@ -373,7 +403,7 @@ class Vit:
         """
         with torch.inference_mode():
             _, _, calls = self.run(pixels, note)
-        return self.seen(pixels).traced(calls, 0)
+        return self.fitting(pixels).traced(calls, 0)
 
     def differentiate(self, pixels: Tensor) -> Differentiable:
         """One image ``(1, C, h, w)`` with the means to ask for gradients. Not admitted."""
@@ -384,7 +414,7 @@ class Vit:
                 lambda call, role: call if role in ("layer", "pool") else None,
                 graph=True,
             )
-        view = self.seen(pixels)
+        view = self.fitting(pixels)
         trace = view.traced([(call.detached(), role) for call, role in calls], 0)
         scores = self.outputs.scores(logits)
         return Differentiable(trace, scores, [call for call, role in calls if role == "layer"])
@@ -405,7 +435,7 @@ class Vit:
             graph: as in :class:`attnlib.capture.mode.Capture`.
         """
         kept: list[tuple[AttentionCall, str]] = []
-        view = self.seen(pixels)
+        view = self.fitting(pixels)
         roles, tokens = iter(view.support.roles), view.layout.tokens
 
         def observe(call: AttentionCall) -> None:

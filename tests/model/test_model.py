@@ -101,10 +101,6 @@ def _other_architecture(state: dict, path: Path) -> None:
     save_file(timm.create_model("vit_small_patch16_224", **SMALL).state_dict(), path)
 
 
-def _other_size(state: dict, path: Path) -> None:
-    save_file(timm.create_model(ARCHITECTURE, num_classes=3, img_size=64).state_dict(), path)
-
-
 def _empty(state: dict, path: Path) -> None:
     torch.save({"epoch": 3}, path)
 
@@ -121,7 +117,6 @@ def _code(state: dict, path: Path) -> None:
         ("w.pth", _html, "w.pth"),
         ("w.safetensors", _not_finite, "not finite"),
         ("w.safetensors", _other_architecture, "does not belong to vit_tiny"),
-        ("w.safetensors", _other_size, "img_size"),
         ("w.pth", _empty, "no weights"),
         ("w.pth", _code, "would run code"),
     ],
@@ -187,11 +182,21 @@ def test_a_hub_that_fails_midway_says_so(monkeypatch: pytest.MonkeyPatch) -> Non
         attnlib.load(ARCHITECTURE)
 
 
-def test_imagenet_names(noise: Image.Image) -> None:
+def test_imagenet_names_only_where_somebody_says_so(noise: Image.Image) -> None:
     vit = attnlib.load(ARCHITECTURE, pretrained=False, img_size=32, device="cpu")
+    assert (vit.class_names[0], vit.class_names[999]) == ("class 0", "class 999")
+    assert "as many classes as ImageNet-1k" in vit.names.question
+    vit = attnlib.load(
+        ARCHITECTURE, pretrained=False, img_size=32, device="cpu", class_names="imagenet"
+    )
     assert vit.class_names[0].startswith("tench")
     assert vit.class_names[999].startswith("toilet tissue")
+    assert vit.names.question == ""
     assert vit.inspect(noise).probabilities.shape == (1000,)
+    with pytest.raises(LabelError, match="None of ImageNet's label sets has 7 classes"):
+        attnlib.load(
+            ARCHITECTURE, pretrained=False, num_classes=7, img_size=32, class_names="imagenet"
+        )
 
 
 def test_a_ready_module_needs_to_say_how_images_are_prepared(trained: torch.nn.Module) -> None:

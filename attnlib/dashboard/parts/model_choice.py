@@ -52,6 +52,8 @@ def show(visitor: Session) -> Vit:
     _change(visitor, wish, upload)
     if visitor.model_problem:
         st.error(visitor.model_problem, title="The model was not changed")
+    # What is chosen for a loaded model comes after it: see the sidebar.
+    visitor.choice = visitor.choice.plain
     try:
         vit = models.get(visitor.choice, visitor.upload)
     except AttnlibError:

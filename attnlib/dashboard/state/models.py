@@ -13,7 +13,9 @@ from attnlib.capture import passes
 from attnlib.capture.outputs import Kind
 from attnlib.dashboard.state import garbage
 from attnlib.errors import ModelError
-from attnlib.model.build import Built, build
+from attnlib.model.build import build
+from attnlib.model.built import Built
+from attnlib.model.classes import ClassNames
 from attnlib.model.load import assemble, model_names
 from attnlib.model.vit import Vit
 
@@ -30,6 +32,7 @@ class ModelChoice:
         img_size: ``(height, width)``, or None for the model's own.
         device, precision: as in :func:`attnlib.load`.
         outputs: what the outputs mean; None to find out.
+        names: names of the classes that were chosen for the loaded model; None for its own.
     """
 
     source: str = "demo"
@@ -40,11 +43,17 @@ class ModelChoice:
     device: str = "auto"
     precision: passes.Precision = "float32"
     outputs: Kind | None = None
+    names: ClassNames | None = None
+
+    @property
+    def plain(self) -> ModelChoice:
+        """The same without what is chosen for a model that is loaded."""
+        return replace(self, names=None)
 
     @property
     def weights(self) -> ModelChoice:
         """The same without what changes nothing in the weights."""
-        return replace(self, precision="float32", outputs=None)
+        return replace(self.plain, precision="float32", outputs=None)
 
     @property
     def title(self) -> str:
@@ -71,19 +80,26 @@ class _Loaded:
 
     def vit(self, choice: ModelChoice) -> Vit:
         with self.lock:
-            if choice not in self.made:
-                made = assemble(
-                    self.built,
-                    class_names=choice.class_names or None,
-                    img_size=choice.img_size,
-                    device=choice.device,
-                    precision=choice.precision,
-                    outputs=choice.outputs,
-                )
-                if len(self.made) >= MAX_VIEWS:
-                    del self.made[next(iter(self.made))]
-                self.made[choice] = made
+            for wanted in (choice.plain, choice):
+                if wanted not in self.made:
+                    made = self._make(wanted)
+                    if len(self.made) >= MAX_VIEWS:
+                        del self.made[next(iter(self.made))]
+                    self.made[wanted] = made
             return self.made[choice]
+
+    def _make(self, choice: ModelChoice) -> Vit:
+        if choice == choice.plain:
+            return assemble(
+                self.built,
+                class_names=choice.class_names or None,
+                img_size=choice.img_size,
+                device=choice.device,
+                precision=choice.precision,
+                outputs=choice.outputs,
+            )
+        vit = self.made[choice.plain]
+        return vit if choice.names is None else vit.named(choice.names)
 
 
 def get(choice: ModelChoice, upload: bytes | None = None) -> Vit:

@@ -16,7 +16,7 @@ from attnlib.dashboard.state.models import DEMO, ModelChoice
 from attnlib.data import masks
 from attnlib.data.collection import Collection, Refusal, Sample, collect
 from attnlib.data.image import sha256
-from attnlib.data.labels import LabelMatch, LabelTable, read_label_table
+from attnlib.data.labels import LabelMatch, LabelTable, Rule, read_label_table
 from attnlib.data.masks import Objects
 from attnlib.errors import LabelError
 from attnlib.model import demo
@@ -32,6 +32,7 @@ class Session:
         objects: masks and annotations that came with the images or later.
         table: labels from a CSV file, if one was given.
         manual: labels chosen on the page: sample name -> class names.
+        rule: how labels that are numbers are read; None for what is likeliest.
         choice: the model in use.
         upload: bytes of an uploaded checkpoint.
         model_problem: why the last wish for another model failed.
@@ -47,6 +48,7 @@ class Session:
     objects: Objects = field(default_factory=Objects)
     table: LabelTable | None = None
     manual: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    rule: Rule | None = None
     choice: ModelChoice = DEMO
     upload: bytes | None = None
     model_problem: str = ""

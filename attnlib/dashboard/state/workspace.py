@@ -142,7 +142,8 @@ def build(session: Session, vit: Vit, threshold: float = 0.5) -> Workspace:
         threshold: from which probability on an independent label counts as predicted.
     """
     several = vit.outputs.kind == "labels"
-    given = (session.samples, session.table, dict(session.manual), vit.class_names, several)
+    labels = (session.table, dict(session.manual), session.rule)
+    given = (session.samples, labels, vit.class_names, several)
     if session.matched is None or session.matched[0] != given:
         session.matched, session.predictions = (given, _matched(session, vit)), {}
     workspace = Workspace(session, vit, session.choice, session.matched[1], threshold)
@@ -153,7 +154,9 @@ def build(session: Session, vit: Vit, threshold: float = 0.5) -> Workspace:
 def _matched(session: Session, vit: Vit) -> LabelMatch:
     """Labels of the samples; manual ones win over a table, a table over folders."""
     several = vit.outputs.kind == "labels"
-    match = match_labels(session.samples, session.table, vit.class_names, several=several)
+    match = match_labels(
+        session.samples, session.table, vit.class_names, several=several, rule=session.rule
+    )
     index = {name: i for i, name in enumerate(vit.class_names)}
     # Labels of another model's classes wait until that model is back.
     manual = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import struct
 import zipfile
 from collections.abc import Callable
@@ -38,7 +39,6 @@ _KERAS = (
 # How other files begin: what they are, and the two lines that help.
 _BEGINNINGS: dict[bytes, tuple[str, str]] = {
     b"\x89HDF\r\n\x1a\n": ("a Keras or HDF5 file", _KERAS),
-    b"\x08\x01\x12": ("an ONNX model", _SAVE),
     b"GGUF": ("a GGUF file of llama.cpp", _SAVE),
     b"TFL3": ("a TensorFlow Lite model", _KERAS),
     b"\x93NUMPY": ("one numpy array", _SAVE),
@@ -51,6 +51,8 @@ _BEGINNINGS: dict[bytes, tuple[str, str]] = {
     b"\x89PNG": ("an image", _SAVE),
     b"%PDF": ("a PDF document", _SAVE),
 }
+# The version of its format, then the name of the program that wrote it or another known field.
+_ONNX = re.compile(rb"\x08[\x01-\x1f][\x12\x1a\x22\x3a\x42]")
 
 
 @dataclass(frozen=True)
@@ -121,6 +123,8 @@ def _content(stream: BinaryIO, name: str, size: int, source: Path | bytes) -> Co
         return _old(stream, name, size)
     if head[:1] == b"\x80":
         return Content(name, pickles.read(stream), _nowhere, size)
+    if _ONNX.match(head):
+        raise ModelError(_other(name, "an ONNX model", _SAVE))
     for beginning, (what, lines) in _BEGINNINGS.items():
         if head.startswith(beginning):
             raise ModelError(_other(name, what, lines))

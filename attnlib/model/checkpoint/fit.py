@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from attnlib.errors import ModelError
 from attnlib.model.checkpoint.namings import NAMINGS, Naming
-from attnlib.model.checkpoint.places import names_it, rank
+from attnlib.model.checkpoint.places import named_by, rank
 from attnlib.model.checkpoint.weights import StateDict, Weights, check_finite
 
 # Weights beside the blocks that change what a model computes: without them it is another model.
@@ -46,6 +46,19 @@ class Alignment:
     prefixes: tuple[str, ...] = ()
     naming: Naming | None = None
 
+    @property
+    def interpolated(self) -> list[str]:
+        """Names of the weights that timm's filter computed anew, for another size."""
+        # Another name, a part or another order of the file's own numbers is no interpolation.
+        own = {tensor.untyped_storage().data_ptr() for tensor in self.before.values()}
+        return [
+            name
+            for name, tensor in self.state.items()
+            if name in self.before
+            and self.before[name].shape != tensor.shape
+            and tensor.untyped_storage().data_ptr() not in own
+        ]
+
 
 def align(module: nn.Module, weights: Weights) -> Alignment:
     """Find what stands before the names, whose names they are, and what timm makes of them.
@@ -77,7 +90,8 @@ def _variants(
     tensors = dict(weights.tensors)
     prefix, others = _prefix(weights, expected)
     tried = set()
-    for cut in [prefix, *_dominant(tensors)]:
+    # Of what fits equally well the shortest names count: they show the most.
+    for cut in [*([prefix] if prefix else []), *reversed(list(_dominant(tensors)))]:
         if cut in tried:
             continue
         tried.add(cut)
@@ -101,7 +115,7 @@ def _prefix(weights: Weights, expected: Mapping[str, Tensor]) -> tuple[str, tupl
     most = max(counts.values())
     good = sorted((p for p, count in counts.items() if 10 * count > 9 * most), key=rank)
     if weights.choice is not None:
-        good.sort(key=lambda prefix: not names_it(prefix, weights.choice or ""))
+        good.sort(key=lambda prefix: named_by(prefix, weights.choice or ""))
     return good[0], tuple(good[1:])
 
 
@@ -203,6 +217,11 @@ def fit(
         ModelError: weights are missing, unknown, of other shapes, quantised or not finite.
     """
     aligned = aligned or align(module, weights)
+    choice = weights.choice
+    if choice is not None and named_by(f"{weights.where}.{aligned.prefix}", choice) == 2:
+        raise ModelError(
+            f"{weights.file} has something called {choice!r}, but not all weights of the model."
+        )
     told = misfits(module, aligned.state)
     if told:
         raise ModelError(f"{'; '.join(told)}.")
@@ -230,9 +249,8 @@ def _notes(weights: Weights, aligned: Alignment, state: StateDict) -> tuple[str,
             f"The names are those of {aligned.naming.title}. {aligned.naming.note}".strip()
         )
     resized = [
-        f"{name} from {tuple(aligned.before[name].shape)} to {tuple(tensor.shape)}"
-        for name, tensor in state.items()
-        if name in aligned.before and aligned.before[name].shape != tensor.shape
+        f"{name} from {tuple(aligned.before[name].shape)} to {tuple(aligned.state[name].shape)}"
+        for name in aligned.interpolated
     ]
     if resized:
         notes.append(
@@ -241,7 +259,7 @@ def _notes(weights: Weights, aligned: Alignment, state: StateDict) -> tuple[str,
     left = left_out(weights, aligned, state)
     if left:
         notes.append(
-            f"Left out of {weights.file}, as the model has no use for it: {some(left, 12)}."
+            f"Left out of {weights.file}, as the model has no use for it: {grouped(left, aligned.prefix)}."
         )
     kinds = {str(t.dtype).removeprefix("torch.") for t in aligned.state.values()}
     if "float64" in kinds:
@@ -258,6 +276,24 @@ def left_out(weights: Weights, aligned: Alignment, state: StateDict) -> list[str
         for name, tensor in weights.tensors.items()
         if name not in taken and (tensor.data_ptr() not in used or tensor.numel() == 0)
     ]
+
+
+def grouped(names: list[str], prefix: str, most: int = 12) -> str:
+    """A list by name; where it is long, weights of one part of a model together.
+
+    Args:
+        prefix: what stands before the parts.
+    """
+    if len(names) <= most:
+        return ", ".join(names)
+    parts: dict[str, list[str]] = {}
+    for name in names:
+        parts.setdefault(name.removeprefix(prefix).partition(".")[0], []).append(name)
+    words = [
+        inside[0] if len(inside) == 1 else f"{part}.… ({len(inside)} weights)"
+        for part, inside in parts.items()
+    ]
+    return some(words, most)
 
 
 def some(names: list[str], most: int = 3) -> str:

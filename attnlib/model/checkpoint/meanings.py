@@ -41,6 +41,7 @@ _HARMFUL = re.compile(
     r"(os|nt|posix|subprocess|sys|shutil|socket|pty|runpy|importlib|commands|webbrowser|code"
     r"|ctypes|timeit|pdb|bdb|platform|asyncio|multiprocessing|pickle|torch\.hub)\..+"
     r"|(builtins|__builtin__)\.(eval|exec|execfile|compile|open|__import__|input|breakpoint)"
+    r"|_?io\.(open|open_code|FileIO)"
 )
 _PLAIN = (str, int, float, bool, bytes)
 

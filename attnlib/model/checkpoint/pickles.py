@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 from attnlib.errors import ModelError
 
 # A pickle beside tensors is small; without a limit a hostile one could keep us busy for hours.
-LIMIT = 64 << 20
+LIMIT = 16 << 20
 
 
 @dataclass(frozen=True)
@@ -184,6 +184,9 @@ def _fill(target: Any, pairs: list[Any]) -> None:
 
 
 def _called(what: Any) -> str:
+    # Before PyTorch 1.6 a module's class lay outside, with the text of its program.
+    if isinstance(what, Reference) and what.content[0] == "module":
+        what = what.content[1]
     return what.path if isinstance(what, Name) else f"an object ({type(what).__name__})"
 
 

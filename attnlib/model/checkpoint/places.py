@@ -75,12 +75,13 @@ def rank(path: str) -> tuple[int, int]:
     return min(order, default=len(PREFERRED)), len(parts)
 
 
-def names_it(path: str, choice: str) -> bool:
-    """Whether a path or a tensor's name is of the place that a person chose."""
-    path, choice = f".{path.lower()}.", choice.lower().strip(".")
-    return f".{choice}." in path or any(
-        choice in part.split("_") for part in path.strip(".").split(".")
-    )
+def named_by(path: str, choice: str) -> int:
+    """How well a path or a tensor's name is meant by a word: 0 by a whole step of it, 1 by a part
+    (``ema`` in ``model_ema``), 2 not at all."""
+    path, choice = path.lower().strip("."), choice.lower().strip(".")
+    if f".{choice}." in f".{path}.":
+        return 0
+    return 1 if any(choice in step.split("_") for step in path.split(".")) else 2
 
 
 def choose(
@@ -101,14 +102,13 @@ def choose(
     full = sorted((p for p in found if 2 * len(found[p]) > most), key=rank)
     if choice is None:
         return full[0], tuple(full[1:])
-    fitting = [path for path in full if names_it(path, choice)]
-    if fitting:
-        return fitting[0], tuple(path for path in full if path != fitting[0])
-    inside = [path for path in full if any(names_it(key, choice) for key in found[path])]
-    if inside:
-        return inside[0], tuple(path for path in full if path != inside[0])
+    full.sort(key=lambda path: named_by(path, choice))
+    inside = [path for path in full if any(named_by(key, choice) < 2 for key in found[path])]
+    for taken in [path for path in full[:1] if named_by(path, choice) < 2] or inside[:1]:
+        return taken, tuple(path for path in full if path != taken)
     raise ModelError(
-        f"{name} has no weights called {choice!r}; it has {', '.join(repr(path) for path in full)}."
+        f"{name} has no weights called {choice!r}; it has "
+        f"{', '.join(repr(path) for path in sorted(full, key=rank))}."
     )
 
 
