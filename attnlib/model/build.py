@@ -288,4 +288,3 @@ def _cached(name: str) -> bool:
     except ValueError:
         return False
     return any(isinstance(path, str) for path in found)
-

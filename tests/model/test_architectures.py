@@ -45,7 +45,11 @@ def test_the_index_is_whole_and_small() -> None:
 @pytest.mark.parametrize(
     ("name", "options", "first"),
     [
-        ("vit_tiny_patch16_224", {"num_classes": 7}, {"vit_tiny_patch16_224", "deit_tiny_patch16_224"}),
+        (
+            "vit_tiny_patch16_224",
+            {"num_classes": 7},
+            {"vit_tiny_patch16_224", "deit_tiny_patch16_224"},
+        ),
         ("vit_small_patch16_384", {}, {"vit_small_patch16_384"}),
         ("vit_small_patch14_reg4_dinov2", {}, {"vit_small_patch14_reg4_dinov2"}),
         ("deit_tiny_distilled_patch16_224", {}, {"deit_tiny_distilled_patch16_224"}),
@@ -65,7 +69,9 @@ def test_the_architectures_that_fit_come_first(
 
 def test_a_wrong_architecture_is_told_which_would_fit() -> None:
     state = timm.create_model("vit_small_patch16_384", num_classes=3).state_dict()
-    with pytest.raises(ModelError, match=r"does not belong to vit_tiny.*vit_small_patch16_384") as e:
+    with pytest.raises(
+        ModelError, match=r"does not belong to vit_tiny.*vit_small_patch16_384"
+    ) as e:
         attnlib.load("vit_tiny_patch16_224", checkpoint=state, device="cpu")
     assert "img_size" not in str(e.value)
 
@@ -80,7 +86,7 @@ def test_auto_takes_the_only_one_that_fits() -> None:
 
 def test_auto_does_not_choose_among_several() -> None:
     state = timm.create_model("vit_tiny_patch16_224").state_dict()
-    with pytest.raises(ModelError, match="vit_tiny_patch16_224, deit_tiny_patch16_224.*Say which"):
+    with pytest.raises(ModelError, match=r"vit_tiny_patch16_224, deit_tiny_patch16_224.*Say which"):
         attnlib.load("auto", checkpoint=state, device="cpu")
 
 

@@ -150,7 +150,7 @@ def test_one_of_several_can_be_chosen(
 
 def test_a_choice_that_is_not_there_names_those_that_are(trained: torch.nn.Module) -> None:
     both = {"student": trained.state_dict(), "teacher": OTHER}
-    with pytest.raises(ModelError, match="'average'.*'teacher'.*'student'"):
+    with pytest.raises(ModelError, match=r"'average'.*'teacher'.*'student'"):
         load(both, weights="average")
     with pytest.raises(ModelError, match="give one"):
         attnlib.load(ARCHITECTURE, weights="ema", pretrained=False)
@@ -305,7 +305,7 @@ def test_windows_of_swin_are_told_or_refused_not_interpolated() -> None:
     assert_same(vit, model.state_dict())
     assert any("window_size=6" in note for note in vit.notes)
     mixed = timm.create_model("swin_s3_tiny_224", **options)
-    with pytest.raises(ModelError, match="input size or window.*layers.2"):
+    with pytest.raises(ModelError, match=r"input size or window.*layers.2"):
         load(mixed.state_dict(), **said)
 
 
@@ -320,7 +320,7 @@ def test_half_and_quarter_precision_are_exact(trained: torch.nn.Module, tmp_path
 
 def test_whole_numbers_for_weights_are_refused(trained: torch.nn.Module) -> None:
     state = {name: (10 * t).to(torch.int8) for name, t in trained.state_dict().items()}
-    with pytest.raises(ModelError, match="quantised.*int8"):
+    with pytest.raises(ModelError, match=r"quantised.*int8"):
         load(state)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import contextlib
 import gzip
 import io
 import os
@@ -302,7 +303,7 @@ def test_a_pickled_model_is_refused_with_the_lines_that_export_it(
     wrap: Callable[[Any], Any], old: bool
 ) -> None:
     model = timm.create_model(ARCHITECTURE, img_size=32, depth=1)
-    with pytest.raises(ModelError, match="VisionTransformer.*\nimport torch.*\n.*state_dict"):
+    with pytest.raises(ModelError, match=r"VisionTransformer.*\nimport torch.*\n.*state_dict"):
         checkpoint.read(saved(wrap(model), _use_new_zipfile_serialization=not old))
 
 
@@ -312,7 +313,9 @@ def test_quantised_weights_are_refused_by_name(state: dict[str, torch.Tensor]) -
         checkpoint.read(saved(made))
 
 
-@pytest.mark.parametrize("make", [saved, lambda s: saved(s, _use_new_zipfile_serialization=False), save])
+@pytest.mark.parametrize(
+    "make", [saved, lambda s: saved(s, _use_new_zipfile_serialization=False), save]
+)
 def test_damaged_files_end_in_words(
     state: dict[str, torch.Tensor], make: Callable[[Any], bytes]
 ) -> None:
@@ -325,10 +328,8 @@ def test_damaged_files_end_in_words(
         for _ in range(chance.randrange(4)):
             if data:
                 data[chance.randrange(len(data))] = chance.randrange(256)
-        try:
+        with contextlib.suppress(AttnlibError):
             checkpoint.read(bytes(data))
-        except AttnlibError:
-            pass
 
 
 @pytest.mark.parametrize(

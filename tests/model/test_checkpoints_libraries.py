@@ -189,7 +189,9 @@ def test_dinov2_with_registers() -> None:
     state["pos_embed"] = torch.cat([shift, state["pos_embed"]], dim=1)
     state["cls_token"] = state["cls_token"] - shift
     state["mask_token"] = torch.zeros(1, 384)
-    vit = load(name, {"teacher": {f"backbone.{n}": t for n, t in state.items()}}, model_args={"depth": 2})
+    vit = load(
+        name, {"teacher": {f"backbone.{n}": t for n, t in state.items()}}, model_args={"depth": 2}
+    )
     assert vit.size == (56, 56)
     with torch.inference_mode():
         expected = model(images(56))

@@ -8,7 +8,7 @@ import struct
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -116,13 +116,13 @@ def _content(stream: BinaryIO, name: str, size: int, source: Path | bytes) -> Co
     stream.seek(0)
     if _is_safetensors(head, size):
         tensors = load_bytes(source) if isinstance(source, bytes) else load_file(source)
-        return Content(name, tensors, _nowhere, size)
+        return Content(name, tensors, nowhere, size)
     if head.startswith(b"PK"):
         return _zip(source, name, size)
     if head.startswith(_OLD_TORCH):
         return _old(stream, name, size)
     if head[:1] == b"\x80":
-        return Content(name, pickles.read(stream), _nowhere, size)
+        return Content(name, pickles.read(stream), nowhere, size)
     if _ONNX.match(head):
         raise ModelError(_other(name, "an ONNX model", _SAVE))
     for beginning, (what, lines) in _BEGINNINGS.items():
@@ -143,7 +143,8 @@ def _content(stream: BinaryIO, name: str, size: int, source: Path | bytes) -> Co
     raise ModelError(f"{name} is not a readable {kind} file; it is {what}.")
 
 
-def _nowhere(key: str) -> Tensor:
+def nowhere(key: str) -> Tensor:
+    """The storages of what has none beside itself."""
     raise KeyError(key)
 
 
@@ -192,7 +193,7 @@ def _zip(source: Path | bytes, name: str, size: int) -> Content:
             )
         root = pickles.read(io.BytesIO(archive.read(inner["data.pkl"])))
 
-    @lru_cache(maxsize=None)
+    @cache
     def storage(key: str) -> Tensor:
         with opened() as archive:
             return flat(archive.read(inner[f"data/{key}"]))

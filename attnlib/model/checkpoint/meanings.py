@@ -253,8 +253,8 @@ def _dtype(value: Any) -> np.dtype[Any]:
     code = value.args[0] if isinstance(value, Thing) and value.kind == "numpy.dtype" else None
     if not isinstance(code, str) or not re.fullmatch(r"[biuf][1248]", code):
         raise ValueError("an array holds no numbers")
-    order = value.state[1] if isinstance(value.state, tuple) and len(value.state) > 1 else "="
-    return np.dtype(code).newbyteorder(order if order in ("<", ">") else "=")
+    order = value.state[1] if isinstance(value.state, tuple) and len(value.state) > 1 else "<"
+    return np.dtype(code).newbyteorder(">" if order == ">" else "<")
 
 
 def _raw(value: Any) -> bytes:

@@ -83,7 +83,17 @@ _EMPTY: dict[str, type] = {
 }
 _TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 _IDLE = ("PROTO", "FRAME")
-_REFUSED = ("EXT1", "EXT2", "EXT4", "INST", "OBJ", "PERSID", "NEXT_BUFFER", "READONLY_BUFFER", "DUP")
+_REFUSED = (
+    "EXT1",
+    "EXT2",
+    "EXT4",
+    "INST",
+    "OBJ",
+    "PERSID",
+    "NEXT_BUFFER",
+    "READONLY_BUFFER",
+    "DUP",
+)
 
 
 class _Machine:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from attnlib.errors import ModelError
 from attnlib.model.checkpoint.arguments import arguments, class_names, strangers
-from attnlib.model.checkpoint.files import Content, open_file
+from attnlib.model.checkpoint.files import Content, nowhere, open_file
 from attnlib.model.checkpoint.meanings import Stored
 from attnlib.model.checkpoint.places import choose, places, whole_model
 
@@ -82,7 +82,7 @@ def read(
     if isinstance(source, Weights):
         return source
     if isinstance(source, Mapping):
-        content = Content("The checkpoint", source, {}.__getitem__, 0)
+        content = Content("The checkpoint", source, nowhere, 0)
     else:
         content = open_file(source)
     try:
