@@ -20,7 +20,7 @@ from attnlib.model.checkpoint.options import classifier, revealed, unrevealed
 # Each pass may uncover an option that an earlier one hid: a patch size, then an image size.
 _PASSES = 4
 # Who says one of these means to have positions interpolated for it.
-_SIZES = {"img_size", "patch_size", "window_size", "dynamic_img_size"}
+_SIZES = {"img_size", "patch_size", "window_size"}
 
 
 @dataclass(frozen=True)

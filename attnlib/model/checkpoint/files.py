@@ -78,22 +78,19 @@ def open_file(source: str | Path | bytes) -> Content:
     Raises:
         ModelError: no such file, a damaged one, or one of another kind.
     """
-    if isinstance(source, bytes):
-        name, size = "The upload", len(source)
-    else:
+    name = "The upload" if isinstance(source, bytes) else Path(source).name
+    try:
+        if isinstance(source, bytes):
+            return _content(io.BytesIO(source), name, len(source), source)
         path = Path(source)
         if path.is_dir():
             raise ModelError(
-                f"{path.name} is a folder, not a checkpoint: give the file with the weights in it."
+                f"{name} is a folder, not a checkpoint: give the file with the weights in it."
             )
         if not path.is_file():
             raise ModelError(f"There is no checkpoint file {str(source)!r}.")
-        name, size = path.name, path.stat().st_size
-    try:
-        if isinstance(source, bytes):
-            return _content(io.BytesIO(source), name, size, source)
         with path.open("rb") as stream:
-            return _content(stream, name, size, path)
+            return _content(stream, name, path.stat().st_size, path)
     except ModelError:
         raise
     except SafetensorError as error:
