@@ -92,7 +92,7 @@ def pairs(name: str, pixels: Tensor) -> dict[str, tuple[Run, str, Run, float]]:
             return vit.module(pixels)
 
     trace = vit.trace(pixels)
-    graph = [mixing_map(call, "cls", "mean", 0.0, 0.5) for call in trace.layers]
+    graph = [mixing_map(call, (0,), "mean", 0.0, 0.5) for call in trace.layers]
     heads = len(trace.layers) * trace.layers[0].shape[1]
     return {
         "raw attention": (ours("raw"), "timm AttentionExtract", extracted, 1),

@@ -6,19 +6,23 @@
 
 from attnlib.audit.numbers import Summary, confused_classes, confusion, summarise, wilson
 from attnlib.audit.order import SortKey, nearest, order, select
+from attnlib.audit.per_label import LABEL_HEADINGS, average_precision, per_label
 from attnlib.audit.prediction import Outcome, Prediction
 from attnlib.audit.table import HEADINGS, predictions, to_csv
 
 __all__ = [
     "HEADINGS",
+    "LABEL_HEADINGS",
     "Outcome",
     "Prediction",
     "SortKey",
     "Summary",
+    "average_precision",
     "confused_classes",
     "confusion",
     "nearest",
     "order",
+    "per_label",
     "predictions",
     "select",
     "summarise",

@@ -42,8 +42,8 @@ def select(
     """Positions of the predictions that meet every condition, in the order given.
 
     Args:
-        true: the classes that the label may be; an unlabelled prediction has none. None: any.
-        predicted: the classes that may have been predicted. None: any.
+        true: the classes of which one is a label; an unlabelled prediction has none. None: any.
+        predicted: the classes of which one is predicted. None: any.
         only: keep one outcome.
 
     Raises:
@@ -55,10 +55,19 @@ def select(
     if only != "all":
         kept &= (table["outcome"] == only).to_numpy()
     if true is not None:
-        kept &= table["true"].isin(list(true)).to_numpy(dtype=bool, na_value=False)
+        kept &= _one_of(table, "true", true)
     if predicted is not None:
-        kept &= table["predicted"].isin(list(predicted)).to_numpy()
+        kept &= _one_of(table, "predicted", predicted)
     return [int(position) for position in np.flatnonzero(kept)]
+
+
+def _one_of(table: pd.DataFrame, side: str, classes: Collection[int]) -> NDArray[np.bool_]:
+    """Where one of the classes is true, or predicted: ``(n,)``."""
+    if f"{side}_set" not in table:
+        return table[side].isin(list(classes)).to_numpy(dtype=bool, na_value=False)
+    wanted = set(classes)
+    sets = table[f"{side}_set"]
+    return np.array([isinstance(s, frozenset) and not wanted.isdisjoint(s) for s in sets], bool)
 
 
 def nearest(

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from attnlib.audit.numbers import Summary
+from attnlib.capture.outputs import Outputs
 from attnlib.pictures.overlay import data_uri
 
 _SIGNATURES = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg"}
@@ -67,16 +68,16 @@ class ReportEntry:
 
     Attributes:
         name: file name.
-        true: name of the true class.
-        predicted: name of the predicted class.
+        true: name of the true class, or those of the true labels.
+        predicted: name of the predicted class, or those of the predicted labels.
         top: the most probable classes by name, with probabilities 0 to 1, best first.
         images: captions, and pictures as PNG or JPEG bytes, shown side by side.
         note: a remark, "" for none; line breaks are kept.
     """
 
     name: str
-    true: str
-    predicted: str
+    true: str | Sequence[str]
+    predicted: str | Sequence[str]
     top: Sequence[tuple[str, float]]
     images: Sequence[tuple[str, bytes]]
     note: str = ""
@@ -88,6 +89,7 @@ def html_report(
     summary: Summary,
     entries: Sequence[ReportEntry],
     made: datetime | None = None,
+    outputs: Outputs | None = None,
 ) -> str:
     """A complete HTML document, to be stored as UTF-8.
 
@@ -95,11 +97,13 @@ def html_report(
 
     Args:
         made: the time to print, in its own time zone; None prints none.
+        outputs: what the model's outputs mean; exclusive classes if None.
 
     Raises:
         ValueError: a picture is neither PNG nor JPEG.
     """
     time = f" · {_text(f'{made:%Y-%m-%d %H:%M %Z}'.strip())}" if made else ""
+    outputs = outputs or Outputs()
     shown = f"{_count(len(entries), 'wrong prediction')} shown" if entries else ""
     cards = "\n".join(_card(entry) for entry in entries)
     return f"""<!DOCTYPE html>
@@ -116,9 +120,10 @@ content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
 <header>
 <h1 class="user" dir="auto">{_text(title)}</h1>
 <p class="quiet">Model <span class="user">{_text(model_name)}</span>{time}</p>
+<p class="quiet">Outputs: {_text(outputs.title)}</p>
 </header>
 <main>
-<dl>{_tiles(summary)}</dl>
+<dl>{_tiles(summary, outputs)}</dl>
 <p class="quiet shown">{shown or "No wrong prediction to show."}</p>
 {cards}
 </main>
@@ -127,22 +132,25 @@ content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
 """
 
 
-def _tiles(summary: Summary) -> str:
+def _tiles(summary: Summary, outputs: Outputs) -> str:
     tiles = [
         ("Images", str(summary.images), f"{summary.labelled} with a label"),
         ("Wrong", str(summary.wrong), f"of {summary.labelled}"),
         ("Accuracy", "unknown", "no image has a label"),
     ]
+    several = outputs.kind == "labels"
     if summary.accuracy is not None and summary.accuracy_interval is not None:
         low, high = summary.accuracy_interval
         interval = f"95&nbsp;% interval {100 * low:.1f} to {100 * high:.1f}&nbsp;%"
-        tiles[2] = ("Accuracy", _percent(summary.accuracy), interval)
+        title = "All labels right" if several else "Accuracy"
+        tiles[2] = (title, _percent(summary.accuracy), interval)
+    of = "surest mistake or least sure label" if several else "predicted class"
     for name, confidence in (
         ("Confidence when right", summary.confidence_right),
         ("Confidence when wrong", summary.confidence_wrong),
     ):
         if confidence is not None:
-            tiles.append((name, _percent(confidence), "mean probability of the predicted class"))
+            tiles.append((name, _percent(confidence), f"mean probability of the {of}"))
     return "".join(
         f"<div><dt>{name}</dt><dd>{value}<small>{remark}</small></dd></div>"
         for name, value, remark in tiles
@@ -156,8 +164,8 @@ def _card(entry: ReportEntry) -> str:
     return f"""<article>
 <h2 class="user" dir="auto">{_text(entry.name)}</h2>
 <div class="verdict">
-<p class="predicted">Predicted <b class="user">{_text(entry.predicted)}</b></p>
-<p class="true">True class <b class="user">{_text(entry.true)}</b></p>
+<p class="predicted">Predicted <b class="user">{_text(_joined(entry.predicted))}</b></p>
+<p class="true">True class <b class="user">{_text(_joined(entry.true))}</b></p>
 </div>
 <div class="body"><div class="images">{images}</div><ol class="top">{bars}</ol></div>
 {note}
@@ -176,12 +184,22 @@ def _figure(caption: str, name: str, image: bytes) -> str:
 
 
 def _bar(name: str, probability: float, entry: ReportEntry) -> str:
-    role = {entry.true: "true", entry.predicted: "predicted"}.get(name, "")
+    role = "true" if name in _names(entry.true) else ""
+    if name in _names(entry.predicted):
+        role = "predicted" if not role else "true"
     width = 100 * min(max(probability, 0.0), 1.0)
     return (
         f'<li class="{role}"><span><span class="user" dir="auto">{_text(name)}</span>'
         f'<span>{_percent(probability)}</span></span><i style="width:{width:.1f}%"></i></li>'
     )
+
+
+def _names(names: str | Sequence[str]) -> Sequence[str]:
+    return [names] if isinstance(names, str) else names
+
+
+def _joined(names: str | Sequence[str]) -> str:
+    return " | ".join(_names(names)) or "none"
 
 
 def _percent(share: float) -> str:

@@ -1,6 +1,6 @@
 """Many predictions as one data frame, and any table as CSV."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import get_args
 
 import numpy as np
@@ -27,14 +27,20 @@ _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\u
 def predictions(found: Sequence[Prediction], class_names: Sequence[str]) -> pd.DataFrame:
     """The predictions as one table, a row for each, in the order given.
 
+    Independent labels are joined by " | ", and nothing predicted is ""; their ``true`` and
+    ``predicted`` are the pair of labels that a page sets side by side, see `Prediction`. For them
+    there are two more columns, ``true_set`` (None without a label) and ``predicted_set``, of
+    frozensets of indices.
+
     ========================  ========  ==================================================
     column                    dtype     meaning
     ========================  ========  ==================================================
     image                     str       file name
     true_class                str       name of the true class; missing without a label
-    predicted_class           str       name of the predicted class
+    predicted_class           str       name of the predicted class; "" without classes
     outcome                   category  ordered: wrong < unlabelled < right
-    confidence                float64   probability of the predicted class, 0 to 1
+    confidence                float64   probability of the predicted class, 0 to 1; NaN
+                                        without classes
     margin                    float64   largest minus second largest probability, 0 to 1
     loss                      float64   -log p(true class) in nats; NaN without a label
     entropy                   float64   mean entropy of the readout's rows, in units of log N
@@ -53,12 +59,16 @@ def predictions(found: Sequence[Prediction], class_names: Sequence[str]) -> pd.D
     if classes > len(class_names):
         raise ValueError(f"{classes} classes have {len(class_names)} names")
     loss = [np.nan if p.loss is None else p.loss for p in found]
-    true = [None if p.label is None else class_names[p.label] for p in found]
-    return pd.DataFrame(
+
+    def named(classes: Collection[int]) -> str:
+        return " | ".join(class_names[index] for index in sorted(classes))
+
+    true = [None if p.true is None else named(p.true) for p in found]
+    table = pd.DataFrame(
         {
             "image": pd.Series([p.name for p in found], dtype="str"),
             "true_class": pd.Series(true, dtype="str"),
-            "predicted_class": pd.Series([class_names[p.predicted] for p in found], dtype="str"),
+            "predicted_class": pd.Series([named(p.said) for p in found], dtype="str"),
             "outcome": pd.Categorical([p.outcome for p in found], get_args(Outcome), ordered=True),
             "confidence": np.array([p.confidence for p in found], dtype=np.float64),
             "margin": np.array([p.margin for p in found], dtype=np.float64),
@@ -68,6 +78,10 @@ def predictions(found: Sequence[Prediction], class_names: Sequence[str]) -> pd.D
             "predicted": np.array([p.predicted for p in found], dtype=np.int64),
         }
     )
+    if any(p.kind == "labels" for p in found):
+        table["true_set"] = pd.Series([p.true for p in found], dtype=object)
+        table["predicted_set"] = pd.Series([p.said for p in found], dtype=object)
+    return table
 
 
 def to_csv(table: pd.DataFrame | Sequence[dict[str, object]]) -> str:

@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from attnlib.capture import passes
 from attnlib.capture.call import AttentionCall
+from attnlib.capture.geometry import (
+    cuts_patches,
+    input_channels,
+    patch_grid,
+    prefix_tokens,
+    settle,
+)
+from attnlib.capture.mode import Observer
 from attnlib.errors import CaptureError, ModelError
 
 
 @dataclass(frozen=True)
 class Seen:
-    """One attention call of a pass over one image: where, by what, ``(B, H, Tq, Tk)``, how."""
+    """One attention call of a pass over one image: where, by what, ``(B, H, Tq, Tk)``, how.
+
+    ``mixed`` says that heads were mixed between the softmax and the values.
+    """
 
     module: str
     kind: str
     shape: tuple[int, int, int, int]
     spelling: str
+    mixed: bool = False
 
 
 @dataclass(frozen=True)
@@ -42,6 +52,8 @@ class Facts:
         both: how the prediction uses a second vector: ``"dist"`` (a second head for the
             distillation token), ``"average"`` (CLS and mean, concatenated) or nothing.
         problem: why the pass's result is of no use, if so.
+        channels: C, how many the input has.
+        logits: how many the model gives; 0 where there is a problem.
     """
 
     model: str
@@ -56,10 +68,12 @@ class Facts:
     joins: bool
     both: str = ""
     problem: str = ""
+    channels: int = 3
+    logits: int = 0
 
 
 def observe(module: nn.Module, size: tuple[int, int]) -> Facts:
-    """The facts of one pass over one empty image ``(height, width)``; on any device, meta too.
+    """The facts of one pass over one image of noise ``(height, width)``; on meta devices too.
 
     Raises:
         ModelError: the model does not run on images of this size, or gives no logits and shows
@@ -68,29 +82,18 @@ def observe(module: nn.Module, size: tuple[int, int]) -> Facts:
     calls: list[Seen] = []
 
     def note(call: AttentionCall) -> None:
-        calls.append(Seen(call.module, call.kind, call.shape, call.spelling))
+        mixed = call.applied is not None
+        calls.append(Seen(call.module, call.kind, call.shape, call.spelling, mixed))
 
-    parameter = next(module.parameters())
-    pixels = torch.zeros(1, 3, *size, dtype=parameter.dtype, device=parameter.device)
-    problem = ""
+    channels, logits, problem = _watched(module, size, note, calls)
     try:
-        with torch.inference_mode(), passes.admitted():
-            passes.forward(module, pixels, note)
-    except ModelError as error:
-        if not calls:
-            raise
-        problem = str(error)
-    except (RuntimeError, AssertionError, ValueError, TypeError) as error:
-        raise ModelError(
-            f"The model does not run on an image of {size[0]} x {size[1]} pixels: {error}"
-        ) from error
-    grid: tuple[int, int] | None
-    patch: tuple[int, int] | None
-    try:
-        grid, patch = patch_grid(module, size)
+        found = patch_grid(module, size)
     except CaptureError:
-        grid = _grid_of_calls(calls, size, len(prefix_tokens(module)))
-        patch = None if grid is None else (size[0] // grid[0], size[1] // grid[1])
+        found = None
+    shapes = [call.shape for call in calls]
+    grid, patch, prefix = settle(
+        shapes, size, found, prefix_tokens(module), plain=cuts_patches(module)
+    )
     return Facts(
         model=type(module).__name__,
         calls=tuple(calls),
@@ -98,71 +101,43 @@ def observe(module: nn.Module, size: tuple[int, int]) -> Facts:
         scripted=any(isinstance(child, torch.jit.ScriptModule) for child in module.modules()),
         grid=grid,
         patch=patch,
-        prefix=prefix_tokens(module),
+        prefix=prefix,
         pooling=_pooling(module),
         pool_prefix=bool(getattr(module, "pool_include_prefix", False)),
         joins=any("cls_token" in name for name, _ in module.named_parameters()),
         both=_second_vector(module),
         problem=problem,
+        channels=channels,
+        logits=logits,
     )
 
 
-def _grid_of_calls(calls: list[Seen], size: tuple[int, int], prefix: int) -> tuple[int, int] | None:
-    """The grid of the first full attention, if its tokens fill one of the image's shape."""
-    for call in calls:
-        batch, _, queries, keys = call.shape
-        if batch == 1 and queries == keys > prefix:
-            rows = round(math.sqrt((keys - prefix) * size[0] / size[1]))
-            cols = (keys - prefix) // max(rows, 1)
-            if rows * cols == keys - prefix and rows * size[1] == cols * size[0]:
-                return rows, cols
-    return None
+def noise(module: nn.Module, channels: int, size: tuple[int, int]) -> Tensor:
+    """An image ``(1, channels, height, width)`` that is blank nowhere, the same each time."""
+    device, dtype = passes.place_of(module)
+    if device.type == "meta":
+        return torch.zeros(1, channels, *size, dtype=dtype, device=device)
+    drawn = torch.randn(1, channels, *size, generator=torch.Generator().manual_seed(0))
+    return drawn.to(device, dtype)
 
 
-def patch_grid(module: nn.Module, size: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
-    """``(rows, cols)`` of the patch grid and ``(height, width)`` of a patch in pixels.
-
-    Read from timm's ``patch_embed`` (what is before it in a hybrid included) where there is one,
-    else from the first convolution over the colour channels, whose stride is the patch size in
-    every plain ViT.
-
-    Raises:
-        CaptureError: neither is there.
-    """
-    embed: Any = getattr(module, "patch_embed", None) or getattr(module, "pixel_embed", None)
-    if isinstance(embed, nn.ModuleList):
-        embed = embed[0]
-    ratio = getattr(embed, "feat_ratio", None)
-    patch = ratio(as_scalar=False) if callable(ratio) else getattr(embed, "patch_size", None)
-    counts = getattr(embed, "dynamic_feat_size", None)
-    if patch is None and getattr(embed, "grid_size", None) is not None:
-        # TNT: the first convolution makes the pixels inside a patch, not the patches.
-        patch = (size[0] // embed.grid_size[0], size[1] // embed.grid_size[1])
-    if patch is None:
-        for child in module.modules():
-            if isinstance(child, nn.Conv2d) and child.in_channels == 3:
-                patch = child.stride
-                break
-    if patch is None:
-        raise CaptureError("The model has no patch embedding, so its tokens have no place.")
-    rows, cols = (patch, patch) if isinstance(patch, int) else (int(patch[0]), int(patch[1]))
-    grid = counts(size) if callable(counts) else (size[0] // rows, size[1] // cols)
-    return (int(grid[0]), int(grid[1])), (rows, cols)
-
-
-def prefix_tokens(module: nn.Module) -> tuple[str, ...]:
-    """Names of the tokens before the patches, counted on the model, never assumed."""
-    config = getattr(module, "config", None)
-    registers = getattr(config, "num_register_tokens", 0) or 0
-    names = []
-    if _has(module, "cls_token", "class_token", "class_embedding"):
-        names.append("cls")
-    if _has(module, "dist_token", "distillation_token"):
-        names.append("dist")
-    count = getattr(module, "num_prefix_tokens", None)
-    count = len(names) + registers if count is None else int(count)
-    names = names[:count]
-    return tuple(names + [f"reg{i + 1}" for i in range(count - len(names))])
+def _watched(
+    module: nn.Module, size: tuple[int, int], note: Observer, calls: list[Seen]
+) -> tuple[int, int, str]:
+    """One pass with the channels that the model takes: their number, that of logits, a problem."""
+    first: ModelError | None = None
+    for channels in dict.fromkeys((input_channels(module) or 3, 3, 1, 4)):
+        try:
+            # Not in inference mode: what a model caches in its first pass serves gradients too.
+            with torch.no_grad(), passes.admitted():
+                logits, _ = passes.forward(module, noise(module, channels, size), note)
+            return channels, int(logits.shape[1]), ""
+        except ModelError as error:
+            if calls:
+                return channels, 0, str(error)
+            first = first or error
+    assert first is not None
+    raise first
 
 
 def _pooling(module: nn.Module) -> str | None:
@@ -182,7 +157,3 @@ def _second_vector(module: nn.Module) -> str:
     if isinstance(classifier, nn.Linear) and classifier.in_features == 2 * (width or 0):
         return "average"
     return ""
-
-
-def _has(module: nn.Module, *names: str) -> bool:
-    return any(name.rpartition(".")[2] in names for name, _ in module.named_parameters())

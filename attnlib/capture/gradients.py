@@ -18,13 +18,16 @@ class Differentiable:
     Each backward pass starts from what the fused kernel returned, so the attention matrices are
     never part of the graph.
 
+    Args:
+        scores: ``(1, C)``, what the maps of the classes explain (``Outputs.scores``): logits.
+
     Attributes:
         trace: the attention of all layers, with values, outside the graph.
     """
 
-    def __init__(self, trace: Trace, logits: Tensor, layers: Sequence[AttentionCall]) -> None:
+    def __init__(self, trace: Trace, scores: Tensor, layers: Sequence[AttentionCall]) -> None:
         self.trace = trace
-        self._logits = logits
+        self._scores = scores
         self._layers = layers
         self._attention: dict[int, list[Tensor]] = {}
 
@@ -32,10 +35,13 @@ class Differentiable:
         """d logit / d(A V) of every layer, ``(1, H, T, dv)`` each, bottom first.
 
         The gradient of the attention itself is d(A V) Vᵀ; whoever needs it forms it in blocks.
+
+        Raises:
+            CaptureError: the model takes its attention out of the graph.
         """
         if target not in self._attention:
             nodes = [call.node for call in self._layers if call.node is not None]
-            found = torch.autograd.grad(self._logits[0, target], nodes, retain_graph=True)
+            found = self._gradient(target, nodes)
             self._attention[target] = [
                 call.pull(gradient) if call.pull else gradient
                 for call, gradient in zip(self._layers, found, strict=True)
@@ -54,5 +60,22 @@ class Differentiable:
                 "This model makes no normalisation before its last attention layer, where "
                 "Grad-CAM reads the tokens."
             )
-        (gradient,) = torch.autograd.grad(self._logits[0, target], tokens, retain_graph=True)
+        (gradient,) = self._gradient(target, [tokens])
         return tokens.detach()[0], gradient[0]
+
+    def _gradient(self, target: int, nodes: list[Tensor]) -> tuple[Tensor, ...]:
+        """d score / d each of the nodes.
+
+        Raises:
+            CaptureError: the model takes them out of the graph.
+        """
+        try:
+            return torch.autograd.grad(self._scores[0, target], nodes, retain_graph=True)
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as error:
+            raise CaptureError(
+                "This model gives no gradient of its logits with respect to its attention "
+                f"({' '.join(str(error).split())[:200].rstrip('.')}). Use a method that needs "
+                "none: attention rollout or occlusion."
+            ) from error

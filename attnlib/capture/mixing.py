@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from attnlib.capture.call import AttentionCall
-from attnlib.capture.tokens import Readout
 from attnlib.capture.trace import Trace, carry
 
 
@@ -33,7 +34,7 @@ def rollout_row(
     row = trace.readout()
     for call in reversed(trace.starting(start_layer)):
         row = step_down(
-            row, call, trace.layout.readout, head_fusion, discard_ratio, residual_weight
+            row, call, trace.layout.carriers, head_fusion, discard_ratio, residual_weight
         )
     return row
 
@@ -41,7 +42,7 @@ def rollout_row(
 def step_down(
     row: Tensor,
     call: AttentionCall,
-    readout: Readout,
+    carriers: Sequence[int],
     head_fusion: str,
     discard_ratio: float,
     residual_weight: float,
@@ -53,7 +54,7 @@ def step_down(
         return kept * row + read * carry(call, row[None])[:, 0].mean(dim=0)
     fused = fused_map(call, head_fusion)
     if discard_ratio > 0:
-        fused = discard(fused, discard_ratio, readout)
+        fused = discard(fused, discard_ratio, carriers)
     # Rows of (1 - w) A + w I sum to (1 - w) Σ A + w.
     total = read * fused.sum(dim=1) + kept
     weighted = row / torch.where(total > 0, total, torch.ones_like(total))
@@ -64,7 +65,7 @@ def step_down(
 
 def mixing_map(
     call: AttentionCall,
-    readout: Readout,
+    carriers: Sequence[int],
     head_fusion: str,
     discard_ratio: float,
     residual_weight: float,
@@ -72,7 +73,7 @@ def mixing_map(
     """``Â`` of one layer as a whole ``(T, T)``, rows sum to 1: what :func:`step_down` applies."""
     fused = fused_map(call, head_fusion)
     if discard_ratio > 0:
-        fused = discard(fused, discard_ratio, readout)
+        fused = discard(fused, discard_ratio, carriers)
     identity = np.eye(fused.shape[0])
     mixed = (1.0 - residual_weight) * fused.cpu().numpy().astype(np.float64)
     mixed += residual_weight * identity
@@ -104,16 +105,16 @@ def fused_map(call: AttentionCall, head_fusion: str) -> Tensor:
     return fused
 
 
-def discard(fused: Tensor, ratio: float, readout: str) -> Tensor:
+def discard(fused: Tensor, ratio: float, carriers: Sequence[int]) -> Tensor:
     """Zero the lowest ``ratio`` of one image's map ``(T, T)``, ties with the threshold kept.
 
-    The column of the readout's own prefix tokens is never dropped: it carries the readout on
-    to the layer below.
+    The columns of the readout's own tokens are never dropped: they carry the readout on to the
+    layer below.
     """
     flat = fused.detach().cpu().numpy().ravel()
     count = min(int(flat.size * ratio), flat.size - 1)
     # Partial sorting is many times faster than a quantile, which also refuses 2^24 elements.
     threshold = float(np.partition(flat, count)[count])
     keep = fused >= threshold
-    keep[:, : {"cls": 1, "cls+dist": 2, "cls+average": 1}.get(readout, 0)] = True
+    keep[:, list(carriers)] = True
     return torch.where(keep, fused, fused.new_zeros(()))

@@ -5,8 +5,8 @@ Fused attention never forms the weights, so a hook has nothing to see.  :class:`
 arguments of every attention computation that the model makes and hands them to an observer as
 an :class:`AttentionCall`.  The model's own computation is passed through unchanged.
 
-Three spellings are seen, which together cover every token attention in timm, torchvision and
-``transformers``:
+Four spellings are seen; the first three cover every token attention in timm, torchvision and
+most of ``transformers``:
 
 ``scaled_dot_product_attention``
     The query, key, mask and scale that the model really uses; weights are recomputed from them.
@@ -15,6 +15,8 @@ Three spellings are seen, which together cover every token attention in timm, to
     (talking heads, gates, differences), so it is kept as it stands.
 ``multi_head_attention_forward``
     Arrives whole; query and key are projected again from its arguments.
+Any product with a factor whose rows are shares
+    Not negative, with sum 1 over what the product runs over: hand-written softmax and einsum.
 """
 
 from __future__ import annotations
@@ -29,7 +31,13 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from attnlib.capture.call import AttentionCall as AttentionCall
-from attnlib.capture.spellings import from_multi_head, from_product, from_sdpa
+from attnlib.capture.contraction import contractions, einsum_arguments, sums_to_one
+from attnlib.capture.spellings import (
+    from_contraction,
+    from_multi_head,
+    from_product,
+    from_sdpa,
+)
 from attnlib.capture.stream import Stream, storage
 from attnlib.errors import CaptureError
 
@@ -68,6 +76,8 @@ class Capture(TorchFunctionMode):
             model goes on with that in place of ``A V``; else with its own, bit for bit.
         classifier: weight of the model's final linear layer.  When the model applies it, its
             input, the image embedding ``(B, D)``, is kept as ``capture.embedding``.
+        graph: keep the graph for gradients also where the model says ``no_grad`` (around a
+            frozen backbone).
 
     The mode belongs to the thread that entered it; other threads that use the same module see
     nothing of it.
@@ -78,8 +88,11 @@ class Capture(TorchFunctionMode):
         module: nn.Module,
         observe: Observer,
         classifier: Tensor | None = None,
+        *,
+        graph: bool = False,
     ) -> None:
         super().__init__()
+        self._graph = graph
         self._names = {id(child): name for name, child in module.named_modules()}
         self._observe = observe
         self._classifier = classifier
@@ -97,7 +110,11 @@ class Capture(TorchFunctionMode):
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
         kwargs = kwargs or {}
-        result = func(*args, **kwargs)
+        if self._graph:
+            with torch.enable_grad():
+                result = func(*args, **kwargs)
+        else:
+            result = func(*args, **kwargs)
         if isinstance(kwargs.get("out"), Tensor):
             self._reused.add(storage(kwargs["out"]))
         if func is F.scaled_dot_product_attention:
@@ -123,10 +140,13 @@ class Capture(TorchFunctionMode):
             if self._is_classifier(_argument(1, "weight", args, kwargs)):
                 self.embedding = tokens.detach()
         elif func is torch.einsum:
-            for operand in args[1:]:
+            equation, factors = einsum_arguments(args)
+            for factor in factors:
                 # Heads are not split yet: a projection, and not the product of attention.
-                if isinstance(operand, Tensor) and operand.ndim == 3:
-                    self._stream.read(operand)
+                if factor.ndim == 3:
+                    self._stream.read(factor)
+            if len(factors) == 2:
+                return self._contracted(result, equation, *factors)
         return result
 
     def _is_classifier(self, weight: object) -> bool:
@@ -139,22 +159,60 @@ class Capture(TorchFunctionMode):
 
         ``out`` is where the model asked for the result, and may look for it.
         """
-        if self._after_softmax is None or min(left.ndim, right.ndim) < 3:
+        if min(left.ndim, right.ndim) < 3 or left.ndim != right.ndim:
             return result
-        soft, module = self._after_softmax
+        soft, module = self._after_softmax or (None, None)
         # V'A' is (A V)': the transposed spelling of the same product.
-        turned = right.shape[-2:] == soft.shape[:-3:-1] and storage(right) == storage(soft)
+        turned = (
+            soft is not None
+            and right.shape[-2:] == soft.shape[:-3:-1]
+            and storage(right) == storage(soft)
+        )
         weights = right.mT if turned else left
-        if weights.shape[-2:] != soft.shape[-2:] or left.ndim != right.ndim:
-            return result
-        if weights.shape[0] != soft.shape[0] or self._caller() is not module:
-            return result
+        if soft is None or not self._follows(weights, soft, module):
+            turned = False if sums_to_one(left) else sums_to_one(right.mT)
+            if not turned and not sums_to_one(left):
+                return result
+            soft, module = None, self._caller()
         self._after_softmax = None
-        call = from_product(result, left, right, turned, module)
-        if type(module).__name__ in MIXES_HEADS or hasattr(module, "talking_head2"):
-            call.weights, call.applied, call.push = soft, call.weights, None
+        call = self._unmixed(from_product(result, left, right, turned, module), soft, module)
         changed = self._seen(call, result, module)
         return changed if out is None or changed is result else out.copy_(changed)
+
+    def _follows(self, weights: Tensor, soft: Tensor, module: nn.Module | None) -> bool:
+        """Whether a factor is what the last softmax gave, as its module went on with it."""
+        return (
+            weights.shape[-2:] == soft.shape[-2:]
+            and weights.shape[0] == soft.shape[0]
+            and self._caller() is module
+        )
+
+    def _contracted(self, result: Tensor, equation: str, left: Tensor, right: Tensor) -> Tensor:
+        """As :meth:`_product`, of an einsum."""
+        soft, module = self._after_softmax or (None, None)
+        for found in contractions(equation, left, right):
+            follows = soft is not None and self._follows(found.weights, soft, module)
+            if not follows and not sums_to_one(found.weights):
+                continue
+            caller = module if follows else self._caller()
+            self._after_softmax = None
+            call = from_contraction(result, found, caller)
+            return self._seen(
+                self._unmixed(call, soft if follows else None, caller), result, caller
+            )
+        return result
+
+    def _unmixed(
+        self, call: AttentionCall, soft: Tensor | None, module: nn.Module | None
+    ) -> AttentionCall:
+        """The call with the attention that the softmax gave, if heads were mixed after it."""
+        assert call.weights is not None
+        if soft is None or storage(call.weights) == storage(soft):
+            return call
+        known = type(module).__name__ in MIXES_HEADS or hasattr(module, "talking_head2")
+        if known or _signed(call.weights):
+            call.weights, call.applied, call.push = soft, call.weights, None
+        return call
 
     def _seen(self, call: AttentionCall, result: Tensor, module: nn.Module | None = None) -> Tensor:
         """Tell the observer; what the operator shall return is ``result`` unless it says more."""
@@ -189,6 +247,11 @@ class Capture(TorchFunctionMode):
                 return candidate
             frame = frame.f_back  # type: ignore[assignment]
         return None
+
+
+def _signed(weights: Tensor) -> bool:
+    """Whether some are negative, so that they are no shares."""
+    return weights.device.type != "meta" and bool((weights < 0).any())
 
 
 def _softmax_dim(input: Tensor, dim: int | None = None, *rest: Any, **options: Any) -> int | None:

@@ -12,11 +12,11 @@ Kind = Literal["classes", "labels", "binary", "regression", "features"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 TITLE: dict[Kind, str] = {
-    "classes": "classes that exclude each other (softmax)",
-    "labels": "independent labels (sigmoid)",
-    "binary": "one logit for two classes (sigmoid)",
-    "regression": "numbers, no classes",
-    "features": "features, no classes",
+    "classes": "exclusive classes (softmax)",
+    "labels": "independent labels (a sigmoid each)",
+    "binary": "one logit, two classes (sigmoid)",
+    "regression": "regression (numbers, no classes)",
+    "features": "features (no classes)",
 }
 
 
@@ -29,12 +29,12 @@ class Outputs:
             the sigmoid of which is the probability of the second of two classes),
             ``"regression"`` or ``"features"`` (numbers that are no probabilities).
         source: what says so, in words.
-        threshold: from which probability on an independent label counts as predicted.
+        question: what nothing says and a person should confirm, as a sentence; "" for nothing.
     """
 
     kind: Kind = "classes"
-    source: str = "the number of logits"
-    threshold: float = 0.5
+    source: str = "the number of outputs"
+    question: str = ""
 
     @property
     def title(self) -> str:
@@ -46,14 +46,24 @@ class Outputs:
         """Whether outputs stand for classes or labels, so that there are probabilities."""
         return self.kind in ("classes", "labels", "binary")
 
+    @property
+    def quantity(self) -> str:
+        """What the numbers of :meth:`probabilities` are, in a word."""
+        return "probability" if self.classifies else "output"
+
+    def shown(self, value: float) -> str:
+        """A number of :meth:`probabilities` as text: in per cent, or as it is without classes."""
+        return f"{value:.1%}" if self.classifies else f"{value:.4g}"
+
     def names(self, logits: int) -> int:
         """How many names there are for a number of logits: two for one logit of two classes."""
         return 2 if self.kind == "binary" else logits
 
     def probabilities(self, logits: Tensor) -> Tensor:
-        """``(..., L)`` logits to ``(..., C)`` probabilities; numbers as they are, where no class.
+        """``(..., L)`` logits to ``(..., C)`` probabilities; the numbers as they are, if no class.
 
-        Compare transformers' image-classification pipeline.
+        As transformers' image-classification pipeline scores them; of one logit it gives the
+        second class only.
         """
         if self.kind == "classes":
             return logits.softmax(dim=-1)
@@ -64,8 +74,17 @@ class Outputs:
         return logits
 
     def scores(self, logits: Tensor) -> Tensor:
-        """``(..., L)`` logits to the ``(..., C)`` that a class's map explains.
+        """``(..., L)`` logits to the ``(..., C)`` numbers that the maps of classes explain.
 
-        The logit itself; with one logit z, z for the second class and -z for the first.
+        The logit itself; of one logit z, -z for the first class and z for the second.
         """
         return torch.cat([-logits, logits], dim=-1) if self.kind == "binary" else logits
+
+    def margins(self, logits: Tensor) -> Tensor:
+        """``(..., L)`` logits to ``(..., C)`` numbers whose differences are the classes' log-odds.
+
+        The logits themselves; of one logit z, 0 for the first class and z for the second.
+        """
+        if self.kind == "binary":
+            return torch.cat([torch.zeros_like(logits), logits], dim=-1)
+        return logits

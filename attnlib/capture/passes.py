@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from itertools import chain
 from typing import Literal
 
 import torch
@@ -35,6 +36,8 @@ def _places() -> int:
 
 # A busy host collapses when every session runs its own multi-threaded pass; passes queue here.
 _ADMISSION = threading.BoundedSemaphore(_places())
+# Whether this thread holds a place already: one that waited for a second would wait for ever.
+_HELD = threading.local()
 
 
 def choose_device(device: str = "auto") -> torch.device:
@@ -74,12 +77,15 @@ def admitted() -> Iterator[None]:
     Raises:
         OutOfMemory: the device ran out of memory; what it had cached is released first.
     """
+    if getattr(_HELD, "place", False):
+        yield
+        return
     with _ADMISSION:
+        _HELD.place = True
         try:
             yield
         except RuntimeError as error:
-            text = str(error).lower()
-            if not isinstance(error, torch.OutOfMemoryError) and "can't allocate" not in text:
+            if not _memory(error):
                 raise
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
@@ -87,6 +93,21 @@ def admitted() -> Iterator[None]:
                 "The device ran out of memory. Use a smaller batch, a smaller image size or "
                 "model, half precision, or the CPU."
             ) from error
+        finally:
+            _HELD.place = False
+
+
+def _memory(error: Exception) -> bool:
+    """Whether it says that the device ran out of memory."""
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate" in str(error).lower()
+
+
+def place_of(module: nn.Module) -> tuple[torch.device, torch.dtype]:
+    """Where a module's numbers are, and of which type; the CPU and float32 where it has none."""
+    for tensor in chain(module.parameters(), module.buffers()):
+        if tensor.is_floating_point():
+            return tensor.device, tensor.dtype
+    return torch.device("cpu"), torch.float32
 
 
 def autocast(device: torch.device, precision: Precision) -> AbstractContextManager[object]:
@@ -102,32 +123,64 @@ def forward(
     *,
     precision: Precision = "float32",
     classifier: Tensor | None = None,
+    graph: bool = False,
 ) -> tuple[Tensor, Tensor | None]:
-    """One pass of ``pixels`` ``(B, 3, h, w)``, already on the module's device.
+    """One pass of ``pixels`` ``(B, C, h, w)``, already on the module's device.
 
-    The caller decides about gradients and holds :func:`admitted`.
+    The caller decides about gradients and holds :func:`admitted`; ``graph`` is as in
+    :class:`attnlib.capture.mode.Capture`.
 
     Returns:
         Logits ``(B, C)`` and, if the model applied ``classifier`` (the weight of its last linear
         layer), the embedding ``(B, D)`` that it was applied to.
+
+    Raises:
+        ModelError: the model does not run on images of this size, or returns no logits.
     """
-    with autocast(pixels.device, precision):
-        if observe is None:
-            return _logits(module(pixels)), None
-        with Capture(module, observe, classifier) as capture:
-            output = module(pixels)
-    return _logits(output), capture.embedding
+    if observe is None:
+        return logits_of(_output(module, pixels, precision), len(pixels)), None
+    with Capture(module, observe, classifier, graph=graph) as capture:
+        output = _output(module, pixels, precision)
+    return logits_of(output, len(pixels)), capture.embedding
 
 
-def _logits(output: object) -> Tensor:
-    """The logits in what timm, torchvision and transformers models return."""
+def _output(module: nn.Module, pixels: Tensor, precision: Precision) -> object:
+    try:
+        with autocast(pixels.device, precision):
+            return module(pixels)
+    except AttnlibError:
+        raise
+    except Exception as error:
+        # A module is other people's code: whatever it raises is one situation to the person.
+        if _memory(error):
+            raise
+        height, width = pixels.shape[-2:]
+        text = " ".join(str(error).split())[:300].rstrip(".") or type(error).__name__
+        raise ModelError(
+            f"The model does not run on an image of {height} x {width} pixels: {text}."
+        ) from error
+
+
+def logits_of(output: object, batch: int) -> Tensor:
+    """The logits ``(batch, L)`` in what timm, torchvision and transformers models return.
+
+    Raises:
+        ModelError: there are none in it.
+    """
+    if isinstance(output, Mapping) and "logits" in output:
+        output = output["logits"]
     output = getattr(output, "logits", output)
-    if isinstance(output, tuple | list):
+    if isinstance(output, tuple | list) and output:
         output = output[0]
     if not isinstance(output, Tensor) or output.ndim != 2:
         shape = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
         raise ModelError(
             f"The model returns {shape}, not logits of shape (batch, classes). Give a model with "
             "a classification head, or one that pools its tokens."
+        )
+    if output.shape[0] != batch or output.shape[1] < 1 or not output.is_floating_point():
+        raise ModelError(
+            f"The model returns {tuple(output.shape)} of {output.dtype} for {batch} images, not "
+            "one row of logits each."
         )
     return output

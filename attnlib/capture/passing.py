@@ -8,6 +8,7 @@ from typing import Protocol
 from torch import Tensor, nn
 
 from attnlib.capture.gradients import Differentiable
+from attnlib.capture.outputs import Outputs
 from attnlib.capture.passes import Precision
 from attnlib.capture.support import Support
 from attnlib.capture.tokens import TokenLayout
@@ -33,10 +34,16 @@ class Model(Protocol):
     def class_names(self) -> Sequence[str]: ...
 
     @property
+    def outputs(self) -> Outputs: ...
+
+    @property
     def precision(self) -> Precision: ...
 
     @property
     def width(self) -> int: ...
+
+    def fitting(self, pixels: Tensor) -> Model:
+        """The model at the size of prepared images ``(B, C, h, w)``, with their layout."""
 
     def trace(self, pixels: Tensor) -> Trace:
         """The attention of one image ``(1, 3, h, w)`` through all layers."""

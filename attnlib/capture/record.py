@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from attnlib.capture.outputs import Outputs
 from attnlib.capture.tokens import TokenLayout
 from attnlib.errors import CaptureError
 from attnlib.pictures import markup
@@ -23,8 +24,10 @@ class Record:
     """What one forward pass says about one image; well under 1 MB for ViT-B/16.
 
     Attributes:
-        logits: ``(C,)``.
-        probabilities: ``(C,)``, softmax of the logits.
+        logits: ``(L,)``, one for each class; a single one for two classes.
+        probabilities: ``(C,)``, what the logits mean by ``outputs``: a softmax over exclusive
+            classes, a sigmoid of each independent label, ``(1 - p, p)`` of one logit; of a model
+            without classes they are its numbers as they are.
         embedding: ``(D,)``, the input of the final linear layer (the logits if there is none).
         rows: ``(L, H, T)``, the readout's attention to every token, prefix tokens first;
             each row sums to 1.  L is 0 where the model has no such rows (windowed attention).
@@ -34,7 +37,8 @@ class Record:
         query: the query that stands for the prediction, in words.
         self_check: ``max |A V - output|`` of this image over the layers for the rows above; NaN
             without rows.
-        class_names: one name per logit; empty where the classes have none.
+        class_names: one name per class; empty where the classes have none.
+        outputs: what the logits mean.
     """
 
     logits: Array
@@ -46,10 +50,11 @@ class Record:
     query: str
     self_check: float
     class_names: tuple[str, ...] = ()
+    outputs: Outputs = field(default_factory=Outputs)
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
+        for one in fields(self):
+            value = getattr(self, one.name)
             if isinstance(value, np.ndarray):
                 value.setflags(write=False)
 
@@ -79,6 +84,7 @@ class Record:
 
     @property
     def predicted(self) -> int:
+        """The most probable class or label; of a model without classes, the largest output."""
         return int(self.probabilities.argmax())
 
     @cached_property
@@ -92,7 +98,7 @@ class Record:
     @property
     def nbytes(self) -> int:
         """Size of the arrays in bytes."""
-        arrays = (getattr(self, field.name) for field in fields(self))
+        arrays = (getattr(self, one.name) for one in fields(self))
         return sum(array.nbytes for array in arrays if isinstance(array, np.ndarray))
 
     def class_name(self, index: int) -> str:
@@ -101,10 +107,12 @@ class Record:
 
     def _repr_html_(self) -> str:
         best = self.probabilities.argsort(kind="stable")[::-1][:SHOWN]
-        verdict = markup.bars(
-            [(self.class_name(int(i)), float(self.probabilities[i])) for i in best],
-            f"Predicted: {self.class_name(self.predicted)}",
-        )
+        shown = [(self.class_name(int(i)), float(self.probabilities[i])) for i in best]
+        if self.outputs.classifies:
+            verdict = markup.bars(shown, f"Predicted: {self.class_name(self.predicted)}")
+        else:
+            numbers = [(name, f"{value:.4g}") for name, value in shown]
+            verdict = markup.facts(f"Outputs: {self.outputs.title}", numbers)
         layers, heads, tokens = self.rows.shape
         seen = [
             ("seen from", self.query),

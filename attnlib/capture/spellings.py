@@ -1,4 +1,4 @@
-"""The three spellings of attention, each turned into an :class:`AttentionCall`."""
+"""The spellings of attention, each turned into an :class:`AttentionCall`."""
 
 from __future__ import annotations
 
@@ -11,10 +11,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attnlib.capture.call import AttentionCall, wide_dtype
+from attnlib.capture.contraction import Contraction
 from attnlib.errors import CaptureError
 
 # Modules that compute one head after the other: a leading dimension there counts windows only.
 _LOOPS_HEADS = {"CascadedGroupAttention"}
+
+# What modules call their number of heads.
+_HEADS = ("num_heads", "heads", "n_heads", "num_attention_heads", "nhead", "n_head")
 
 # Modules whose leading dimension is images times heads, before that of the windows.
 _HEADS_FIRST = {"HaloAttn"}
@@ -154,6 +158,21 @@ def from_product(
     return call
 
 
+def from_contraction(result: Tensor, found: Contraction, module: nn.Module | None) -> AttentionCall:
+    """An einsum of weights and values, read as their product."""
+    turned = found.turn(result)
+    weights, value, output = (
+        _with_heads(tensor, module) for tensor in (found.weights, found.values, turned)
+    )
+    call = AttentionCall("", "", None, None, value, output, weights=weights)
+    call.node = result
+    call.pull = lambda gradient: _with_heads(found.turn(gradient), module)
+    shaped = _reshaped(turned)
+    if shaped is not None:
+        call.push = lambda product: found.back(shaped(product))
+    return call
+
+
 def _reshaped(output: Tensor) -> Callable[[Tensor], Tensor] | None:
     """From ``(B, H, Tq, dv)`` to the shape of an output whose heads only were split or missing."""
     if output.ndim > 4:
@@ -201,8 +220,10 @@ def _bias_of_four(bias: Tensor | None, leading: torch.Size) -> Tensor | None:
 
 def _with_heads(tensor: Tensor, module: nn.Module | None) -> Tensor:
     """``(B * H, T, d)`` of a batched product as ``(B, H, T, d)``, by the module's own count."""
-    heads, kind = getattr(module, "num_heads", None), type(module).__name__
-    if not isinstance(heads, int) or kind in _LOOPS_HEADS or tensor.shape[0] % heads:
+    kind = type(module).__name__
+    counts = (getattr(module, name, None) for name in _HEADS)
+    heads = next((count for count in counts if isinstance(count, int)), None)
+    if not heads or kind in _LOOPS_HEADS or tensor.shape[0] % heads:
         return _four_dimensional(tensor)
     if tensor.ndim == 3 or (tensor.ndim == 4 and kind in _HEADS_FIRST):
         tensor = tensor.unflatten(0, (-1, heads))

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from torch import nn
 
+from attnlib.capture.dependence import Dependence, dependence
 from attnlib.capture.facts import Facts as Facts
 from attnlib.capture.facts import Seen as Seen
+from attnlib.capture.facts import noise
 from attnlib.capture.facts import observe as observe
-from attnlib.capture.facts import patch_grid as patch_grid
-from attnlib.capture.facts import prefix_tokens as prefix_tokens
 from attnlib.capture.mode import MIXES_HEADS
+from attnlib.capture.readout import readout_by
 from attnlib.capture.tokens import Readout, TokenLayout
 from attnlib.errors import CaptureError, ModelError
 
@@ -63,6 +64,9 @@ class Support:
         shapes: ``(B, H, Tq, Tk)`` of each call for one image.
         maps: the kinds of map that are defined.
         reason: why kinds are missing; empty if none is.
+        channels: C, of the model's input.
+        logits: how many the model gives.
+        notes: what the pass left open, in sentences.
     """
 
     roles: tuple[Role, ...]
@@ -70,6 +74,9 @@ class Support:
     shapes: tuple[tuple[int, int, int, int], ...]
     maps: frozenset[MapKind]
     reason: str = ""
+    channels: int = 3
+    logits: int = 0
+    notes: tuple[str, ...] = ()
 
     def calls(self, *roles: Role) -> tuple[int, ...]:
         """Positions of the calls with one of the given roles."""
@@ -77,24 +84,45 @@ class Support:
 
 
 def examine(module: nn.Module, size: tuple[int, int]) -> tuple[TokenLayout, Support]:
-    """Run one empty image of ``(height, width)`` pixels and read the layout off the model.
+    """Run an image of ``(height, width)`` pixels and read the layout off the model.
+
+    The readout is what the logits depend on, by their gradient (:mod:`attnlib.capture.dependence`).
 
     Raises:
         ModelError: the model does not run on images of this size, or gives no logits.
         CaptureError: no attention between tokens was seen; the message names what was.
     """
     facts = observe(module, size)
-    found = classify(facts)
+    layout, support = classify(facts)
     if facts.problem:
         raise ModelError(facts.problem)
-    return found
+    pixels = noise(module, facts.channels, size)
+    if pixels.device.type == "meta":
+        return layout, support
+    pools = support.calls("pool")
+    layers = () if "local" in support.roles else support.calls("layer")
+    if not layers and support.roles[-1] != "pool":
+        return layout, support
+    try:
+        found = dependence(module, pixels, layers[-1] if layers else None, pools)
+    except CaptureError as error:
+        note = (
+            f"Which tokens the prediction rests on could not be measured ({error}); it is taken "
+            f"for what the model's attributes say: {layout.query}."
+        )
+        return layout, replace(support, notes=(*support.notes, note))
+    return classify(facts, found)
 
 
-def classify(facts: Facts) -> tuple[TokenLayout, Support]:
+def classify(facts: Facts, found: Dependence | None = None) -> tuple[TokenLayout, Support]:
     """What the tokens are and which maps are defined.
 
+    Args:
+        found: what the logits depend on; None to go by what the model's attributes say.
+
     Raises:
-        CaptureError: no attention between tokens was seen; the message names what was.
+        CaptureError: no attention between tokens was seen, or its tokens have no place; the
+            message names what was seen.
     """
     calls = facts.calls
     if not calls:
@@ -126,11 +154,17 @@ def classify(facts: Facts) -> tuple[TokenLayout, Support]:
         roles = tuple("local" if role == "layer" else role for role in roles)
     # CaiT's class token joins after the last layer: count what the layers really hold.
     prefix = facts.prefix[: max(widths, default=patches) - patches]
-    pooled, pool_prefix = readout_of(facts, prefix, "pool" in roles)
-    layout = TokenLayout(prefix, grid, patch, pooled, pool_prefix)
-    maps, reason = _maps(roles, pooled, calls)
+    bare = TokenLayout(prefix, grid, patch, "none")
+    notes: tuple[str, ...] = ()
+    if found is None:
+        pooled, pool_prefix = readout_of(facts, prefix, "pool" in roles)
+        read = tuple(range(len(prefix))) if pool_prefix else ()
+        layout = replace(bare, readout=pooled, read=read)
+    else:
+        layout, notes = readout_by(found, bare, joins=_joins(facts, prefix))
+    maps, reason = _maps(roles, layout.readout, calls)
     names, shapes = tuple(call.module for call in calls), tuple(call.shape for call in calls)
-    return layout, Support(roles, names, shapes, maps, reason)
+    return layout, Support(roles, names, shapes, maps, reason, facts.channels, facts.logits, notes)
 
 
 def _roles(calls: tuple[Seen, ...], grid: tuple[int, int], prefix: int) -> tuple[Role, ...]:
@@ -171,7 +205,7 @@ def _maps(
         reasons.append("the model pools in a way for which no attention row stands")
     elif "layer" in roles and "local" not in roles and "refused" not in roles:
         maps |= {"readout rows", "rollout"}
-        if MIXES_HEADS.isdisjoint(call.kind for call in calls):
+        if not any(call.mixed or call.kind in MIXES_HEADS for call in calls):
             maps.add("relevance")
         else:
             reasons.append(
@@ -189,8 +223,7 @@ def readout_of(facts: Facts, prefix: tuple[str, ...], pools: bool) -> tuple[Read
     if facts.pooling == "avg":
         return "average", facts.pool_prefix
     if pools:
-        joins = facts.joins and facts.pooling != "map" and "cls" not in prefix
-        return ("class attention" if joins else "pool"), False
+        return ("class attention" if _joins(facts, prefix) else "pool"), False
     if prefix[:1] == ("cls",) and facts.pooling in (None, "token"):
         if facts.both == "average":
             return "cls+average", False
@@ -199,6 +232,11 @@ def readout_of(facts: Facts, prefix: tuple[str, ...], pools: bool) -> tuple[Read
     if facts.pooling is None and not prefix:
         return "average", False
     return "none", False
+
+
+def _joins(facts: Facts, prefix: tuple[str, ...]) -> bool:
+    """Whether a class token joins after the layers, so that the pooling is class attention."""
+    return facts.joins and facts.pooling != "map" and "cls" not in prefix
 
 
 def _nothing_seen(facts: Facts) -> str:
@@ -212,6 +250,7 @@ def _nothing_seen(facts: Facts) -> str:
         reasons = "; ".join(sorted({NOT_TOKEN_ATTENTION[kind] for kind in known}))
         return f"{facts.model} has no attention between tokens: {reasons}."
     return (
-        f"{facts.model} computes no attention between tokens; it seems to be a "
-        "convolutional or MLP model. Choose a Vision Transformer."
+        f"{facts.model} makes no attention that this tool recognises: it is a convolutional or "
+        "MLP model, or computes attention in a way of its own. Choose a Vision Transformer whose "
+        "attention is scaled_dot_product_attention, nn.MultiheadAttention or a softmax."
     )

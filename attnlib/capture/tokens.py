@@ -8,11 +8,14 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-Readout = Literal["cls", "cls+dist", "cls+average", "average", "pool", "class attention", "none"]
+Readout = Literal[
+    "cls", "cls+dist", "tokens", "cls+average", "average", "pool", "class attention", "none"
+]
 
 READOUT_LABEL: dict[Readout, str] = {
     "cls": "CLS token",
     "cls+dist": "mean of the CLS and distillation tokens",
+    "tokens": "tokens of its own",
     "cls+average": "CLS token and the average over patches",
     "average": "average over patches",
     "pool": "attention pooling",
@@ -32,14 +35,15 @@ class TokenLayout:
         patch_size: ``(height, width)`` of a patch in pixels of the model's input.
         readout: which query stands for the prediction.  ``"average"`` where the model averages
             its patch tokens, even if it has a CLS token: there the CLS row explains nothing.
-        pool_prefix: whether averaging includes the prefix tokens.
+        read: positions of tokens that the readout's name leaves open: for ``"tokens"`` those
+            that stand for the prediction, with an average the prefix tokens that are in it.
     """
 
     prefix: tuple[str, ...]
     grid: tuple[int, int]
     patch_size: tuple[int, int]
     readout: Readout
-    pool_prefix: bool = False
+    read: tuple[int, ...] = ()
 
     @property
     def patches(self) -> int:
@@ -54,7 +58,27 @@ class TokenLayout:
     @property
     def query(self) -> str:
         """The readout in words, for labels on screen."""
-        return READOUT_LABEL[self.readout]
+        if self.readout == "tokens":
+            names = [self.token_name(index) for index in self.read]
+            return names[0] if len(names) == 1 else f"mean of {' and '.join(names)}"
+        label = READOUT_LABEL[self.readout]
+        if self.readout == "average" and self.read:
+            whole = len(self.read) == len(self.prefix)
+            names = [self.token_name(index) for index in self.read]
+            return "average over all tokens" if whole else f"{label} and {', '.join(names)}"
+        return label
+
+    @property
+    def leading(self) -> int:
+        """How many of the first tokens are the whole readout; 0 where others stand for it."""
+        return {"cls": 1, "cls+dist": 2}.get(self.readout, 0)
+
+    @property
+    def carriers(self) -> tuple[int, ...]:
+        """Positions of the prefix tokens that stand for the prediction each by itself."""
+        if self.readout == "tokens":
+            return self.read
+        return tuple(range({"cls+average": 1}.get(self.readout, self.leading)))
 
     def readout_weights(self) -> NDArray[np.float32] | None:
         """The readout as a distribution over queries ``(T,)``; None where attention pools.
@@ -62,16 +86,18 @@ class TokenLayout:
         An attention-pooling model learns this distribution per image: its own pooling row.
         """
         weights = np.zeros(self.tokens, dtype=np.float32)
+        average = [*self.read, *range(len(self.prefix), self.tokens)]
         if self.readout == "cls":
             weights[0] = 1.0
         elif self.readout == "cls+dist":
             weights[:2] = 0.5
+        elif self.readout == "tokens":
+            weights[list(self.read)] = 1.0 / len(self.read)
         elif self.readout == "cls+average":
+            weights[average] = 0.5 / len(average)
             weights[0] = 0.5
-            weights[len(self.prefix) :] = 0.5 / self.patches
         elif self.readout == "average":
-            start = 0 if self.pool_prefix else len(self.prefix)
-            weights[start:] = 1.0 / (self.tokens - start)
+            weights[average] = 1.0 / len(average)
         else:
             return None
         return weights

@@ -59,7 +59,7 @@ def run(given: argparse.Namespace) -> None:
     record = vit.inspect(image, rollout=False)
     top = record.predicted
     of = "" if heat.target is None else f" for {vit.class_names[heat.target]}"
-    print(f"{vit.name}: {vit.class_names[top]} ({record.probabilities[top]:.1%})")
+    print(f"{vit.name}: {vit.class_names[top]} ({record.outputs.shown(record.probabilities[top])})")
     print(f"{given.out}: {given.method}{of}, seen from the {heat.query}, in {heat.unit}")
 
 

@@ -1,13 +1,12 @@
-"""Names of classes: read from a file, and found again in what people write."""
+"""Names of classes, found again in what people write."""
 
-import json
-import re
-import unicodedata
+from __future__ import annotations
+
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
 
-from attnlib.data.text import counted, decoded
+from attnlib.data import numbering, wordnet
+from attnlib.data.text import counted, loose
 from attnlib.errors import LabelError
 
 
@@ -16,35 +15,15 @@ def resolve_class(
 ) -> int | None:
     """The index of the class that ``text`` means, or None if it means none or several.
 
-    Tried in order: the exact name; an alias (a WordNet id, say); an index in digits; the name in
-    any case, spaces, underscores and hyphens apart; one of its synonyms between commas.
+    Tried in order: the exact name; an alias; an index in digits; the name in any case, spaces,
+    underscores and hyphens apart; one of its synonyms between commas, or its WordNet id. A text
+    that is the name of one class and a synonym of another means both.
     """
-    return Classes(class_names, aliases or {}).resolve(text)
-
-
-def read_class_names(data: bytes, filename: str = "") -> list[str]:
-    """Class names in order of index: one per line, a JSON list, or a JSON object.
-
-    The object is either ``{"0": "cat", ...}`` or ``{"cat": 0, ...}``. Raises LabelError on empty
-    or repeated names and on indices that are not exactly 0..n-1.
-    """
-    text = decoded(data, "list of class names").strip()
-    if filename.lower().endswith(".json") or text.startswith(("[", "{")):
-        names = _json_names(text)
-    else:
-        names = text.splitlines()
-    names = [name.strip() for name in names]
-    if "" in names:
-        raise LabelError(
-            f"The name of class {names.index('')} is empty: it would shift every class after it."
-        )
-    if not names:
-        raise LabelError("The list of class names is empty.")
-    first: dict[str, int] = {}
-    for index, name in enumerate(names):
-        if first.setdefault(name, index) != index:
-            raise LabelError(f"Classes {first[name]} and {index} are both called {name!r}.")
-    return names
+    classes = Classes(class_names, aliases)
+    found = classes.meanings(text)
+    if not found and (index := numbering.number(text)) is not None and index < len(class_names):
+        return index
+    return next(iter(found)) if len(found) == 1 else None
 
 
 def check_class_count(names: Sequence[str], num_classes: int) -> None:
@@ -57,74 +36,47 @@ def check_class_count(names: Sequence[str], num_classes: int) -> None:
 
 
 class Classes:
-    """Class names indexed once, for many texts."""
+    """Class names indexed once, for many texts.
 
-    def __init__(self, names: Sequence[str], aliases: Mapping[str, int]) -> None:
-        self._count = len(names)
-        self._aliases = aliases
+    Args:
+        names: one per class.
+        aliases: further texts and the class that each means.
+    """
+
+    def __init__(self, names: Sequence[str], aliases: Mapping[str, int] | None = None) -> None:
+        self.names = tuple(name.strip() for name in names)
+        self._aliases = aliases or {}
+        # Each from a spelling to the classes that are written so.
         self._exact: dict[str, set[int]] = defaultdict(set)
-        self._loose: dict[str, set[int]] = defaultdict(set)
         self._synonyms: dict[str, set[int]] = defaultdict(set)
-        for index, name in enumerate(names):
-            self._exact[name.strip()].add(index)
-            self._loose[_loose(name)].add(index)
-            for synonym in name.split(","):
-                self._synonyms[_loose(synonym)].add(index)
+        self._loose: dict[str, set[int]] = defaultdict(set)
+        self._loose_synonyms: dict[str, set[int]] = defaultdict(set)
+        more = wordnet.synonyms(self.names)
+        for index, name in enumerate(self.names):
+            self._exact[name].add(index)
+            self._loose[loose(name)].add(index)
+            for synonym in (*name.split(","), *more[index]):
+                self._synonyms[synonym.strip()].add(index)
+                self._loose_synonyms[loose(synonym)].add(index)
 
-    def resolve(self, text: str) -> int | None:
+    def meanings(self, text: str, at_hand: Collection[str] = ()) -> frozenset[int]:
+        """The classes that a text can mean; none, one, or several where it is ambiguous.
+
+        Numbers mean nothing here unless a class is called so: see
+        :mod:`attnlib.data.numbering`.
+
+        Args:
+            at_hand: all the texts that were written. Where the whole names of other classes are
+                among them ("maillot, tank suit"), a text ("maillot") is taken as a whole name too.
+        """
         text = text.strip()
         if text in self._exact:
-            return _only(self._exact[text])
+            exact, others = self._exact[text], self._synonyms[text] - self._exact[text]
+            told_apart = all(self.names[other] in at_hand for other in others)
+            return frozenset(exact if told_apart else exact | others)
         if text in self._aliases:
-            return self._aliases[text]
-        # Nine digits: int() refuses thousands of them.
-        if re.fullmatch(r"[0-9]{1,9}", text) and int(text) < self._count:
-            return int(text)
-        loose = _loose(text)
-        if not loose:
-            return None
-        return _only(self._loose.get(loose) or self._synonyms.get(loose, set()))
-
-
-def _loose(name: str) -> str:
-    return re.sub(r"[\s_-]+", "", unicodedata.normalize("NFC", name).casefold())
-
-
-def _only(indices: set[int]) -> int | None:
-    return next(iter(indices)) if len(indices) == 1 else None
-
-
-def _json_names(text: str) -> list[str]:
-    try:
-        value = json.loads(text, object_pairs_hook=_unique_keys)
-    except (ValueError, RecursionError) as error:
-        raise LabelError("The list of class names is not valid JSON.") from error
-    if isinstance(value, list) and all(isinstance(name, str) for name in value):
-        return value
-    if isinstance(value, dict) and value:
-        if all(type(index) is int for index in value.values()):
-            return _in_order({index: name for name, index in value.items()}, len(value))
-        keys = [key for key in value if re.fullmatch(r"[0-9]{1,9}", key)]
-        if len(keys) == len(value) and all(isinstance(name, str) for name in value.values()):
-            return _in_order({int(key): value[key] for key in keys}, len(value))
-    raise LabelError(
-        'The JSON should be a list of names, or an object like {"0": "cat"} or {"cat": 0}.'
-    )
-
-
-def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    unique = dict(pairs)
-    if len(unique) < len(pairs):
-        raise LabelError("The same key occurs twice in the JSON object.")
-    return unique
-
-
-def _in_order(names: Mapping[int, str], count: int) -> list[str]:
-    """Names by index. Raises LabelError unless the indices are exactly 0..count-1."""
-    missing = [index for index in range(count) if index not in names]
-    if missing:
-        raise LabelError(
-            f"The {count} class names must have the indices 0 to {count - 1}, each once: "
-            f"{missing[0]} is missing."
-        )
-    return [names[index] for index in range(count)]
+            return frozenset({self._aliases[text]})
+        spelled = loose(text)
+        if not spelled or numbering.number(text) is not None:
+            return frozenset()
+        return frozenset(self._loose.get(spelled) or self._loose_synonyms.get(spelled, set()))

@@ -15,6 +15,10 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
+from attnlib.data.formats import FORMATS as FORMATS
+from attnlib.data.formats import HEAD_BYTES as HEAD_BYTES
+from attnlib.data.formats import opener
+from attnlib.data.formats import sniff as sniff
 from attnlib.errors import ImageError
 
 # What a model does to an image before it sees it: the model's input (3, h, w).
@@ -34,22 +38,6 @@ MAX_JPEG_SCANS: Final = 100
 # One number for each strip or tile is enough for real files. Python unpacks tags into objects:
 # 8 million numbers (32 MB of file) took 58 s and 2 GB.
 MAX_TIFF_VALUES: Final = 2**19
-# Enough to see through an XML prologue or a comment in front of <svg>.
-HEAD_BYTES: Final = 1024
-
-FORMATS: Final = ("JPEG", "PNG", "WebP", "BMP", "TIFF", "GIF")
-
-_READABLE = (
-    (b"\xff\xd8\xff", "JPEG"),
-    (b"\x89PNG\r\n\x1a\n", "PNG"),
-    (b"GIF87a", "GIF"),
-    (b"GIF89a", "GIF"),
-    (b"BM", "BMP"),
-    (b"II*\0", "TIFF"),
-    (b"MM\0*", "TIFF"),
-    (b"II+\0", "TIFF"),
-    (b"MM\0+", "TIFF"),
-)
 _TIFF_BYTE_TYPES = {1, 2, 6, 7}  # kept as one bytes object, so they cost no more than the file
 _TIFF_DIRECTORY_TAGS = {330, 34665, 34853, 40965}  # sub-images, EXIF, GPS, interoperability
 _START_OF_SCAN = re.compile(rb"\xff\xda\x00[\x08\x0a\x0c\x0e][\x01-\x04]")
@@ -68,23 +56,6 @@ _UPRIGHT = {
 def sha256(data: bytes) -> str:
     """The SHA-256 of the bytes, as 64 hexadecimal digits."""
     return hashlib.sha256(data).hexdigest()
-
-
-def sniff(head: bytes) -> str:
-    """The format, one of FORMATS, told from the first HEAD_BYTES bytes, never from a name.
-
-    Raises ImageError, naming what the file is where that is known.
-    """
-    if not head:
-        raise ImageError("The file is empty (0 bytes): save or download it again.")
-    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-        return "WebP"
-    for magic, kind in _READABLE:
-        if head.startswith(magic):
-            return kind
-    raise ImageError(
-        f"This is {_describe(head)}, not an image format we read ({', '.join(FORMATS)})."
-    )
 
 
 def check(data: bytes) -> None:
@@ -133,7 +104,7 @@ def _open(data: bytes) -> Image.Image:
         _check_tiff_directories(data)
     try:
         # One named format: no other parser of Pillow's ever sees these bytes.
-        image = Image.open(io.BytesIO(data), formats=(kind,))
+        image = Image.open(io.BytesIO(data), formats=(opener(kind),))
     except Exception as error:
         raise _unreadable(kind, error) from error
     _check_size(*image.size)
@@ -245,19 +216,3 @@ def _unreadable(kind: str | None, error: Exception) -> ImageError:
         f"The {kind} file is damaged, truncated or of an unsupported kind: "
         "save or download it again, or convert it to PNG."
     )
-
-
-def _describe(head: bytes) -> str:
-    """A name for what is not an image that we read."""
-    text = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
-    if text.startswith(b"<svg") or (text.startswith((b"<?xml", b"<!")) and b"<svg" in text):
-        return "an SVG drawing"
-    if text.startswith((b"<!doctype html", b"<html", b"<head", b"<body")):
-        return "an HTML page (perhaps an error page instead of a download)"
-    if head[4:8] == b"ftyp":
-        return "an AVIF, HEIC or video file"
-    if head.startswith(b"%PDF"):
-        return "a PDF document"
-    if head.startswith(b"PK\x03\x04"):
-        return "a zip file"
-    return "some other kind of file"

@@ -1,18 +1,24 @@
 """Labels as people supply them: tables of file names, folder names, lists of class names."""
 
+from __future__ import annotations
+
 import csv
 import io
+import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
+from attnlib.data import columns
 from attnlib.data.class_names import check_class_count as check_class_count
-from attnlib.data.class_names import read_class_names as read_class_names
 from attnlib.data.class_names import resolve_class as resolve_class
 from attnlib.data.matching import LabelMatch as LabelMatch
 from attnlib.data.matching import match_labels as match_labels
+from attnlib.data.name_lists import read_class_names as read_class_names
+from attnlib.data.numbering import TITLE as TITLE
+from attnlib.data.numbering import Rule as Rule
 from attnlib.data.text import MAX_BYTES as MAX_BYTES
 from attnlib.data.text import counted, decoded
 from attnlib.errors import LabelError
@@ -22,64 +28,84 @@ MAX_ROWS: Final = 1_000_000
 # As many as a person reads.
 MAX_PROBLEMS: Final = 100
 
-_FILE_COLUMNS = ("filename", "file", "image", "path", "name")
-_LABEL_COLUMNS = ("label", "class", "target", "y")
+# What Excel reads and writes in front of a table to name its delimiter.
+_SEP = re.compile(r"sep=(.)\r?\n?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class LabelTable:
-    """``labels``: file name or path as written, with ``/``, to label text.
+    """What a table says of files, by name or path as written, with ``/``.
 
-    ``problems``: rows not taken, as sentences. A file with two different labels is only there.
+    Attributes:
+        labels: file -> label text, of files with exactly one.
+        problems: rows not taken, as sentences.
+        several: file -> label texts, of files with more than one (in columns of 0 and 1, or in
+            several rows) or with none of the columns.
     """
 
     labels: dict[str, str]
     problems: tuple[str, ...]
+    several: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def every(self) -> Mapping[str, tuple[str, ...]]:
+        """File -> all its label texts."""
+        return {**{name: (text,) for name, text in self.labels.items()}, **self.several}
+
+    @classmethod
+    def joined(cls, tables: Iterable[LabelTable], problems: Iterable[str]) -> LabelTable:
+        """Several tables as one; a later one wins where two name one file."""
+        every = {name: texts for table in tables for name, texts in table.every.items()}
+        return cls(*_by_number(every, tuple(problems)))
 
 
 def read_label_table(data: bytes) -> LabelTable:
     """The labels in a CSV file, delimited by comma, semicolon or tab.
 
-    A header names the columns: filename (file, image, path, name) and label (class, target, y).
-    Without one, two columns are file name and label. UTF-8, UTF-16 with a byte-order mark, or
-    Windows-1252. Raises LabelError if no label can be read.
+    A header names the columns (see :mod:`attnlib.data.columns`): one of files and one of labels,
+    or one of files and for each class one of 0 and 1. Without one, two columns are file name and
+    label. Several labels of a file may also stand in several rows, or in one cell (see
+    :mod:`attnlib.data.several`). UTF-8, UTF-16 with a byte-order mark, or Windows-1252.
+
+    Raises:
+        LabelError: no label can be read.
     """
     text = decoded(data, "label table")
-    first_lines = text.splitlines(keepends=True)[:20]
-    rows = _rows(text, _delimiter("".join(first_lines)))
+    said = _SEP.match(text)
+    if said is not None:
+        text = text[said.end() :]
+    rows = _rows(text, said[1] if said else _delimiter(text))
     if not rows:
         raise LabelError("The label table has no rows.")
-    columns = _columns(rows[0][1])
-    if columns is not None:
-        rows = rows[1:]
-    elif len(rows[0][1]) == 2:
-        columns = (0, 1)
-    else:
+    found = columns.find([row for _, row in rows])
+    if found is None:
         raise LabelError(
             f"The label table has {counted(len(rows[0][1]), 'column')} and no header that we know: "
             "the first line should be 'filename,label'."
         )
-    file_column, label_column = columns
-
     given: dict[str, list[str]] = defaultdict(list)
     problems: list[str] = []
-    for line, row in rows:
-        cells = [cell.strip() for cell in row] + [""] * (max(columns) + 1 - len(row))
-        name, label = _path(cells[file_column]), cells[label_column]
-        if not name or not label:
+    for line, row in rows[found.headed :]:
+        name = _path(found.cell(row, found.file))
+        labels = found.labels(row)
+        if not name or labels is None:
             problems.append(f"Line {line}: the {'label' if name else 'file name'} is missing.")
-        elif label not in given[name]:
-            given[name].append(label)
-    for name, labels in given.items():
-        if len(labels) > 1:
-            problems.append(f"{name}: conflicting labels {' and '.join(map(repr, labels))}.")
+        else:
+            given[name] += [label for label in labels if label not in given[name]]
     if len(problems) > MAX_PROBLEMS:
         more = len(problems) - MAX_PROBLEMS
         problems[MAX_PROBLEMS:] = [f"… and {counted(more, 'more problem')}."]
     if not given:
         raise LabelError(" ".join(["The label table has no labels.", *problems[:1]]))
-    agreed = {name: labels[0] for name, labels in given.items() if len(labels) == 1}
-    return LabelTable(agreed, tuple(problems))
+    return LabelTable(*_by_number(given, tuple(problems)))
+
+
+def _by_number(
+    given: Mapping[str, Iterable[str]], problems: tuple[str, ...]
+) -> tuple[dict[str, str], tuple[str, ...], dict[str, tuple[str, ...]]]:
+    every = {name: tuple(texts) for name, texts in given.items()}
+    one = {name: texts[0] for name, texts in every.items() if len(texts) == 1}
+    return one, problems, {name: texts for name, texts in every.items() if len(texts) != 1}
 
 
 def _rows(text: str, delimiter: str) -> list[tuple[int, list[str]]]:
@@ -103,6 +129,7 @@ def _rows(text: str, delimiter: str) -> list[tuple[int, list[str]]]:
 
 def _delimiter(text: str) -> str:
     """The one under which there is a header that we know, or rows are alike; else a comma."""
+    text = "".join(text.splitlines(keepends=True)[:20])
     alike = []
     # A comma last: it is the one most likely to occur inside a label.
     for delimiter in "\t;,":
@@ -110,19 +137,11 @@ def _delimiter(text: str) -> str:
             rows = [row for _, row in _rows(text, delimiter)]
         except LabelError:  # quotes that make no sense under this delimiter
             continue
-        if rows and _columns(rows[0]) is not None:
+        if rows and columns.is_header(rows[0]):
             return delimiter
         if rows and len(rows[0]) > 1 and len({len(row) for row in rows}) == 1:
             alike.append(delimiter)
     return alike[0] if alike else ","
-
-
-def _columns(header: Sequence[str]) -> tuple[int, int] | None:
-    """The columns of file name and label, or None where the row is no header that we know."""
-    cells = [cell.strip().casefold() for cell in header]
-    files = [cells.index(name) for name in _FILE_COLUMNS if name in cells]
-    labels = [cells.index(name) for name in _LABEL_COLUMNS if name in cells]
-    return (files[0], labels[0]) if files and labels else None
 
 
 def _path(text: str) -> str:

@@ -3,7 +3,11 @@
 import re
 import unicodedata
 
-IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
+# Files of the last three are refused by their bytes where nothing here decodes them.
+IMAGE_ENDINGS = (
+    ".jpg", ".jpeg", ".jfif", ".jpe", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif",
+    ".avif", ".heic", ".heif",
+)  # fmt: skip
 TABLE_ENDINGS = (".csv", ".tsv")
 ANNOTATION_ENDINGS = (".json",)
 _JUNK = {"__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini"}

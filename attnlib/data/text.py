@@ -1,7 +1,8 @@
-"""Text files as people save them, decoded, and numbers of things in words."""
+"""Text files as people save them, decoded; names compared, and numbers of things in words."""
 
 import codecs
 import re
+import unicodedata
 from typing import Final
 
 from attnlib.errors import LabelError
@@ -34,6 +35,11 @@ def decoded(data: bytes, what: str) -> str:
             "save it as UTF-8 text."
         )
     return text
+
+
+def loose(name: str) -> str:
+    """The name in lower case without spaces, underscores and hyphens, to compare by."""
+    return re.sub(r"[\s_-]+", "", unicodedata.normalize("NFC", name).casefold())
 
 
 def counted(number: int, noun: str, plural: str = "") -> str:

@@ -166,6 +166,7 @@ def evaluate(
         AttnlibError: an option or class is not allowed, or a map does not fit.
         OutOfMemory: not even one pass fits into memory.
     """
+    vit = vit.fitting(pixels)
     classes = tuple(dict.fromkeys(classes))
     grid = vit.layout.grid
     _check(heats, classes, grid, steps, draws)

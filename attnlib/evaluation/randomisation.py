@@ -96,10 +96,11 @@ def cascade(
         OutOfMemory: there is no room for a second copy of the weights.
         AttnlibError: a map has values that are not finite.
     """
+    pixels = vit.pixels(image)
+    vit = vit.fitting(pixels)
     with passes.admitted():
         module = copy.deepcopy(vit.module)
     shuffled = vit.around(module)
-    pixels = vit.pixels(image)
     parameters = dict(module.named_parameters())
     generator = torch.Generator().manual_seed(seed)
     for name, group in stages(vit).items():

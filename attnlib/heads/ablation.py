@@ -15,6 +15,7 @@ from attnlib.capture.call import AttentionCall, wide_dtype
 from attnlib.capture.replay import Tape
 from attnlib.errors import AttnlibError, CaptureError, OutOfMemory
 from attnlib.heads import intervention
+from attnlib.heads.decision import Decision
 from attnlib.model.vit import Vit
 
 Array = NDArray[np.float32]
@@ -29,7 +30,8 @@ class HeadEffects:
     """One image with each head taken away in turn.
 
     Attributes:
-        predicted: the class that the whole model predicts.
+        predicted: the class that the whole model predicts; about an independent label it is
+            ``decision.ABSENT`` or ``PRESENT``, as are ``against`` and ``now``.
         against: the class that the margin is measured against: the true one of a wrong
             prediction, else the runner-up.
         margin: logit of ``predicted`` minus logit of ``against`` of the whole model, >= 0.
@@ -57,6 +59,8 @@ def head_effects(
     pixels: Tensor,
     label: int | None = None,
     progress: Callable[[int, int], None] | None = None,
+    *,
+    decision: Decision | None = None,
 ) -> HeadEffects:
     """Zero every head in turn, ``L·H`` predictions of ``pixels`` ``(1, 3, h, w)``.
 
@@ -66,10 +70,13 @@ def head_effects(
     Args:
         label: the true class, if it is known.
         progress: told (layers done, layers) after each layer.
+        decision: what is decided, instead of ``label``: about one of independent labels.
 
     Raises:
-        CaptureError: the model has no layers of attention between all tokens.
+        CaptureError: the model has no layers of attention between all tokens, or no classes.
     """
+    vit = vit.fitting(pixels)
+    decided = decision or Decision(label)
     heads = _heads(vit)
     layers = len(vit.support.calls("layer"))
     batch = heads
@@ -81,8 +88,9 @@ def head_effects(
             if batch == 1:
                 raise
             batch = math.ceil(batch / 2)
-    predicted = int(plain.argmax())
-    against = label if label is not None and label != predicted else int(_runner_up(plain))
+    plain, logits = (decided.margins(vit.outputs, z) for z in (plain, logits))
+    predicted, true = int(plain.argmax()), decided.true
+    against = true if true is not None and true != predicted else int(_runner_up(plain))
     margins = logits[..., predicted] - logits[..., against]
     margin = float(plain[predicted] - plain[against])
     return HeadEffects(
@@ -101,6 +109,7 @@ def without_heads(vit: Vit, pixels: Tensor, removed: Collection[Head]) -> Tensor
         CaptureError: as :func:`head_effects`.
         AttnlibError: there is no such head.
     """
+    vit = vit.fitting(pixels)
     heads, layers = _heads(vit), len(vit.support.calls("layer"))
     keep = torch.ones(layers, heads, device=vit.device)
     for layer, head in removed:
@@ -147,7 +156,7 @@ def _without_each(
     progress: Callable[[int, int], None] | None,
 ) -> tuple[Tensor, Tensor]:
     """Logits of the whole model ``(C,)`` and without each head ``(L, H, C)``."""
-    tokens = vit.layout.tokens * vit.width * next(vit.module.parameters()).element_size()
+    tokens = vit.layout.tokens * vit.width * pixels.element_size()
     batch = max(1, min(batch, heads, _TAPE_BYTES // (2 * layers * tokens)))
     batch = math.ceil(heads / math.ceil(heads / batch))
     images = pixels.expand(batch, -1, -1, -1)

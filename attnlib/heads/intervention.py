@@ -27,7 +27,7 @@ def forward(vit: Vit, images: Tensor, change: Change) -> Tensor:
         CaptureError: the model's attention lets nothing be put in its place.
         OutOfMemory: the device ran out of memory.
     """
-    roles = iter(vit.support.roles)
+    roles = iter(vit.fitting(images).support.roles)
     layer = -1
 
     def observe(call: AttentionCall) -> Tensor | None:
@@ -55,6 +55,7 @@ def at_temperature(vit: Vit, pixels: Tensor, temperature: float) -> Tensor:
     """
     if not temperature > 0:
         raise AttnlibError(f"The temperature must be above 0, not {temperature!r}.")
+    vit = vit.fitting(pixels)
     if not vit.support.calls("layer"):
         raise CaptureError(
             f"{vit.name} has no layers of attention between all tokens: {vit.support.reason}."

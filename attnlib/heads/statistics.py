@@ -62,6 +62,7 @@ def head_statistics(vit: Vit, pixels: Tensor) -> HeadStatistics:
     Raises:
         CaptureError: the model has no attention between all tokens.
     """
+    vit = vit.fitting(pixels)
     if "rollout" not in vit.support.maps:
         raise CaptureError(
             f"{vit.name} has no layers of attention between all tokens: {vit.support.reason}."
@@ -81,7 +82,7 @@ def head_statistics(vit: Vit, pixels: Tensor) -> HeadStatistics:
             calls.append(kept)
         return kept
 
-    with passes.admitted(), torch.inference_mode():
+    with passes.admitted(), torch.no_grad():
         trace = vit.observe(pixels, note)
         rows = _readout_rows(trace)
     return _summary(rows, torch.stack(distances), high, layout)

@@ -69,7 +69,8 @@ class Method:
         title: what it is called on screen.
         description: what the map means, in a sentence or two.
         source: paper and equation.
-        unit: what a value means.
+        unit: what a value means; ``{quantity}`` in it is "probability", or "output" of a model
+            without classes.
         class_specific: whether it explains a chosen class.
         signed, share: as in :class:`Heat`.
         needs: kind of map that the model must support (see ``Support`` in capture).

@@ -81,7 +81,7 @@ def _graph(
     if not 1 <= through <= count:
         raise AttnlibError(f"source_layer must be from 1 to {count}, not {source_layer}.")
     capacities = [
-        mixing_map(call, trace.layout.readout, head_fusion, discard_ratio, residual_weight)
+        mixing_map(call, trace.layout.carriers, head_fusion, discard_ratio, residual_weight)
         for call in trace.layers[:through]
     ]
     source = trace.readout().cpu().numpy().astype(np.float64)

@@ -72,7 +72,7 @@ OCCLUSION = Method(
         "one pass per patch, and answers to the replacement too."
     ),
     source="Zeiler & Fergus, ECCV 2014, section 4.2",
-    unit="drop in probability",
+    unit="drop in {quantity}",
     compute=occlusion,
     class_specific=True,
     signed=True,

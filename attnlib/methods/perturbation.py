@@ -103,6 +103,8 @@ def probabilities(
 ) -> NDArray[np.float64]:
     """The probability of some classes for every way of replacing patches, ``(P, C')``.
 
+    Of a model without classes, its outputs.
+
     Admission is asked for batch by batch, so that others get their turn.
 
     Args:
@@ -119,6 +121,7 @@ def probabilities(
     wrong = [c for c in classes if not 0 <= c < len(vit.class_names)]
     if wrong:
         raise AttnlibError(f"A class must be from 0 to {len(vit.class_names) - 1}, not {wrong[0]}.")
+    vit = vit.fitting(pixels)
     found = np.empty((len(masks), len(classes)), dtype=np.float64)
     index = vit.layout.patch_index((pixels.shape[2], pixels.shape[3]))
     start = 0
@@ -126,11 +129,11 @@ def probabilities(
         stop = min(start + batch_size, len(masks))
         part = torch.from_numpy(np.ascontiguousarray(masks[start:stop]))
         try:
-            with passes.admitted(), torch.inference_mode():
+            with passes.admitted(), torch.no_grad():
                 batch = replace(pixels, reference, part, index)
                 logits, _ = passes.forward(vit.module, batch, precision=vit.precision)
                 # On the processor first: not every accelerator has float64.
-                shares = logits.cpu().double().softmax(dim=1)[:, list(classes)]
+                shares = vit.outputs.probabilities(logits.cpu().double())[:, list(classes)]
         except OutOfMemory:
             if stop - start == 1:
                 raise

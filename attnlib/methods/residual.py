@@ -53,7 +53,7 @@ def residual_row(
     for call in reversed(trace.starting(start_layer)):
         # Rows of I + Â sum to 2; halving every layer keeps deep models in range.
         below = step_down(
-            row, call, trace.layout.readout, head_fusion, discard_ratio, residual_weight
+            row, call, trace.layout.carriers, head_fusion, discard_ratio, residual_weight
         )
         row = 0.5 * (row + below)
     return row

@@ -16,7 +16,7 @@ class Subject:
     """One image before one model: what a method may ask for, computed once and only if asked."""
 
     def __init__(self, vit: Model, pixels: Tensor) -> None:
-        self.vit = vit
+        self.vit = vit.fitting(pixels)
         self.pixels = pixels
 
     @property

@@ -51,7 +51,7 @@ def explain(
         query = vit.layout.token_name(int(str(checked["query"])))
     return Heat(
         values=array(values.detach()).reshape(vit.layout.grid),
-        unit=entry.unit,
+        unit=entry.unit.format(quantity=vit.outputs.quantity),
         query=query,
         method=entry.name,
         target=target,
@@ -73,9 +73,9 @@ def _method(vit: Vit, name: str) -> Method:
 
 
 def _predicted(vit: Vit, subject: Subject) -> int:
-    with passes.admitted(), torch.inference_mode():
+    with passes.admitted(), torch.no_grad():
         logits, _ = passes.forward(vit.module, subject.pixels, precision=vit.precision)
-    return int(logits.argmax())
+    return int(vit.outputs.margins(logits[0]).argmax())
 
 
 def _class(vit: Vit, target: int) -> int:

@@ -3,61 +3,27 @@
 from __future__ import annotations
 
 import difflib
-import socket
-import urllib.request
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-import huggingface_hub
 import timm
 from torch import nn
 
 from attnlib.errors import ModelError
 from attnlib.model import checkpoint as checkpoints
-from attnlib.model import demo
+from attnlib.model import demo, huggingface, network
 from attnlib.model.architectures import candidates, likeliest, named
+from attnlib.model.built import Built
 from attnlib.model.checkpoint import Weights
+from attnlib.model.classes import imagenet_reason
 from attnlib.model.preparation import own_config
 from attnlib.model.restore import Plan, plan, restore
 from attnlib.model.settings import Settings, settings
 
 # Instead of a name: the architecture is found by the weights.
 AUTO = "auto"
-HUB = ("hf-hub:", "hf_hub:", "local-dir:")
-OFFLINE_HINT = (
-    "Without a network these work: the demo model, a checkpoint file of your own, an uploaded "
-    "safetensors file, or an architecture with random weights (pretrained=False)."
-)
-
-
-@dataclass(frozen=True)
-class Built:
-    """A module with its weights, and what is known about it besides.
-
-    Attributes:
-        name: what it is called on screen.
-        data: how its images are prepared, in timm's words (``mean``, ``std``, ``crop_pct``, …).
-        data_source: what says so: ``"timm's configuration"``, ``"the checkpoint's arguments"``.
-        arguments: what the training said about itself in the checkpoint (``args``,
-            ``hyper_parameters``, ``config``), flat.
-        class_names: those that came with it.
-        names_source: where they come from, in words; "" where there are none.
-        processor: an image processor of transformers that belongs to it.
-        notes: what a person should know: weights left out, options that shapes cannot tell.
-    """
-
-    name: str
-    module: nn.Module
-    data: Mapping[str, Any] = field(default_factory=dict)
-    data_source: str = ""
-    arguments: Mapping[str, Any] = field(default_factory=dict)
-    class_names: tuple[str, ...] | None = None
-    names_source: str = ""
-    processor: Any = None
-    notes: tuple[str, ...] = ()
+HUB = huggingface.PREFIXES
 
 
 def build(
@@ -98,14 +64,24 @@ def build(
             class_names=demo.CLASS_NAMES,
             names_source="the demo's model card",
         )
+    repository = huggingface.repository(source) if checkpoint is None else None
+    if repository is not None and not repository.of_timm:
+        _refuse_given(
+            repository.place, num_classes=num_classes, pretrained=pretrained, model_args=model_args
+        )
+        return huggingface.built(repository)
+    if repository is not None:
+        source = f"{'local-dir' if repository.local else 'hf-hub'}:{_place(repository)}"
     if checkpoint is None:
         if weights is not None:
             raise ModelError("weights says which weights of a checkpoint to take: give one.")
         if source == AUTO:
             raise ModelError(f"{AUTO!r} finds the architecture of a checkpoint: give one.")
         options = _options(model_args, num_classes or class_count, img_size)
-        module = _create(source, pretrained is not False, options)
-        return Built(source, module, own_config(module), "timm's configuration")
+        wanted = pretrained is not False
+        module = _create(source, wanted, options)
+        imagenet = imagenet_reason(source, module) if wanted else ""
+        return Built(source, module, own_config(module), "timm's configuration", imagenet=imagenet)
     _refuse_unknown(source)
     read = checkpoints.read(checkpoint, weights)
     return _restored(source, read, _options(model_args, num_classes, img_size))
@@ -233,25 +209,37 @@ def _refuse_idle(source: str | nn.Module, **given: object) -> None:
         )
 
 
+def _refuse_given(place: str, **given: object) -> None:
+    """Refuse what a folder of transformers says by itself.
+
+    Raises:
+        ModelError: one of them is given.
+    """
+    idle = [name for name, value in given.items() if value is not None]
+    if idle:
+        raise ModelError(
+            f"The configuration of {place} says what model it is, so {' and '.join(idle)} would "
+            "change nothing: leave it out."
+        )
+
+
+def _place(repository: huggingface.Repository) -> str:
+    return repository.place + (f"@{repository.revision}" if repository.revision else "")
+
+
 def _refuse_unknown(name: str) -> None:
     if not name.startswith(HUB) and name != AUTO and not timm.is_model(name):
         close = difflib.get_close_matches(name, timm.list_models(), n=3, cutoff=0.5)
         hint = f" Did you mean {', '.join(close)}?" if close else ""
         raise ModelError(f"timm has no model {name!r}.{hint}")
-    if name.startswith(HUB[:2]) and not (_cached(name) or _online()):
-        raise _unreachable(name)
-
-
-def _unreachable(name: str) -> ModelError:
-    return ModelError(
-        f"The weights of {name} could not be fetched: there is no network. {OFFLINE_HINT}"
-    )
+    if name.startswith(HUB[:2]) and not (network.cached(name) or network.online()):
+        raise network.unreachable(name)
 
 
 def _create(name: str, pretrained: bool, options: Mapping[str, Any]) -> nn.Module:
     _refuse_unknown(name)
-    if pretrained and not (_cached(name) or _online()):
-        raise _unreachable(name)
+    if pretrained and not (network.cached(name) or network.online()):
+        raise network.unreachable(name)
     try:
         return timm.create_model(name, pretrained=pretrained, **options)
     except TypeError as error:
@@ -263,28 +251,6 @@ def _create(name: str, pretrained: bool, options: Mapping[str, Any]) -> nn.Modul
         if not pretrained and not name.startswith(HUB):
             raise ModelError(f"{name} could not be built: {error}") from error
         raise ModelError(
-            f"The weights of {name} could not be fetched ({type(error).__name__}). {OFFLINE_HINT}"
+            f"The weights of {name} could not be fetched ({type(error).__name__}). "
+            f"{network.OFFLINE_HINT}"
         ) from error
-
-
-def _online() -> bool:
-    """Whether the hub's name can be resolved; without this a client retries for a minute."""
-    if urllib.request.getproxies():
-        return True
-    try:
-        socket.getaddrinfo(urlsplit(huggingface_hub.constants.ENDPOINT).hostname, 443)
-    except OSError:
-        return False
-    return True
-
-
-def _cached(name: str) -> bool:
-    """Whether some weights of a model lie in the hub's local cache."""
-    config = None if name.startswith(HUB) else timm.get_pretrained_cfg(name)
-    repo = name.partition(":")[2].partition("@")[0] if config is None else config.hf_hub_id
-    files = ("model.safetensors", "pytorch_model.bin", "open_clip_model.safetensors")
-    try:
-        found = [huggingface_hub.try_to_load_from_cache(repo, file) for file in files if repo]
-    except ValueError:
-        return False
-    return any(isinstance(path, str) for path in found)

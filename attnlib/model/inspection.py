@@ -35,9 +35,7 @@ def records(vit: Vit, pixels: Tensor, *, rollout: bool = True) -> list[Record]:
     maps = vit.support.maps
     want_rollout = rollout and "rollout" in maps
     # The rows of a leading CLS token are free; any other readout needs whole matrices.
-    leading = {"cls": 1, "cls+dist": 2}.get(vit.layout.readout, 0)
-    if "rollout" not in maps:
-        leading = 0
+    leading = vit.layout.leading if "rollout" in maps else 0
     rows: list[Tensor] = []
     checks: list[Tensor] = []
 
@@ -54,7 +52,7 @@ def records(vit: Vit, pixels: Tensor, *, rollout: bool = True) -> list[Record]:
             return call.compact()
         return None
 
-    with passes.admitted(), torch.inference_mode():
+    with passes.admitted(), torch.no_grad():
         logits, embedding, calls = vit.run(pixels, note)
         traces = [vit.traced(calls, i) for i in range(batch)] if calls else []
         embedding = logits if embedding is None else embedding
@@ -109,7 +107,7 @@ def _record(
     return Record(
         logits=array(logits),
         # On the processor: not every accelerator has float64.
-        probabilities=array(logits.double().softmax(dim=0)),
+        probabilities=array(vit.outputs.probabilities(logits.double())),
         embedding=array(embedding),
         rows=empty if rows is None else array(rows),
         rollout=None if rollout is None else array(rollout),
@@ -117,6 +115,7 @@ def _record(
         query=vit.layout.query,
         self_check=check,
         class_names=vit.class_names,
+        outputs=vit.outputs,
     )
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import timm
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from attnlib.capture import passes
+from attnlib.capture.facts import noise
 from attnlib.capture.outputs import Kind
 from attnlib.capture.support import examine
 from attnlib.data import labels
@@ -19,10 +20,12 @@ from attnlib.data.image import Transform
 from attnlib.errors import AttnlibError, ModelError
 from attnlib.model import checkpoint as checkpoints
 from attnlib.model.build import build
-from attnlib.model.classes import names_of
+from attnlib.model.built import Built
+from attnlib.model.classes import IMAGENET, names_of
 from attnlib.model.outputs import outputs_of
 from attnlib.model.preparation import prepare
 from attnlib.model.vit import Vit
+from attnlib.model.wrappers import unwrapped
 
 
 def load(
@@ -53,7 +56,8 @@ def load(
             for a ready module, which are used as they are.
         weights: which weights of several in the checkpoint: ``"ema"``, ``"student"``, …; an
             average over training by default.
-        class_names: one per class: a list, or a text file (one per line) or JSON file.
+        class_names: one per class: a list, or a text or JSON file (see
+            :func:`attnlib.data.labels.read_class_names`); or ``"imagenet"``.
         num_classes: size of the classifier; read off ``class_names`` or ``checkpoint`` if None.
         img_size: input size in pixels, one number or ``(height, width)``; the model's own if
             None.
@@ -73,12 +77,9 @@ def load(
         CaptureError: the model has no attention between tokens.
         LabelError: the class names cannot be read or their number does not fit.
     """
-    place = passes.choose_device(device)
-    if precision not in passes.PRECISIONS:
-        raise ModelError(
-            f"precision must be one of {', '.join(passes.PRECISIONS)}, not {precision!r}."
-        )
     names = _read_names(class_names)
+    if isinstance(source, nn.Module):
+        source = unwrapped(source)
     built = build(
         source,
         checkpoint=checkpoint,
@@ -87,15 +88,46 @@ def load(
         img_size=img_size,
         pretrained=pretrained,
         model_args=model_args,
-        class_count=None if names is None else len(names),
+        class_count=None if names is None or names == IMAGENET else len(names),
     )
+    return assemble(
+        built,
+        class_names=names,
+        img_size=img_size,
+        device=device,
+        precision=precision,
+        transform=transform,
+        preprocessing=preprocessing,
+        outputs=outputs,
+    )
+
+
+def assemble(
+    built: Built,
+    *,
+    class_names: Sequence[str] | Literal["imagenet"] | None = None,
+    img_size: int | tuple[int, int] | None = None,
+    device: str = "auto",
+    precision: passes.Precision = "float32",
+    transform: Transform | Any = None,
+    preprocessing: Mapping[str, Any] | None = None,
+    outputs: Kind | None = None,
+) -> Vit:
+    """A built module with all that :func:`load` finds out about it; the weights are shared.
+
+    Args and errors as of :func:`load`.
+    """
+    place = passes.choose_device(device)
+    if precision not in passes.PRECISIONS:
+        raise ModelError(
+            f"precision must be one of {', '.join(passes.PRECISIONS)}, not {precision!r}."
+        )
     with _explained(built.name):
         module = _to(built.module.eval(), place)
         preparation = prepare(built, module, transform, preprocessing, img_size)
         layout, support = examine(module, preparation.size)
-        logits = _count_logits(module, preparation.size)
+        logits = _logits(module, support.channels, preparation.size)
         meaning = outputs_of(module, built.arguments, logits, outputs)
-        named = names_of(module, built, meaning, logits, names)
         return Vit(
             built.name,
             module,
@@ -103,9 +135,9 @@ def load(
             support,
             preparation=preparation,
             outputs=meaning,
-            names=named,
+            names=names_of(module, built, meaning, logits.shape[1], class_names),
             precision=precision,
-            notes=built.notes,
+            notes=(*built.notes, *support.notes),
         )
 
 
@@ -137,9 +169,13 @@ def _to(module: nn.Module, device: torch.device) -> nn.Module:
         ) from error
 
 
-def _read_names(names: Sequence[str] | str | Path | None) -> tuple[str, ...] | None:
+def _read_names(
+    names: Sequence[str] | str | Path | None,
+) -> tuple[str, ...] | Literal["imagenet"] | None:
     if names is None:
         return None
+    if names == IMAGENET:
+        return "imagenet"
     if isinstance(names, str | Path):
         path = Path(names)
         if not path.is_file():
@@ -148,9 +184,14 @@ def _read_names(names: Sequence[str] | str | Path | None) -> tuple[str, ...] | N
     return tuple(names)
 
 
-def _count_logits(module: nn.Module, size: tuple[int, int]) -> int:
-    parameter = next(module.parameters())
-    pixels = torch.zeros(1, 3, *size, dtype=parameter.dtype, device=parameter.device)
-    with torch.inference_mode(), passes.admitted():
-        logits, _ = passes.forward(module, pixels)
-    return int(logits.shape[1])
+def _logits(module: nn.Module, channels: int, size: tuple[int, int]) -> Tensor:
+    """``(1, L)`` of an image of noise, with the graph that tells where they come from."""
+    pixels = noise(module, channels, size)
+    with passes.admitted():
+        try:
+            with torch.enable_grad():
+                return passes.forward(module, pixels)[0]
+        except ModelError:
+            # Its own caches may hold what cannot be differentiated.
+            with torch.no_grad():
+                return passes.forward(module, pixels)[0]

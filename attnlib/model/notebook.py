@@ -24,7 +24,9 @@ def card(vit: Vit) -> str:
         ("seen from", vit.layout.query),
         ("attention between all tokens", attention if layers else "none"),
         ("maps", ", ".join(sorted(vit.support.maps)) or "none"),
+        ("outputs", f"{vit.outputs.title}; {vit.outputs.source}"),
         ("classes", len(vit.class_names)),
+        ("their names", vit.names.source),
         ("runs on", f"{vit.device} in {vit.precision}"),
     ]
     if vit.support.reason:

@@ -1,21 +1,121 @@
-"""How a module's images are prepared: its size, its transform, its normalisation."""
+"""How a module's images are prepared, setting by setting, each with what says so."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import torch
 from PIL import Image
 from timm.data import create_transform, resolve_data_config
 from torch import Tensor, nn
 
+from attnlib.capture.geometry import input_channels
 from attnlib.data.image import Transform
 from attnlib.errors import ModelError
+from attnlib.model.inputs import per_channel
+from attnlib.model.transforms import callable_of, told_by
 
 if TYPE_CHECKING:
-    from attnlib.model.build import Built
+    from attnlib.model.built import Built
+
+INTERPOLATIONS: Final = ("nearest", "bilinear", "bicubic", "lanczos", "box", "hamming")
+CROP_MODES: Final = ("center", "squash", "border")
+Channels = Literal["RGB", "BGR"]
+CHANNELS: Final[tuple[Channels, ...]] = ("RGB", "BGR")
+# What can be changed of a preparation, and what is taken where nothing says it.
+DEFAULTS: Final[Mapping[str, Any]] = {
+    "mean": None,
+    "std": None,
+    "crop_pct": 1.0,
+    "crop_mode": "center",
+    "interpolation": "bilinear",
+    "channels": "RGB",
+}
+ASSUMED = "assumed, since nothing says it"
+OWN = "your own transform"
+SAID = "said by you"
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """How an image becomes the model's input.
+
+    It is resized so that the crop is ``crop_pct`` of it, cropped at the centre, scaled to 0..1,
+    and normalised: ``(value - mean) / std``. For pixels from 0 to 255 the std is 1/255.
+
+    Attributes:
+        size: ``(height, width)`` of the input in pixels.
+        mean, std: per channel, in the model's order of channels, of values from 0 to 1.
+        crop_pct: share of the resized image's side that is kept, above 0 and up to 1.
+        crop_mode: ``"center"`` (the shorter side is resized), ``"squash"`` (both sides are,
+            whatever the shape) or ``"border"`` (the longer side is, and borders are added).
+        interpolation: of the resizing, one of :data:`INTERPOLATIONS`.
+        channels: ``"RGB"``, or ``"BGR"`` for models trained on images of OpenCV or Caffe.
+        sources: what says so, in words, by the names above.
+        own: a transform that is applied instead; what it does not tell of the above is None.
+    """
+
+    size: tuple[int, int]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    crop_pct: float | None = 1.0
+    crop_mode: str | None = "center"
+    interpolation: str | None = "bilinear"
+    channels: Channels = "RGB"
+    sources: Mapping[str, str] = field(default_factory=dict)
+    own: Transform | None = None
+
+    @cached_property
+    def transform(self) -> Transform:
+        """PIL image -> ``(3, h, w)`` float32 tensor."""
+        if self.own is not None:
+            return self.own
+        made: Transform = create_transform(
+            (len(self.mean), *self.size),
+            interpolation=self.interpolation or DEFAULTS["interpolation"],
+            mean=self.mean,
+            std=self.std,
+            crop_pct=self.crop_pct,
+            crop_mode=self.crop_mode,
+            is_training=False,
+        )
+        if self.channels == "RGB":
+            return made
+
+        def swapped(image: Image.Image) -> Tensor:
+            return made(Image.merge("RGB", image.convert("RGB").split()[::-1]))
+
+        return swapped
+
+    @property
+    def resize(self) -> tuple[int, int] | None:
+        """``(height, width)`` that the crop is taken of, for an image of the crop's shape."""
+        if self.crop_pct is None:
+            return None
+        return math.floor(self.size[0] / self.crop_pct), math.floor(self.size[1] / self.crop_pct)
+
+    def changed(self, changes: Mapping[str, Any], source: str = SAID) -> Preparation:
+        """The same with other settings; a transform of one's own is replaced by them.
+
+        Args:
+            changes: by the names of :data:`DEFAULTS`.
+            source: what says so.
+
+        Raises:
+            ModelError: no such setting, or no such value of it.
+        """
+        if not changes:
+            return self
+        given = {name: _checked(name, value, len(self.mean)) for name, value in changes.items()}
+        sources = {**self.sources, **dict.fromkeys(given, source)}
+        for name, default in DEFAULTS.items():
+            if getattr(self, name) is None and name not in given:
+                given[name], sources[name] = default, ASSUMED
+        return replace(self, **given, sources=sources, own=None)
 
 
 def own_config(module: nn.Module) -> dict[str, Any]:
@@ -28,7 +128,7 @@ def own_config(module: nn.Module) -> dict[str, Any]:
 def size_of(
     img_size: int | tuple[int, int] | None,
     transform: Any,
-    config: dict[str, Any],
+    config: Mapping[str, Any],
     module: nn.Module,
 ) -> tuple[int, int]:
     """``(height, width)`` of the input in pixels: as given, else the model's, else the transform's.
@@ -42,7 +142,7 @@ def size_of(
     if img_size is None and "input_size" in config:
         img_size = config["input_size"][1:]
     if img_size is None and transform is not None:
-        blank = _processor(transform)(Image.new("RGB", (64, 64)))
+        blank = callable_of(transform)(Image.new("RGB", (64, 64)))
         img_size = (int(blank.shape[1]), int(blank.shape[2]))
     if img_size is None:
         raise ModelError("Give the module's input size (img_size) or its transform.")
@@ -54,22 +154,6 @@ def size_of(
     return height, width
 
 
-@dataclass(frozen=True)
-class Preparation:
-    """How an image becomes the model's input.
-
-    Attributes:
-        transform: PIL image -> ``(3, h, w)`` float32 tensor.
-        size: ``(height, width)`` of the input in pixels.
-        mean, std: per channel, of the normalisation that ``transform`` applies.
-    """
-
-    transform: Transform
-    size: tuple[int, int]
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-
-
 def prepare(
     built: Built,
     module: nn.Module,
@@ -79,47 +163,107 @@ def prepare(
 ) -> Preparation:
     """The preparation of a built module's images.
 
+    Later ones win: the model's own configuration, what the training said in the checkpoint, a
+    transform or image processor, and what is to be changed of all that.
+
     Args:
         transform: as given to :func:`attnlib.load`; it replaces all that is known of the model.
         changes: what to change of what is known (``mean``, ``std``, ``crop_pct``, …).
 
     Raises:
-        ModelError: neither a transform nor a configuration is there.
+        ModelError: neither a transform nor a configuration is there, or a change is none.
     """
-    config = {**built.data, **(changes or {})}
-    size = size_of(img_size, transform, config, module)
+    changes = dict(changes or {})
+    source = OWN
+    if transform is None and built.processor is not None:
+        transform, source = built.processor, "preprocessor_config.json"
+    size = size_of(img_size, transform, built.data, module)
+    said = SAID if img_size is not None else "the model" if transform is None else source
     if transform is not None:
-        mean, std = _normalisation(transform)
-        return Preparation(_processor(transform), size, tuple(mean), tuple(std))
-    if not config:
+        told = {"mean": (0.0,) * 3, "std": (1.0,) * 3, **_unsaid(), **told_by(transform)}
+        sources = {"size": said, **{name: source for name, value in told.items() if value}}
+        own = Preparation(size, sources=sources, own=callable_of(transform), **told)
+        return own.changed(changes)
+    if not built.data and not {"mean", "std"} <= changes.keys():
         raise ModelError(
             "This module does not say how its images are prepared: give a transform "
-            "(PIL image -> tensor of shape (3, h, w))."
+            "(PIL image -> tensor of shape (3, h, w)), or preprocessing with its mean and std."
         )
-    config["input_size"] = (3, *size)
-    keys = ("input_size", "interpolation", "mean", "std", "crop_pct", "crop_mode")
-    made = create_transform(**{k: config[k] for k in keys if k in config}, is_training=False)
-    return Preparation(made, size, tuple(config["mean"]), tuple(config["std"]))
+    found = {**DEFAULTS, "mean": (0.0,) * 3, "std": (1.0,) * 3}
+    found |= {name: built.data[name] for name in DEFAULTS if built.data.get(name) is not None}
+    # timm's configuration is of the weights' three channels, whatever in_chans says.
+    channels = input_channels(module) or 3
+    found |= {name: per_channel(found[name], channels) for name in ("mean", "std")}
+    sources = {name: built.data_source if name in built.data else ASSUMED for name in DEFAULTS}
+    known = Preparation(size, sources={"size": said, **sources}, **found)
+    known = known.changed(from_arguments(built.arguments), "the checkpoint's arguments")
+    return known.changed(changes)
 
 
-def _processor(transform: Any) -> Transform:
-    """A plain function out of a transform or an image processor of transformers."""
-    if not hasattr(transform, "preprocess"):
-        return transform  # type: ignore[no-any-return]
+def from_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """What a training's arguments say of the preparation, as timm's scripts call it.
 
-    def prepare(image: Image.Image) -> Tensor:
-        batch = transform(images=image, return_tensors="pt")
-        return batch["pixel_values"][0]  # type: ignore[no-any-return]
+    Means above 2 are of pixels from 0 to 255. What is not understood is left out.
+    """
+    found: dict[str, Any] = {}
+    for name in DEFAULTS:
+        value = arguments.get(name)
+        if value is None or value == "":
+            continue
+        try:
+            found[name] = _checked(name, value, 0)
+        except ModelError:
+            continue
+    if "mean" in found and max(found["mean"]) > 2:
+        found |= {k: tuple(v / 255 for v in found[k]) for k in ("mean", "std") if k in found}
+    return found
 
-    return prepare
+
+def _unsaid() -> dict[str, Any]:
+    return {"crop_pct": None, "crop_mode": None, "interpolation": None}
 
 
-def _normalisation(transform: Any) -> tuple[Sequence[float], Sequence[float]]:
-    """Mean and standard deviation of a transform's last normalisation; 0 and 1 without one."""
-    if hasattr(transform, "image_mean"):
-        return list(transform.image_mean), list(transform.image_std)
-    for step in reversed([*getattr(transform, "transforms", []), transform]):
-        if hasattr(step, "mean") and hasattr(step, "std"):
-            mean, std = (torch.as_tensor(v).flatten().tolist() for v in (step.mean, step.std))
-            return mean, std
-    return (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
+def _checked(name: str, value: Any, count: int) -> Any:
+    """A setting's value in the type that it has here.
+
+    Args:
+        count: how many channels there are; 0 if that is not known.
+
+    Raises:
+        ModelError: no such setting, or no such value of it.
+    """
+    if name in ("mean", "std"):
+        return _numbers(name, value, count)
+    options: Mapping[str, Sequence[str]] = {
+        "crop_mode": CROP_MODES,
+        "interpolation": INTERPOLATIONS,
+        "channels": CHANNELS,
+    }
+    if name in options:
+        if value not in options[name]:
+            raise ModelError(f"{name} must be one of {', '.join(options[name])}, not {value!r}.")
+        return value
+    if name == "crop_pct":
+        if not _is_number(value) or not 0 < value <= 1:
+            raise ModelError(f"crop_pct must be a share above 0 and up to 1, not {value!r}.")
+        return float(value)
+    more = " The input size is img_size." if "size" in name else ""
+    raise ModelError(f"preprocessing has {', '.join(DEFAULTS)}, but no {name!r}.{more}")
+
+
+def _numbers(name: str, value: Any, count: int) -> tuple[float, ...]:
+    if _is_number(value):
+        value = [value]
+    if isinstance(value, torch.Tensor) or hasattr(value, "tolist"):
+        value = value.tolist()
+    fits = isinstance(value, list | tuple) and len(value) in ({1, count} if count else {1, 3})
+    if not fits or not all(map(_is_number, value)):
+        raise ModelError(f"{name} must be one number, or one for each channel, not {value!r}.")
+    if name == "std" and not all(number > 0 for number in value):
+        raise ModelError(f"std must be positive, not {value!r}.")
+    numbers = tuple(float(number) for number in value)
+    return numbers * (count or 3) if len(numbers) == 1 else numbers
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from attnlib.data import image
+from attnlib.data import formats, image
 from attnlib.errors import AttnlibError, ImageError
 
 Pixel = tuple[int, ...]
@@ -75,6 +75,7 @@ def many_scans() -> bytes:
 PNG = encode(photo(), "PNG")
 JPEG = encode(photo(), "JPEG")
 GIF = encode(photo(), "GIF")
+AVIF = encode(photo(), "AVIF")
 BMP = encode(photo(), "BMP")
 
 BAD: list[tuple[str, Callable[[], bytes], str]] = [
@@ -95,6 +96,8 @@ BAD: list[tuple[str, Callable[[], bytes], str]] = [
     ("truncated bmp", lambda: BMP[:-99], "BMP file is damaged, truncated"),
     ("truncated tiff", lambda: encode(photo(), "TIFF")[:-99], "TIFF file is damaged, truncated"),
     ("truncated webp", lambda: encode(photo(), "WebP")[:-40], "WebP file is damaged, truncated"),
+    ("truncated avif", lambda: AVIF[:-99], "AVIF file is damaged, truncated"),
+    ("video", lambda: b"\0\0\0\x18ftypisom\0\0\2\0isommp42", "a video file"),
     ("only a magic", lambda: PNG[:8], "damaged"),
     ("header bomb", lambda: png(60_000, 60_000, b""), "too many pixels"),
     ("header of 4 billion squared", lambda: png(2**31 - 1, 2**31 - 1, b""), "too many pixels"),
@@ -142,7 +145,7 @@ def test_pillows_bomb_warning_is_our_error_even_where_warnings_are_errors() -> N
         image.check(png(10_000, 10_000, b""))
 
 
-@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WebP", "BMP", "TIFF", "GIF"])
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WebP", "BMP", "TIFF", "GIF", "AVIF"])
 def test_pillow_is_given_one_named_format(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
     seen: list[object] = []
     pillow = Image.open
@@ -172,14 +175,14 @@ def test_a_body_larger_than_its_header_says_is_not_inflated_whole() -> None:
     assert image.decode(png(8, 8, rows)).size == (8, 8)
 
 
-@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WebP", "BMP", "TIFF", "GIF"])
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WebP", "BMP", "TIFF", "GIF", "AVIF"])
 def test_every_format_decodes_to_plain_rgb(kind: str) -> None:
     options = {"lossless": True} if kind == "WebP" else {}
     picture = image.decode(encode(photo(), kind, **options))
     assert type(picture) is Image.Image
     assert (picture.mode, picture.size) == ("RGB", (48, 32))
     error = np.abs(np.asarray(picture).astype(int) - np.asarray(photo()).astype(int))
-    assert error.mean() < {"JPEG": 3, "GIF": 8}.get(kind, 1e-9)
+    assert error.mean() < {"JPEG": 3, "GIF": 8, "AVIF": 3}.get(kind, 1e-9)
 
 
 def test_the_limits_themselves_are_allowed() -> None:
@@ -207,7 +210,7 @@ def letters(rows: list[str]) -> np.ndarray:
     return np.repeat(np.kron(grey, np.ones((16, 16), np.uint8))[..., None], 3, axis=2)
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WebP", "TIFF"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WebP", "TIFF", "AVIF"])
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_exif_orientation_is_applied_once(kind: str, orientation: int) -> None:
     exif = Image.Exif()
@@ -307,6 +310,27 @@ def test_a_gif_frame_cannot_outgrow_the_limits() -> None:
         image.decode(bytes(data))
 
 
+@pytest.mark.parametrize(
+    ("brand", "kind", "package"), [(b"avif", "AVIF", "pillow"), (b"heic", "HEIC", "pillow-heif")]
+)
+def test_what_is_not_installed_is_refused_with_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, brand: bytes, kind: str, package: str
+) -> None:
+    monkeypatch.setattr(formats, "FORMATS", ("JPEG", "PNG"))
+    head = b"\0\0\0\x1cftyp" + brand + bytes(4) + b"mif1miaf"
+    with pytest.raises(ImageError, match=rf"This is an {kind} file.*pip install {package}\b"):
+        image.check(head + bytes(99))
+
+
+@pytest.mark.skipif("HEIC" not in image.FORMATS, reason="pillow-heif is optional")
+def test_heic_is_decoded_where_its_wheel_is_installed() -> None:
+    import pillow_heif
+
+    pillow_heif.register_heif_opener()
+    seen = np.asarray(image.decode(encode(photo(), "HEIF", quality=100))).astype(int)
+    assert np.abs(seen - np.asarray(photo())).mean() < 3
+
+
 def test_sha256() -> None:
     assert image.sha256(b"abc") == hashlib.sha256(b"abc").hexdigest()
 
@@ -315,7 +339,7 @@ def test_an_image_error_is_an_attnlib_error() -> None:
     assert issubclass(ImageError, AttnlibError)
 
 
-SEEDS = [PNG, JPEG, GIF, BMP, encode(photo(), "WebP"), encode(photo(), "TIFF")]
+SEEDS = [PNG, JPEG, GIF, BMP, encode(photo(), "WebP"), encode(photo(), "TIFF"), AVIF]
 MAGICS = [seed[:size] for seed in SEEDS for size in (0, 4, 12, 30)]
 
 

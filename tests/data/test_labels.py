@@ -78,14 +78,18 @@ def test_bad_tables(data: bytes, reason: str) -> None:
         read_label_table(data)
 
 
-def test_conflicts_are_listed_and_win_nothing() -> None:
+def test_conflicts_win_nothing_where_one_label_is_wanted() -> None:
     table = read_label_table(b"filename,label\na.jpg,cat\nb.jpg,dog\na.jpg,dog\nc.jpg\n,cat\n")
     assert table.labels == {"b.jpg": "dog"}
+    assert table.several == {"a.jpg": ("cat", "dog")}
     assert table.problems == (
         "Line 5: the label is missing.",
         "Line 6: the file name is missing.",
-        "a.jpg: conflicting labels 'cat' and 'dog'.",
     )
+    match = match_labels(samples("a.jpg", "b.jpg", label="cat"), table, ["cat", "dog"])
+    assert match.labels == {"b.jpg": 1}
+    assert match.unknown_names == {"cat | dog": 1}
+    assert match.unlabelled == ("a.jpg",)
 
 
 def test_problems_are_bounded() -> None:
@@ -125,7 +129,8 @@ CLASSES: list[tuple[str, list[str], int | None]] = [
     ("1", ["dog", "cat"], 1),
     ("2", ["dog", "cat"], None),
     ("-1", ["dog", "cat"], None),
-    ("1.0", ["dog", "cat"], None),
+    ("1.0", ["dog", "cat"], 1),  # as pandas writes it
+    ("1.5", ["dog", "cat"], None),
     ("\u0661", ["dog", "cat"], None),  # a digit, but not an ASCII one
     ("9" * 5000, ["dog", "cat"], None),
     ("1", ["1", "0"], 0),  # an exact name before an index
@@ -142,7 +147,7 @@ CLASSES: list[tuple[str, list[str], int | None]] = [
     ("tench, tinca tinca", SYNONYMS, 0),
     ("white shark", SYNONYMS, 1),
     ("white", SYNONYMS, None),
-    ("crane", SYNONYMS, 3),  # the exact name before the synonym of another class
+    ("crane", SYNONYMS, None),  # the name of one class, and a synonym of another
     ("hoist", SYNONYMS, 4),
     ("crane", ["crane, bird", "crane, hoist"], None),
 ]  # fmt: skip
@@ -313,3 +318,70 @@ def test_class_count() -> None:
         check_class_count(["cat", "dog"], 1000)
     with pytest.raises(LabelError, match=r"1 class name, but the model has 1 class\b|3 classes"):
         check_class_count(["cat"], 3)
+
+
+ABC = ["cat", "dog", "tench, Tinca tinca"]
+# the table, and the labels of a.png
+SEVERAL: list[tuple[str, bytes, set[int]]] = [
+    ("columns", b"image,cat,dog\na,1,1\n", {0, 1}),
+    ("columns, none", b"image,cat,dog\na.png,0,0\nb.png,1,0\n", set()),
+    ("columns of floats", b",image,cat,dog\n0,a.png,0.0,1.0\n", {1}),
+    ("columns of truth", b"id,image_name,cat,dog\n7,a.png,True,False\n", {0}),
+    ("columns as CelebA's", b"image_id,cat,dog\na.png,-1,1\n", {1}),
+    ("bars", b"filename,label\na.png,cat|dog\n", {0, 1}),
+    ("semicolons in a cell", b'filename,labels\na.png,"dog; cat"\n', {0, 1}),
+    ("commas in a cell", b'filename,tags\na.png,"cat,dog"\n', {0, 1}),
+    ("a name with a comma", b'filename,label\na.png,"tench, Tinca tinca"\n', {2}),
+    ("such a name beside another", b"filename,label\na.png,dog|tench\n", {1, 2}),
+    ("words", b"image_name,tags\na.png,dog cat\n", {0, 1}),
+    ("Python's list", b"filename,label\na.png,\"['cat', 'dog']\"\n", {0, 1}),
+    ("rows", b"filename,label\na.png,cat\na.png,dog\n", {0, 1}),
+    ("indices", b"filename,label\na.png,0|2\n", {0, 2}),
+    ("one", b"filename,label\na.png,cat\n", {0}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"), [row[1:] for row in SEVERAL], ids=[row[0] for row in SEVERAL]
+)
+def test_several_labels(data: bytes, expected: set[int]) -> None:
+    match = match_labels(samples("d/a.png"), read_label_table(data), ABC, several=True)
+    assert match.sets == {"d/a.png": frozenset(expected)}
+    assert match.labels == ({"d/a.png": min(expected)} if len(expected) == 1 else {})
+    assert (match.unlabelled, match.unknown_names) == ((), {})
+
+
+def test_a_set_with_an_unknown_label_is_no_set() -> None:
+    """The others alone would say that the image does not show it."""
+    table = read_label_table(b"filename,label\na.png,cat|wolf\nb.png,dog\n")
+    match = match_labels(samples("a.png", "b.png"), table, ABC, several=True)
+    assert match.sets == {"b.png": frozenset({1})}
+    assert match.unknown_names == {"wolf": 1}
+    assert match.unlabelled == ("a.png",)
+
+
+def test_one_picture_in_two_folders_has_both_labels_where_several_are_allowed() -> None:
+    loaded = [
+        Sample("cat/1.png", b"", "same", "cat"),
+        Sample("dog/9.png", b"", "same", "dog"),
+        Sample("dog/2.png", b"", "other", "dog"),
+    ]
+    both = frozenset({0, 1})
+    match = match_labels(loaded, None, ABC, several=True)
+    assert match.sets == {"cat/1.png": both, "dog/9.png": both, "dog/2.png": frozenset({1})}
+    assert match_labels(loaded, None, ABC).labels == {
+        "cat/1.png": 0,
+        "dog/9.png": 1,
+        "dog/2.png": 1,
+    }
+
+
+def test_columns_that_leave_it_open_are_refused() -> None:
+    with pytest.raises(LabelError, match="not certain"):
+        read_label_table(b"image,cat,dog\na,1,-1\nb,0,1\n")
+
+
+def test_an_empty_cell_among_columns_of_classes_is_no_zero() -> None:
+    table = read_label_table(b"image,cat,dog\na,1,\nb,0,1\n")
+    assert table.every == {"b": ("dog",)}
+    assert table.problems == ("Line 2: the label is missing.",)

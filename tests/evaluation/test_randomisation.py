@@ -90,14 +90,14 @@ def test_the_copy_lives_no_longer_than_the_iteration(
     vit: attnlib.Vit, pictures: list[Image.Image], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     copies: list[weakref.ref[nn.Module]] = []
-    original_vit = randomisation.Vit
+    around = attnlib.Vit.around
 
-    def noted(name: str, module: nn.Module, *args: Any) -> attnlib.Vit:
+    def noted(self: attnlib.Vit, module: nn.Module) -> attnlib.Vit:
         assert module is not vit.module
         copies.append(weakref.ref(module))
-        return original_vit(name, module, *args)
+        return around(self, module)
 
-    monkeypatch.setattr(randomisation, "Vit", noted)
+    monkeypatch.setattr(attnlib.Vit, "around", noted)
     heat = vit.attribute(pictures[0], "rollout")
     kept = list(cascade(vit, pictures[0], heat))
     stopped = cascade(vit, pictures[0], heat)

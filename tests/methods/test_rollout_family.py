@@ -94,7 +94,7 @@ def test_rows_stay_distributions(trace: Trace, fusion: str, ratio: float, weight
     for row in (rollout_row(trace, **given_), residual_row(trace, **given_)):
         assert float(row.min()) >= 0
         assert float(row.sum()) == pytest.approx(1, abs=1e-6)
-    mixed = mixing_map(trace.layers[0], trace.layout.readout, fusion, ratio, weight)
+    mixed = mixing_map(trace.layers[0], trace.layout.carriers, fusion, ratio, weight)
     assert mixed.min() >= 0
     np.testing.assert_allclose(mixed.sum(axis=1), 1, atol=1e-12)
 
@@ -117,7 +117,7 @@ def test_rows_of_the_full_products(trace: Trace, fusion: str, ratio: float, weig
     np.testing.assert_allclose(found, total[0] / 2 ** len(maps), atol=2e-6)
     np.testing.assert_allclose(found, total[0] / total[0].sum(), atol=2e-6)
     for call, mixed in zip(trace.layers, maps, strict=True):
-        ours = mixing_map(call, "cls", fusion, ratio, weight)
+        ours = mixing_map(call, (0,), fusion, ratio, weight)
         np.testing.assert_allclose(ours, mixed, atol=1e-12)
 
 

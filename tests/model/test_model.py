@@ -165,7 +165,7 @@ def test_without_a_network_it_says_what_works(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(socket, "getaddrinfo", unreachable)
     monkeypatch.setattr(urllib.request, "getproxies", dict)
-    monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda *a: None)
+    monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda *a, **k: None)
     for name in (ARCHITECTURE, "hf-hub:timm/some_model"):
         with pytest.raises(ModelError, match=r"could not be fetched.*Without a network") as caught:
             attnlib.load(name)
@@ -182,11 +182,21 @@ def test_a_hub_that_fails_midway_says_so(monkeypatch: pytest.MonkeyPatch) -> Non
         attnlib.load(ARCHITECTURE)
 
 
-def test_imagenet_names(noise: Image.Image) -> None:
+def test_imagenet_names_only_where_somebody_says_so(noise: Image.Image) -> None:
     vit = attnlib.load(ARCHITECTURE, pretrained=False, img_size=32, device="cpu")
+    assert (vit.class_names[0], vit.class_names[999]) == ("class 0", "class 999")
+    assert "as many classes as ImageNet-1k" in vit.names.question
+    vit = attnlib.load(
+        ARCHITECTURE, pretrained=False, img_size=32, device="cpu", class_names="imagenet"
+    )
     assert vit.class_names[0].startswith("tench")
     assert vit.class_names[999].startswith("toilet tissue")
+    assert vit.names.question == ""
     assert vit.inspect(noise).probabilities.shape == (1000,)
+    with pytest.raises(LabelError, match="None of ImageNet's label sets has 7 classes"):
+        attnlib.load(
+            ARCHITECTURE, pretrained=False, num_classes=7, img_size=32, class_names="imagenet"
+        )
 
 
 def test_a_ready_module_needs_to_say_how_images_are_prepared(trained: torch.nn.Module) -> None:

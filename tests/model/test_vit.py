@@ -134,7 +134,7 @@ def test_out_of_memory_is_a_message(
     def full(*args: object, **kwargs: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(passes, "_logits", full)
+    monkeypatch.setattr(passes, "logits_of", full)
     with pytest.raises(attnlib.OutOfMemory, match="smaller batch"):
         vit.inspect(pictures[0])
     monkeypatch.undo()
@@ -162,7 +162,7 @@ def test_a_batch_that_does_not_fit_is_halved(
 def test_overflow_is_a_message(
     vit: attnlib.Vit, pictures: list[Image.Image], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(passes, "_logits", lambda out: out * float("nan"))
+    monkeypatch.setattr(passes, "logits_of", lambda out, batch: out * float("nan"))
     with pytest.raises(attnlib.ModelError, match="not finite"):
         vit.inspect(pictures[0])
 

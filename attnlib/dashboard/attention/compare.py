@@ -149,8 +149,11 @@ def _row(vit: Vit, record: Record, layer: int, head: str) -> Array:
 
 def _title(look: Look, name: str) -> str:
     found = look.space.prediction_of[name]
-    true = "" if found.label is None else f", true: {look.space.class_name(found.label)}"
-    return f"{name} · predicted: {look.space.class_name(found.predicted)}{true}"
+    if not found.classifies:
+        return name
+    names = look.space.true(found)
+    true = "" if names is None else f", true: {', '.join(names) or 'none'}"
+    return f"{name} · predicted: {', '.join(look.space.said(found)) or 'none'}{true}"
 
 
 @dataclass(frozen=True)

@@ -204,7 +204,7 @@ def _heat(
     method = METHODS[name]
     return Heat(
         values=np.ascontiguousarray(values, np.float32).reshape(vit.layout.grid),
-        unit=method.unit,
+        unit=method.unit.format(quantity=vit.outputs.quantity),
         query=vit.layout.query,
         method=name,
         target=target,

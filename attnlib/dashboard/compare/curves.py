@@ -18,9 +18,10 @@ DASHES = [
     [5, 3] if METHODS[name].class_specific else [1, 0] for name in COMPARED if name != "random"
 ]
 UNIT = alt.Scale(domain=[0, 1])
+FREE = alt.Scale(zero=False)
 
 
-def lines(axis: str, shown: tuple[str, ...]) -> alt.LayerChart:
+def lines(axis: str, shown: tuple[str, ...], quantity: str = "probability") -> alt.LayerChart:
     """Probability by the share of patches: a line for each method, random orders as a band.
 
     Data: ``rows`` (``method``, the axis, ``probability``) and ``band`` (the axis, ``low``,
@@ -29,6 +30,7 @@ def lines(axis: str, shown: tuple[str, ...]) -> alt.LayerChart:
     Args:
         axis: the field of the share, which is also its title.
         shown: methods in the legend; a click there singles one out.
+        quantity: what is followed: a probability, or an output on a scale of its own.
     """
     x = alt.X(f"{axis}:Q", axis=alt.Axis(format="%"), title=axis)
     one = alt.selection_point(name="one", fields=["method"], bind="legend")
@@ -43,9 +45,8 @@ def lines(axis: str, shown: tuple[str, ...]) -> alt.LayerChart:
         symbolStrokeWidth=3,
     )
     band = charts.rows("band").encode(x)
-    y = alt.Y("probability:Q", scale=UNIT, title="probability of the class")
-    area = alt.Y("low:Q", scale=UNIT, title="probability of the class")
-    mean = alt.Y("mean:Q", scale=UNIT, title="probability of the class")
+    scale, of = _scale(quantity), f"{quantity} of the class"
+    y, area, mean = (alt.Y(f"{f}:Q", scale=scale, title=of) for f in ("probability", "low", "mean"))
     drawn = charts.rows().mark_line(strokeWidth=2.2, point=alt.OverlayMarkDef(size=22))
     return charts.over(
         band.mark_area(color=GREY, opacity=0.28).encode(area, y2="high:Q"),
@@ -61,7 +62,7 @@ def lines(axis: str, shown: tuple[str, ...]) -> alt.LayerChart:
     )
 
 
-def areas(title: str) -> alt.LayerChart:
+def areas(title: str, quantity: str = "probability") -> alt.LayerChart:
     """One dot per method for its area, on the band of single random orders.
 
     Data: ``rows`` (``method``, ``auc``) and ``random`` (one row: ``low``, ``mean``, ``high`` of
@@ -70,7 +71,7 @@ def areas(title: str) -> alt.LayerChart:
     axis = alt.Axis(tickCount=5)
 
     def x(field: str) -> alt.X:
-        return alt.X(f"{field}:Q", title=title, scale=UNIT, axis=axis)
+        return alt.X(f"{field}:Q", title=title, scale=_scale(quantity), axis=axis)
 
     random = charts.rows("random")
     return charts.over(
@@ -112,6 +113,10 @@ def means(title: str) -> alt.LayerChart:
         ),
         numbers=("left", "right"),
     )
+
+
+def _scale(quantity: str) -> alt.Scale:
+    return UNIT if quantity == "probability" else FREE
 
 
 def _colour() -> alt.Color:

@@ -49,17 +49,18 @@ def show(space: Workspace, prediction: Prediction, compared: Compared, _: Settin
         return
     name = literal(space.class_name(compared.target))
     st.caption(
-        f"The probability of “{name}” while patches are taken away (deletion) or put in "
-        "(insertion), those first that the map ranks highest. A map is faithful if deletion "
-        "falls early (small area) and insertion rises early (large area). Grey: random orders, "
-        f"mean and where 95 % of them lie ({len(found.random_deletion.probabilities)} drawn)."
+        f"The {space.vit.outputs.quantity} of “{name}” while patches are taken away "
+        "(deletion) or put in (insertion), those first that the map ranks highest. A map is "
+        "faithful if deletion falls early (small area) and insertion rises early (large area). "
+        "Grey: random orders, mean and where 95 % of them lie "
+        f"({len(found.random_deletion.probabilities)} drawn)."
         + (
             " Occlusion replaces patches by zero itself, so here it measures with its own ruler."
             if wanted == "zero"
             else ""
         )
     )
-    _charts(prediction, found)
+    _charts(prediction, found, space.vit.outputs.quantity)
 
 
 def _computed(
@@ -101,7 +102,7 @@ def _evaluated(
     )
 
 
-def _charts(prediction: Prediction, found: Faithfulness) -> None:
+def _charts(prediction: Prediction, found: Faithfulness, quantity: str) -> None:
     stem = f"{stem_of(prediction.name)}-{found.replacement}"
     titles = [METHODS[entry.method].title for entry in found.methods]
     with st.container(horizontal=True, gap="medium"):
@@ -121,6 +122,7 @@ def _charts(prediction: Prediction, found: Faithfulness) -> None:
                     more={"band": band},
                     axis=axis,
                     shown=tuple(titles),
+                    quantity=quantity,
                 )
                 better = "smaller" if kind == "deletion" else "larger"
                 charts.draw(
@@ -135,6 +137,7 @@ def _charts(prediction: Prediction, found: Faithfulness) -> None:
                     height=210,
                     more={"random": [{"low": low, "mean": mean, "high": high}]},
                     title=f"area under the {kind} curve ({better} is better)",
+                    quantity=quantity,
                 )
                 downloads.table([*rows, *_random_rows(band, axis)], f"{stem}-{kind}")
     rows = table(found)

@@ -10,7 +10,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from attnlib.audit import Outcome
-from attnlib.dashboard.heads import grid, names, reasons
+from attnlib.dashboard.heads import decided, grid, names, reasons
 from attnlib.dashboard.parts import downloads
 from attnlib.dashboard.state import results, tasks
 from attnlib.dashboard.state.models import ModelChoice
@@ -20,6 +20,7 @@ from attnlib.data.collection import Sample
 from attnlib.data.image import decode
 from attnlib.errors import CaptureError
 from attnlib.heads.ablation import HeadEffects, head_effects, mean_effects
+from attnlib.heads.decision import Decision
 from attnlib.model.vit import Vit
 from attnlib.pictures.colormaps import Scale
 
@@ -50,7 +51,7 @@ def show(space: Workspace, outcome: Outcome) -> None:
     if waiting:
         st.caption(f"{waiting} images are not inspected yet, or could not be read.")
     choice, vit = space.choice, space.vit
-    pairs = [(space.by_name[p.name], p.label) for p in found]
+    pairs = [(space.by_name[p.name], decided.of(p)) for p in found]
 
     def work(progress: Progress) -> Average | CaptureError:
         try:
@@ -60,7 +61,7 @@ def show(space: Workspace, outcome: Outcome) -> None:
 
     result = tasks.run(
         f"head effects, {outcome}",
-        (choice, tuple((sample.sha256, label) for sample, label in pairs)),
+        (choice, tuple((sample.sha256, decision) for sample, decision in pairs)),
         work,
         button=f"Remove every head in turn, on {len(found)} images",
         help="Predict each image once without each head, and average.",
@@ -73,19 +74,24 @@ def show(space: Workspace, outcome: Outcome) -> None:
 
 
 def _each(
-    choice: ModelChoice, vit: Vit, pairs: list[tuple[Sample, int | None]], progress: Progress
+    choice: ModelChoice, vit: Vit, pairs: list[tuple[Sample, Decision]], progress: Progress
 ) -> Iterator[HeadEffects]:
-    for done, (sample, label) in enumerate(pairs):
+    for done, (sample, decision) in enumerate(pairs):
         progress(done, len(pairs))
 
         def make(
-            sample: Sample = sample, label: int | None = label, done: int = done
+            sample: Sample = sample, decision: Decision = decision, done: int = done
         ) -> HeadEffects:
             # Asked after each layer too, so that “Stop” is heard within a large model's image.
             pixels = vit.pixels(decode(sample.data))
-            return head_effects(vit, pixels, label, lambda *_: progress(done, len(pairs)))
+            return head_effects(
+                vit,
+                pixels,
+                progress=lambda *_: progress(done, len(pairs)),
+                decision=decision,
+            )
 
-        yield results.numbers(choice, sample, ("head effects", label), make)
+        yield results.numbers(choice, sample, ("head effects", decision), make)
     progress(len(pairs), len(pairs))
 
 

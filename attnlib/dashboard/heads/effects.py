@@ -7,7 +7,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from attnlib.audit import Prediction
-from attnlib.dashboard.heads import averaged, grid, names, reasons, removal
+from attnlib.dashboard.heads import averaged, decided, grid, names, reasons, removal
 from attnlib.dashboard.heads.names import Head
 from attnlib.dashboard.parts import address, downloads, views
 from attnlib.dashboard.parts.markdown import literal
@@ -16,6 +16,7 @@ from attnlib.dashboard.state.tasks import Progress
 from attnlib.dashboard.state.workspace import Workspace
 from attnlib.errors import CaptureError
 from attnlib.heads.ablation import HeadEffects, head_effects
+from attnlib.heads.decision import Decision
 from attnlib.pictures.colormaps import Scale
 
 # Multiplications that take some seconds on one core; more is not started without being asked.
@@ -52,7 +53,7 @@ def _one(space: Workspace, prediction: Prediction) -> None:
 
 
 def _effects(space: Workspace, prediction: Prediction) -> HeadEffects | CaptureError | None:
-    choice, vit, label = space.choice, space.vit, prediction.label
+    choice, vit, decision = space.choice, space.vit, decided.of(prediction)
     sample = space.by_name[prediction.name]
 
     def work(progress: Progress) -> HeadEffects | CaptureError:
@@ -60,9 +61,12 @@ def _effects(space: Workspace, prediction: Prediction) -> HeadEffects | CaptureE
             return results.numbers(
                 choice,
                 sample,
-                ("head effects", label),
+                ("head effects", decision),
                 lambda: head_effects(
-                    vit, results.subject(choice, vit, sample).pixels, label, progress
+                    vit,
+                    results.subject(choice, vit, sample).pixels,
+                    progress=progress,
+                    decision=decision,
                 ),
             )
         except CaptureError as error:
@@ -73,7 +77,7 @@ def _effects(space: Workspace, prediction: Prediction) -> HeadEffects | CaptureE
     weights = sum(parameter.numel() for parameter in vit.module.parameters())
     return tasks.run(
         "head effects",
-        (choice, sample.sha256, label),
+        (choice, sample.sha256, decision),
         work,
         button=f"Remove every head in turn ({passes} predictions)",
         help="Predict this image again and again, each time without one head.",
@@ -85,8 +89,10 @@ def _effects(space: Workspace, prediction: Prediction) -> HeadEffects | CaptureE
 def _map(
     space: Workspace, prediction: Prediction, effects: HeadEffects, removed: list[Head]
 ) -> None:
-    predicted = literal(space.class_name(effects.predicted))
-    against = literal(space.class_name(effects.against))
+    predicted, against = (
+        literal(decided.name(space, decided.of(prediction), index))
+        for index in (effects.predicted, effects.against)
+    )
     rival = "true" if prediction.wrong else "runner-up"
     scale = Scale.shared(
         [effects.change],
@@ -114,7 +120,8 @@ def _map(
 
 def _turned(space: Workspace, prediction: Prediction, effects: HeadEffects) -> None:
     """The heads whose removal changes the prediction, those that repair it first."""
-    against = literal(space.class_name(effects.against))
+    decision = decided.of(prediction)
+    against = literal(decided.name(space, decision, effects.against))
     verb = "repairs the prediction" if prediction.wrong else f"turns it into “{against}”"
     title = "Heads whose removal repairs the prediction"
     st.subheader(title if prediction.wrong else "Heads that the prediction depends on")
@@ -138,7 +145,7 @@ def _turned(space: Workspace, prediction: Prediction, effects: HeadEffects) -> N
                 f"{effects.margin:+.2f} to {effects.margin + change:+.2f}."
             )
         st.info(text)
-    rows = [_facts(space, effects, head) for head in [*effects.repairs, *other]]
+    rows = [_facts(space, decision, effects, head) for head in [*effects.repairs, *other]]
     if rows:
         height = 36 * (min(len(rows), 8) + 1)
         st.dataframe(rows, hide_index=True, width=620, height=height, alt=title)
@@ -146,19 +153,21 @@ def _turned(space: Workspace, prediction: Prediction, effects: HeadEffects) -> N
         st.caption(f"{len(other)} of these give a class that is neither of the two.")
     every = [(layer, head) for layer in range(layers) for head in range(heads)]
     downloads.table(
-        lambda: [_facts(space, effects, head) for head in every],
+        lambda: [_facts(space, decision, effects, head) for head in every],
         "head-effects-list",
         "All heads (CSV)",
     )
 
 
-def _facts(space: Workspace, effects: HeadEffects, head: Head) -> dict[str, object]:
+def _facts(
+    space: Workspace, decision: Decision, effects: HeadEffects, head: Head
+) -> dict[str, object]:
     change = float(effects.change[head])
     return {
         "head": names.name(*head),
         "change of margin": round(change, 4),
         "margin without it": round(effects.margin + change, 4),
-        "prediction without it": space.class_name(int(effects.now[head])),
+        "prediction without it": decided.name(space, decision, int(effects.now[head])),
     }
 
 

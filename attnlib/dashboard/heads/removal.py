@@ -8,10 +8,11 @@ from typing import Any
 import altair as alt
 import numpy as np
 import streamlit as st
+import torch
 from numpy.typing import NDArray
 
 from attnlib.audit import Prediction
-from attnlib.dashboard.heads import names
+from attnlib.dashboard.heads import decided, names
 from attnlib.dashboard.heads.names import Head
 from attnlib.dashboard.parts import address, charts, controls, downloads
 from attnlib.dashboard.parts.codecs import OneOf, SomeOf
@@ -19,6 +20,7 @@ from attnlib.dashboard.state import results, tasks
 from attnlib.dashboard.state.tasks import Progress
 from attnlib.dashboard.state.workspace import Workspace
 from attnlib.heads.ablation import HeadEffects, without_heads
+from attnlib.heads.decision import ABSENT
 
 TOP = 5
 STRONGEST = 5
@@ -133,18 +135,19 @@ def _compare(
     logits: NDArray[np.float32],
     count: int,
 ) -> None:
-    wide = np.exp(logits.astype(np.float64) - logits.max())
-    after = wide / wide.sum()
-    now = int(after.argmax())
-    margin = float(logits[effects.predicted] - logits[effects.against])
-    st.html(_verdict(space, prediction, now, float(after[now])))
+    outputs, decision = space.vit.outputs, decided.of(prediction)
+    wide = torch.from_numpy(logits).double()
+    after: NDArray[np.float64] = outputs.probabilities(wide).numpy()
+    margins = decision.margins(outputs, wide)
+    margin = float(margins[effects.predicted] - margins[effects.against])
+    st.html(_verdict(space, prediction, int(margins.argmax()), after))
     st.metric(
         "Margin (logits)",
         f"{margin:+.2f}",
         f"{margin - effects.margin:+.2f} from {effects.margin:+.2f}",
         delta_color="off",
         width="content",
-        help="Logit of the class predicted with all heads minus that of the other class.",
+        help="Log-odds of what is predicted with all heads against the other.",
     )
     rows = table(space, prediction, after)
     heads = f"without {count} head{'s' * (count > 1)}"
@@ -159,21 +162,27 @@ def _compare(
     downloads.table(rows, "prediction-without-heads")
 
 
-def _verdict(space: Workspace, prediction: Prediction, now: int, probability: float) -> str:
-    def said(index: int, share: float) -> str:
-        role = " (true)" if index == prediction.label else ""
-        return f"<b>{html.escape(space.class_name(index))}</b>{role} {share:.1%}"
+def _verdict(space: Workspace, prediction: Prediction, now: int, after: NDArray[np.float64]) -> str:
+    decision = decided.of(prediction)
+    label = decision.label
 
-    before = prediction.predicted
+    def said(side: int, probabilities: NDArray[Any]) -> str:
+        role = " (true)" if side == decision.true else ""
+        share = probabilities[side if label is None else label]
+        if label is not None and side == ABSENT:
+            share = 1 - share
+        return f"<b>{html.escape(decided.name(space, decision, side))}</b>{role} {share:.1%}"
+
+    before = prediction.predicted if label is None else int(label in prediction.said)
     if now == before:
         word, colour = "unchanged", "#7a8794"
-    elif now == prediction.label:
+    elif now == decision.true:
         word, colour = "repaired", "#009e73"
     else:
         word, colour = "changed", "#d55e00"
     return (
-        f"<div><b style='color:{colour}'>{word}</b>: {said(before, prediction.confidence)} "
-        f"→ {said(now, probability)}</div>"
+        f"<div><b style='color:{colour}'>{word}</b>: {said(before, prediction.probabilities)} "
+        f"→ {said(now, after)}</div>"
     )
 
 

@@ -65,9 +65,10 @@ def _class_specific(
 ) -> list[Panel]:
     crop = space.inspected(prediction.name).picture
     for_predicted = heat(space, prediction.name, "relevance", prediction.predicted)
-    if not prediction.wrong or prediction.label is None:
+    if not prediction.wrong or prediction.label in (None, prediction.predicted):
         scale = scale_of([for_predicted])
         return [Panel(f"for “{predicted}”", draw(crop, for_predicted, scale, style, side))]
+    assert prediction.label is not None
     true = space.class_name(prediction.label)
     for_true = heat(space, prediction.name, "relevance", prediction.label)
     contrast = heat(
@@ -75,13 +76,21 @@ def _class_specific(
     )
     scale = scale_of([for_predicted, for_true], "shared")
     return [
-        Panel(f"for “{predicted}” (predicted)", draw(crop, for_predicted, scale, style, side)),
+        Panel(
+            f"for “{predicted}” ({_part(prediction)})",
+            draw(crop, for_predicted, scale, style, side),
+        ),
         Panel(f"for “{true}” (true)", draw(crop, for_true, scale, style, side)),
         Panel(
             f"for “{predicted}” rather than “{true}”",
             draw(crop, contrast, scale_of([contrast]), style, side),
         ),
     ]
+
+
+def _part(prediction: Prediction) -> str:
+    """Whether the class of the first map is predicted: of independent labels maybe none is."""
+    return "predicted" if prediction.predicted in prediction.said else "not predicted"
 
 
 def _class_agnostic(space: Workspace, name: str, style: Style, side: int) -> list[Panel]:
@@ -97,7 +106,7 @@ def _references(space: Workspace, prediction: Prediction, style: Style, side: in
     if not prediction.wrong or prediction.label is None:
         return []
     panels = []
-    for label in (prediction.label, prediction.predicted):
+    for label in dict.fromkeys((prediction.label, prediction.predicted)):
         for name, _ in space.nearest_correct(prediction.name, label):
             crop = space.inspected(name).picture
             title = f"nearest correct “{space.class_name(label)}”"

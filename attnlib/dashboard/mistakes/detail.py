@@ -70,7 +70,8 @@ def _beside(
     space: Workspace, prediction: Prediction, method: Method, options: dict[str, Any]
 ) -> Heat | None:
     """For a wrong prediction and a class-specific method: the true class's map, to compare."""
-    if not prediction.wrong or not method.class_specific or method.signed or "against" in options:
+    pair = prediction.wrong and prediction.label not in (None, prediction.predicted)
+    if not pair or not method.class_specific or method.signed or "against" in options:
         return None
     return cases.heat(space, prediction.name, method.name, prediction.label, **options)
 

@@ -52,7 +52,7 @@ def _target(space: Workspace, prediction: Prediction, method: Method) -> int | N
 
 def _against(space: Workspace, prediction: Prediction, target: int | None) -> int:
     """The other class of a contrast: the true one, or the runner-up where that is the target."""
-    others = [index for index, _ in prediction.top(5) if index != target]
+    others = [index for index, _ in prediction.top(6) if index != target]
     if prediction.label is not None and prediction.label != target:
         others = [prediction.label, *[i for i in others if i != prediction.label]]
     return controls.choice(

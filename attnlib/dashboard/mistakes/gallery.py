@@ -60,9 +60,9 @@ def narrow(true: int | None, predicted: int | None, began: bool = False) -> None
 
 def _filtered(space: Workspace) -> tuple[list[Prediction], tuple[object, ...]]:
     """The predictions that fit, in order; and what was asked for."""
-    any_label = any(p.label is not None for p in space.predictions)
-    present = sorted({p.label for p in space.predictions if p.label is not None})
-    guessed = sorted({p.predicted for p in space.predictions})
+    any_label = any(p.true is not None for p in space.predictions)
+    present = sorted(set().union(*[p.true or () for p in space.predictions]))
+    guessed = sorted(set().union(*[p.said for p in space.predictions]))
     with st.container(horizontal=True, vertical_alignment="bottom"):
         only = controls.segments(
             "gallery_only",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from attnlib.dashboard.mistakes import confusion, detail, gallery, summary
+from attnlib.dashboard.mistakes import confusion, detail, gallery, labels, summary
 from attnlib.dashboard.parts import chosen, verdict
 from attnlib.dashboard.state.workspace import Workspace
 
@@ -21,13 +21,17 @@ def show(space: Workspace) -> None:
         return
     if problem := chosen.absent(space):
         st.warning(problem)
-    matrix = st.expander(
-        "Confusion matrix", icon=":material/grid_on:", key="confusion_open", on_change="rerun"
-    )
-    if matrix.open:
-        with matrix:
-            st.caption("Click a cell to see its images below; double-click to see all again.")
-            confusion.show(space)
-    st.subheader("Wrong predictions first")
+    kind = space.vit.outputs.kind
+    if kind in ("classes", "binary"):
+        matrix = st.expander(
+            "Confusion matrix", icon=":material/grid_on:", key="confusion_open", on_change="rerun"
+        )
+        if matrix.open:
+            with matrix:
+                st.caption("Click a cell to see its images below; double-click to see all again.")
+                confusion.show(space)
+    if kind in ("labels", "binary"):
+        labels.show(space)
+    st.subheader("Wrong predictions first" if space.vit.outputs.classifies else "Images")
     gallery.show(space)
     summary.exports(space)

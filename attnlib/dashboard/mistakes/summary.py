@@ -19,17 +19,34 @@ REPORT_LIMIT = 60
 
 def line(space: Workspace) -> None:
     """Images, labelled, wrong, accuracy with its interval, confidence when right and wrong."""
-    found = audit.summarise(space.table)
+    found, several = audit.summarise(space.table), space.vit.outputs.kind == "labels"
     with st.container(horizontal=True, gap="medium"):
         st.metric("Images", found.images, width="content")
+        if not space.vit.outputs.classifies:
+            st.caption(
+                f"The model's outputs are {space.vit.outputs.title}: nothing is right or wrong, "
+                "and nothing has a confidence. Maps explain an output."
+            )
+            return
         st.metric("Labelled", found.labelled, width="content")
         st.metric("Wrong", found.wrong, width="content")
         if found.accuracy is not None and found.accuracy_interval is not None:
             low, high = found.accuracy_interval
             st.metric(
-                f"Accuracy (95 %: {low:.0%} to {high:.0%})",
+                f"{'All labels right' if several else 'Accuracy'} (95 %: {low:.0%} to {high:.0%})",
                 f"{found.accuracy:.1%}",
                 help="With its Wilson 95 % interval: few images leave a wide one.",
+                width="content",
+            )
+        if several and found.labelled:
+            precision = audit.per_label(space.predictions, space.vit.class_names)
+            st.metric(
+                "Mean average precision",
+                f"{precision['average_precision'].mean():.2f}",
+                help=(
+                    "Over the labels that some image has; by chance it is their mean share, "
+                    f"{precision.loc[precision['images'] > 0, 'share'].mean():.2f}."
+                ),
                 width="content",
             )
         if found.confidence_right is not None:
@@ -68,26 +85,21 @@ def label_table(space: Workspace) -> None:
     title = f"Labels ({missing} missing)" if missing else "Labels"
     with st.expander(title, icon=":material/label:", expanded=bool(missing == len(space.samples))):
         names = list(space.vit.class_names)
-        rows = [
-            {
-                "image": sample.name,
-                "label": names[space.labels.labels[sample.name]]
-                if sample.name in space.labels.labels
-                else None,
-            }
-            for sample in space.samples
-        ]
+        several = space.vit.outputs.kind == "labels"
+        rows = [{"image": s.name, "label": _given(space, s.name, names)} for s in space.samples]
         edited = st.data_editor(
             rows,
             hide_index=True,
             disabled=["image"],
             column_config={
-                "label": st.column_config.SelectboxColumn("true class", options=names),
+                "label": st.column_config.MultiselectColumn("true labels", options=names)
+                if several
+                else st.column_config.SelectboxColumn("true class", options=names),
             },
             key=f"labels_{space.session.uploader}",
         )
         changed = {
-            str(after["image"]): str(after["label"])
+            str(after["image"]): tuple(after["label"]) if several else (str(after["label"]),)
             for before, after in zip(rows, edited, strict=True)
             if after["label"] != before["label"] and after["label"] is not None
         }
@@ -96,12 +108,23 @@ def label_table(space: Workspace) -> None:
             st.rerun()
 
 
+def _given(space: Workspace, name: str, names: list[str]) -> str | list[str] | None:
+    """The label of an image, or its labels, as they stand in the table."""
+    if space.vit.outputs.kind == "labels":
+        found = space.labels.sets.get(name)
+        return None if found is None else [names[index] for index in sorted(found)]
+    label = space.labels.labels.get(name)
+    return None if label is None else names[label]
+
+
 def exports(space: Workspace) -> None:
     """The whole table as CSV, and the wrong predictions as a page of their own."""
     with st.container(horizontal=True):
         st.download_button(
             "Table (CSV)",
-            lambda: audit.to_csv(space.table.round(6).rename(columns=audit.HEADINGS)),
+            lambda: audit.to_csv(
+                space.table[list(audit.HEADINGS)].round(6).rename(columns=audit.HEADINGS)
+            ),
             "predictions.csv",
             "text/csv",
             icon=":material/table:",
@@ -129,16 +152,17 @@ def report(space: Workspace) -> str:
         audit.summarise(space.table),
         [_entry(space, prediction) for prediction in wrong[:REPORT_LIMIT]],
         datetime.now(),
+        space.vit.outputs,
     )
 
 
 def _entry(space: Workspace, prediction: Prediction) -> ReportEntry:
     case = cases.build(space, prediction, Style(), side=264)
-    label = prediction.label
+    true = space.true(prediction)
     return ReportEntry(
         prediction.name,
-        "no label" if label is None else space.class_name(label),
-        space.class_name(prediction.predicted),
+        "no label" if true is None else true,
+        space.said(prediction),
         [(space.class_name(index), share) for index, share in prediction.top(5)],
         [(p.caption, encoded(p.picture)) for p in [*case.panels, *case.references]],
         space.by_name[prediction.name].note,

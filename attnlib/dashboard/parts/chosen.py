@@ -139,7 +139,9 @@ def missing(space: Workspace, name: str | None) -> None:
 
 
 def _ranked(space: Workspace) -> list[Prediction]:
-    return sorted(space.predictions, key=lambda p: (not p.wrong, -p.confidence))
+    return sorted(
+        space.predictions, key=lambda p: (not p.wrong, -p.confidence if p.classifies else 0)
+    )
 
 
 def _first(space: Workspace) -> Prediction | None:

@@ -10,7 +10,7 @@ from typing import Any
 import streamlit as st
 
 from attnlib.capture import passes
-from attnlib.dashboard.parts import controls
+from attnlib.dashboard.parts import controls, output_kind
 from attnlib.dashboard.parts.markdown import literal
 from attnlib.dashboard.state import models, session
 from attnlib.dashboard.state.models import DEMO, ModelChoice
@@ -40,15 +40,20 @@ def show(visitor: Session) -> Vit:
         help="Where the model comes from. The demo model needs no network.",
     )
     device, precision = _device()
+    said = output_kind.choose()
     wish, upload = _wish(source, visitor)
+    filled = wish is not None
     if wish is None:
         # A form that is not sent yet: only the device may have changed.
         wish, upload = visitor.choice, visitor.upload
-    elif wish.source == visitor.choice.source:
+    wish = replace(wish, device=device, precision=precision, outputs=said)
+    if filled and wish == visitor.choice:
         visitor.model_problem = ""
-    _change(visitor, replace(wish, device=device, precision=precision), upload)
+    _change(visitor, wish, upload)
     if visitor.model_problem:
         st.error(visitor.model_problem, title="The model was not changed")
+    # What is chosen for a loaded model comes after it: see the sidebar.
+    visitor.choice = visitor.choice.plain
     try:
         vit = models.get(visitor.choice, visitor.upload)
     except AttnlibError:
@@ -63,8 +68,7 @@ def show(visitor: Session) -> Vit:
     )
     if source in ("file", "upload") and visitor.choice.source == "demo":
         st.info("A link cannot carry weights: until a file is loaded here, this is the demo model.")
-    if not vit.classifies:
-        st.warning("This model has no classifier: its outputs are features, not classes.")
+    output_kind.describe(vit)
     return vit
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from attnlib.dashboard.parts import chosen, model_choice, uploads
+from attnlib.dashboard.parts import chosen, model_choice, naming, output_kind, uploads
 from attnlib.dashboard.state import session, workspace
 from attnlib.dashboard.state.inspection import Inspection
 from attnlib.dashboard.state.workspace import Workspace
@@ -15,10 +15,15 @@ def show() -> Workspace:
     visitor = session.current()
     with st.sidebar:
         st.subheader("Model", divider="gray")
-        vit = model_choice.show(visitor)
+        vit = naming.imagenet(visitor, model_choice.show(visitor))
+        threshold = output_kind.threshold(vit)
         st.subheader("Images", divider="gray")
         uploads.show(visitor)
-        space = workspace.build(visitor, vit)
+        vit = naming.folders(visitor, vit)
+        naming.rule(visitor)
+        space = workspace.build(visitor, vit, threshold)
+        naming.numbers(space)
+        naming.ambiguous(space)
         start_inspection(space)
         chosen.choose(space)
     return space

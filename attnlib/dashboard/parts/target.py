@@ -9,14 +9,13 @@ from attnlib.dashboard.state.workspace import Workspace
 
 def choose(space: Workspace, prediction: Prediction, *, key: str, width: int, help: str) -> int:
     """A class index: predicted and true first and named so, the top five next, then all."""
-    first = [index for index, _ in prediction.top(5)]
-    if prediction.label is not None:
-        first = list(dict.fromkeys([first[0], prediction.label, *first]))
+    pair = [prediction.predicted, *([] if prediction.label is None else [prediction.label])]
+    first = list(dict.fromkeys([*pair, *(index for index, _ in prediction.top(5))]))
     rest = [i for i in range(len(space.vit.class_names)) if i not in set(first)]
 
     def title(index: int) -> str:
-        role = ["predicted"] if index == prediction.predicted else []
-        role += ["true"] if index == prediction.label else []
+        role = ["predicted"] if index in prediction.said else []
+        role += ["true"] if index in (prediction.true or ()) else []
         return space.class_name(index) + (f" ({', '.join(role)})" if role else "")
 
     return controls.choice(

@@ -7,8 +7,9 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from attnlib.dashboard.parts import controls
 from attnlib.dashboard.state.session import Session
+from attnlib.data.paths import IMAGE_ENDINGS
 
-IMAGE_TYPES = ["jpg", "jpeg", "png", "webp", "bmp", "tif", "tiff", "gif"]
+IMAGE_TYPES = [ending.removeprefix(".") for ending in IMAGE_ENDINGS]
 
 
 def show(visitor: Session) -> None:

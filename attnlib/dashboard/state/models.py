@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from threading import Lock
 
 import streamlit as st
 
 from attnlib.capture import passes
+from attnlib.capture.outputs import Kind
 from attnlib.dashboard.state import garbage
 from attnlib.errors import ModelError
-from attnlib.model.load import load, model_names
+from attnlib.model.build import build
+from attnlib.model.built import Built
+from attnlib.model.classes import ClassNames
+from attnlib.model.load import assemble, model_names
 from attnlib.model.vit import Vit
 
 
@@ -26,6 +31,8 @@ class ModelChoice:
         class_names: names of the classes; empty for those the model brings along.
         img_size: ``(height, width)``, or None for the model's own.
         device, precision: as in :func:`attnlib.load`.
+        outputs: what the outputs mean; None to find out.
+        names: names of the classes that were chosen for the loaded model; None for its own.
     """
 
     source: str = "demo"
@@ -35,6 +42,18 @@ class ModelChoice:
     img_size: tuple[int, int] | None = None
     device: str = "auto"
     precision: passes.Precision = "float32"
+    outputs: Kind | None = None
+    names: ClassNames | None = None
+
+    @property
+    def plain(self) -> ModelChoice:
+        """The same without what is chosen for a model that is loaded."""
+        return replace(self, names=None)
+
+    @property
+    def weights(self) -> ModelChoice:
+        """The same without what changes nothing in the weights."""
+        return replace(self.plain, precision="float32", outputs=None)
 
     @property
     def title(self) -> str:
@@ -47,28 +66,68 @@ class ModelChoice:
 
 
 DEMO = ModelChoice()
+# Ways to look at one copy of weights that are remembered: a few numbers each.
+MAX_VIEWS = 16
 
 
-@st.cache_resource(max_entries=3, show_spinner="Loading the model …")
-def get(choice: ModelChoice, _upload: bytes | None = None) -> Vit:
+@dataclass
+class _Loaded:
+    """One copy of weights, and the models made around it."""
+
+    built: Built
+    made: dict[ModelChoice, Vit] = field(default_factory=dict)
+    lock: Lock = field(default_factory=Lock)
+
+    def vit(self, choice: ModelChoice) -> Vit:
+        with self.lock:
+            for wanted in (choice.plain, choice):
+                if wanted not in self.made:
+                    made = self._make(wanted)
+                    if len(self.made) >= MAX_VIEWS:
+                        del self.made[next(iter(self.made))]
+                    self.made[wanted] = made
+            return self.made[choice]
+
+    def _make(self, choice: ModelChoice) -> Vit:
+        if choice == choice.plain:
+            return assemble(
+                self.built,
+                class_names=choice.class_names or None,
+                img_size=choice.img_size,
+                device=choice.device,
+                precision=choice.precision,
+                outputs=choice.outputs,
+            )
+        vit = self.made[choice.plain]
+        return vit if choice.names is None else vit.named(choice.names)
+
+
+def get(choice: ModelChoice, upload: bytes | None = None) -> Vit:
     """The model of a choice, from memory if somebody chose it before.
 
     Raises:
         AttnlibError: as :func:`attnlib.load`. Failures are not remembered.
     """
-    weights: str | bytes | None = choice.checkpoint or None
-    if _upload is not None:
-        weights = _upload
-    vit = load(
+    return _loaded(choice.weights, upload).vit(choice)
+
+
+@st.cache_resource(max_entries=3, show_spinner="Loading the model …")
+def _loaded(choice: ModelChoice, _upload: bytes | None) -> _Loaded:
+    built = build(
         choice.source,
-        checkpoint=weights,
-        class_names=choice.class_names or None,
+        checkpoint=_upload if _upload is not None else choice.checkpoint or None,
+        weights=None,
+        num_classes=None,
         img_size=choice.img_size,
-        device=choice.device,
-        precision=choice.precision,
+        pretrained=None,
+        model_args=None,
+        class_count=len(choice.class_names) or None,
     )
+    loaded = _Loaded(built)
+    # A model that cannot be used is not kept.
+    loaded.vit(choice)
     garbage.settle()
-    return vit
+    return loaded
 
 
 def local_digest(path: str) -> str:

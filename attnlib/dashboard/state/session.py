@@ -16,7 +16,7 @@ from attnlib.dashboard.state.models import DEMO, ModelChoice
 from attnlib.data import masks
 from attnlib.data.collection import Collection, Refusal, Sample, collect
 from attnlib.data.image import sha256
-from attnlib.data.labels import LabelMatch, LabelTable, read_label_table
+from attnlib.data.labels import LabelMatch, LabelTable, Rule, read_label_table
 from attnlib.data.masks import Objects
 from attnlib.errors import LabelError
 from attnlib.model import demo
@@ -31,7 +31,8 @@ class Session:
         refusals: files that were not taken, with the reason.
         objects: masks and annotations that came with the images or later.
         table: labels from a CSV file, if one was given.
-        manual: labels chosen on the page: sample name -> class name.
+        manual: labels chosen on the page: sample name -> class names.
+        rule: how labels that are numbers are read; None for what is likeliest.
         choice: the model in use.
         upload: bytes of an uploaded checkpoint.
         model_problem: why the last wish for another model failed.
@@ -46,7 +47,8 @@ class Session:
     refusals: tuple[Refusal, ...] = ()
     objects: Objects = field(default_factory=Objects)
     table: LabelTable | None = None
-    manual: dict[str, str] = field(default_factory=dict)
+    manual: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    rule: Rule | None = None
     choice: ModelChoice = DEMO
     upload: bytes | None = None
     model_problem: str = ""
@@ -79,7 +81,7 @@ class Session:
     def _read_tables(self, collection: Collection) -> None:
         """The labels of these files; those there are stay where no other images or labels come."""
         before = None if collection.samples else self.table
-        labels: dict[str, str] = {}
+        tables: list[LabelTable] = []
         problems: list[str] = []
         for name, data in collection.tables:
             try:
@@ -87,11 +89,11 @@ class Session:
             except LabelError as error:
                 problems.append(f"{name}: {error}")
                 continue
-            labels |= table.labels
+            tables.append(table)
             problems += [f"{name}: {problem}" for problem in table.problems]
-        if before is not None and not labels:
-            labels = before.labels
-        self.table = LabelTable(labels, tuple(problems)) if collection.tables else before
+        if before is not None and not tables:
+            tables = [before]
+        self.table = LabelTable.joined(tables, problems) if collection.tables else before
 
 
 def current() -> Session:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -29,12 +29,14 @@ class Workspace:
         session: the visitor's state.
         vit, choice: the model and how it was chosen.
         labels: what the labels of the images resolve to for this model's classes.
+        threshold: from which probability on an independent label counts as predicted.
     """
 
     session: Session
     vit: Vit
     choice: ModelChoice
     labels: LabelMatch
+    threshold: float = 0.5
     _inspected: dict[str, Inspected] = field(default_factory=dict)
 
     @property
@@ -72,9 +74,21 @@ class Workspace:
 
     def _prediction(self, name: str, outcome: Outcome) -> audit.Prediction:
         """That of an earlier run where nothing has changed: it knows its numbers already."""
-        label, kept = self.labels.labels.get(name), self.session.predictions.get(name)
-        if kept is None or kept.probabilities is not outcome.probabilities or kept.label != label:
-            kept = audit.Prediction(name, label, outcome.probabilities, outcome.entropy)
+        kept, kind = self.session.predictions.get(name), self.vit.outputs.kind
+        label, true = self.labels.labels.get(name), None
+        if kind == "labels":
+            label, true = None, self.labels.sets.get(name)
+        elif not self.vit.outputs.classifies:
+            label = None
+        if (
+            kept is None
+            or kept.probabilities is not outcome.probabilities
+            or (kept.kind, kept.threshold) != (kind, self.threshold)
+            or (kept.true != true if kind == "labels" else kept.label != label)
+        ):
+            kept = audit.Prediction(
+                name, label, outcome.probabilities, outcome.entropy, kind, true, self.threshold
+            )
             self.session.predictions[name] = kept
         return kept
 
@@ -94,11 +108,22 @@ class Workspace:
     def nearest_correct(self, name: str, label: int, count: int = 1) -> list[tuple[str, float]]:
         """Names of the correct images of a class most like an image, with cosine similarity."""
         right = [
-            i for i, p in enumerate(self.predictions) if p.outcome == "right" and p.label == label
+            i
+            for i, p in enumerate(self.predictions)
+            if p.outcome == "right" and label in (p.true or ())
         ]
         query = next(i for i, p in enumerate(self.predictions) if p.name == name)
         found = audit.nearest(self._embeddings, query, right, count) if right else []
         return [(self.predictions[i].name, similarity) for i, similarity in found]
+
+    def said(self, prediction: audit.Prediction) -> list[str]:
+        """The names of what is predicted: one class, or any number of labels."""
+        return [self.class_name(index) for index in sorted(prediction.said)]
+
+    def true(self, prediction: audit.Prediction) -> list[str] | None:
+        """The names of the true class or labels; None where they are not known."""
+        true = prediction.true
+        return None if true is None else [self.class_name(index) for index in sorted(true)]
 
     def class_name(self, index: int) -> str:
         """The first synonym of a class's name."""
@@ -110,28 +135,41 @@ def short_name(name: str) -> str:
     return name.split(",")[0] or name
 
 
-def build(session: Session, vit: Vit) -> Workspace:
-    """The workspace of this run."""
-    given = (session.samples, session.table, dict(session.manual), tuple(vit.class_names))
+def build(session: Session, vit: Vit, threshold: float = 0.5) -> Workspace:
+    """The workspace of this run.
+
+    Args:
+        threshold: from which probability on an independent label counts as predicted.
+    """
+    several = vit.outputs.kind == "labels"
+    labels = (session.table, dict(session.manual), session.rule)
+    given = (session.samples, labels, vit.class_names, several)
     if session.matched is None or session.matched[0] != given:
         session.matched, session.predictions = (given, _matched(session, vit)), {}
-    workspace = Workspace(session, vit, session.choice, session.matched[1])
+    workspace = Workspace(session, vit, session.choice, session.matched[1], threshold)
     st.session_state["workspace"] = workspace
     return workspace
 
 
 def _matched(session: Session, vit: Vit) -> LabelMatch:
     """Labels of the samples; manual ones win over a table, a table over folders."""
-    match = match_labels(session.samples, session.table, vit.class_names)
+    several = vit.outputs.kind == "labels"
+    match = match_labels(
+        session.samples, session.table, vit.class_names, several=several, rule=session.rule
+    )
     index = {name: i for i, name in enumerate(vit.class_names)}
-    manual = {name: index[label] for name, label in session.manual.items() if label in index}
-    merged = {**match.labels, **manual}
-    return LabelMatch(
-        merged,
-        match.unknown_files,
-        match.unknown_names,
-        tuple(name for name in match.unlabelled if name not in manual),
-        match.ambiguous_files,
+    # Labels of another model's classes wait until that model is back.
+    manual = {
+        name: frozenset(index[label] for label in labels)
+        for name, labels in session.manual.items()
+        if all(label in index for label in labels)
+    }
+    alone = {name: next(iter(labels)) for name, labels in manual.items() if len(labels) == 1}
+    return replace(
+        match,
+        labels={**match.labels, **alone},
+        sets={**match.sets, **manual},
+        unlabelled=tuple(name for name in match.unlabelled if name not in manual),
     )
 
 

@@ -132,7 +132,7 @@ def _predict_again(place: Place, used: float) -> None:
         ("temperature", used),
         lambda: at_temperature(space.vit, subject.pixels, used)[0].float().cpu().numpy(),
     )
-    now = torch.from_numpy(logits).double().softmax(dim=0).numpy()
+    now = space.vit.outputs.probabilities(torch.from_numpy(logits).double()).numpy()
     before = place.prediction.probabilities
     shown = dict.fromkeys([*np.argsort(-now)[:4], *np.argsort(-before)[:4]])
     rows = [
@@ -147,12 +147,13 @@ def _predict_again(place: Place, used: float) -> None:
     kept = "still" if top == place.prediction.predicted else "now"
     st.markdown(
         f"With every layer at τ = {used:.3g} the model {kept} says "
-        f"**{space.class_name(top).replace('*', '')}** ({now[top]:.1%})."
+        f"**{space.class_name(top).replace('*', '')}** ({space.vit.outputs.shown(now[top])})."
     )
     percent = st.column_config.ProgressColumn(format="percent", min_value=0, max_value=1)
+    probable = {"as it is": percent, f"τ = {used:.3g}": percent}
     st.dataframe(
         rows,
         hide_index=True,
         width=520,
-        column_config={"as it is": percent, f"τ = {used:.3g}": percent},
+        column_config=probable if space.vit.outputs.classifies else None,
     )

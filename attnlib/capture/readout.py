@@ -1,0 +1,70 @@
+"""The readout that a dependence of the logits on tokens amounts to."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from attnlib.capture.dependence import Dependence
+from attnlib.capture.tokens import TokenLayout
+from attnlib.errors import CaptureError
+
+
+def readout_by(
+    found: Dependence, layout: TokenLayout, *, joins: bool
+) -> tuple[TokenLayout, tuple[str, ...]]:
+    """The layout with its readout, and in a sentence what remains open.
+
+    Args:
+        found: what the logits depend on.
+        layout: the tokens, without a readout.
+        joins: whether a class token joins after the layers: its pooling is class attention.
+
+    Raises:
+        CaptureError: the class token comes after the patches, which then are not where they
+            are looked for.
+    """
+    if found.pool == "all":
+        return replace(layout, readout="class attention" if joins else "pool"), ()
+    if found.pool == "part":
+        return layout, (
+            "The logits depend on an attention pool and on tokens beside it, for which no one "
+            "row of attention stands.",
+        )
+    first, total = len(layout.prefix), len(found.read)
+    read = [index for index in range(total) if found.read[index]]
+    if 0 < first < layout.patches and read in ([total - 1], [*range(total - first)]):
+        raise CaptureError(
+            "This model reads its class token after the patches, at the end of the sequence; "
+            "only tokens before the patches can be told from them. Put the class token first."
+        )
+    prefix, patches = read_split(read, first)
+    if not patches or len(read) == 1:
+        return _by_tokens(tuple(read), layout), ()
+    groups = [found.groups[index] for index in read]
+    if len(patches) == layout.patches and len(set(groups[len(prefix) :])) == 1:
+        common = groups[-1]
+        inside = tuple(i for i in prefix if found.groups[i] == common)
+        if inside == prefix:
+            return replace(layout, readout="average", read=inside), ()
+        if prefix[0] == 0 and inside == prefix[1:]:
+            named = ("cls", *layout.prefix[1:])
+            return replace(layout, prefix=named, readout="cls+average", read=inside), ()
+    return layout, (
+        f"The logits depend on {len(read)} of {total} tokens of the last layer, and not evenly, "
+        "so no row of attention stands for the prediction.",
+    )
+
+
+def read_split(read: list[int], first: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The positions before the patches, which begin at ``first``, and those of patches."""
+    return tuple(i for i in read if i < first), tuple(i for i in read if i >= first)
+
+
+def _by_tokens(read: tuple[int, ...], layout: TokenLayout) -> TokenLayout:
+    """The layout of a prediction that rests on single tokens."""
+    if read == (0,) and layout.prefix:
+        # Whatever the model calls it: the first token that the prediction rests on.
+        return replace(layout, prefix=("cls", *layout.prefix[1:]), readout="cls")
+    if read == (0, 1) and layout.prefix[:2] == ("cls", "dist"):
+        return replace(layout, readout="cls+dist")
+    return replace(layout, readout="tokens", read=read)

@@ -1,0 +1,38 @@
+"""The same model at other sizes of its input: one view for each, found out once."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from attnlib.model.vit import Vit
+
+Size = tuple[int, int]
+
+# Views are small; this bounds what thousands of pictures of their own shape take.
+MOST = 1024
+
+
+class Views:
+    """Views of one model by size ``(height, width)``; many threads may ask at once."""
+
+    def __init__(self, vit: Vit) -> None:
+        self._first = vit
+        self._kept: dict[Size, Vit] = {}
+        self._lock = threading.Lock()
+
+    def at(self, size: Size, make: Callable[[Size], Vit]) -> Vit:
+        """The view at a size; ``make`` runs a pass, so no lock is held meanwhile."""
+        if size == self._first.size:
+            return self._first
+        with self._lock:
+            found = self._kept.get(size)
+        if found is None:
+            made = make(size)
+            with self._lock:
+                found = self._kept.setdefault(size, made)
+                if len(self._kept) > MOST:
+                    del self._kept[next(iter(self._kept))]
+        return found
