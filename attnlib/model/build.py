@@ -177,7 +177,7 @@ def _found(weights: Weights, told: Settings, given: Mapping[str, Any]) -> str:
 
 def _wrong(name: str, made: Plan, weights: Weights, given: Mapping[str, Any]) -> str:
     """Why the weights are not those of the architecture, and which would fit."""
-    fitting = named(candidates(weights, given))
+    fitting = named(candidates(weights, given, most=8))
     if fitting:
         out = f"They fit {fitting}"
     else:

@@ -187,5 +187,6 @@ def _read_names(
 def _logits(module: nn.Module, channels: int, size: tuple[int, int]) -> Tensor:
     """``(1, L)`` of an image of noise, with the graph that tells where they come from."""
     with torch.enable_grad(), passes.admitted():
-        logits, _ = passes.forward(module, noise(module, channels, size))
+        pixels = noise(module, channels, size)
+        logits, _ = passes.forward(module, pixels, lambda call: None, graph=True)
     return logits

@@ -48,6 +48,12 @@ class Inspected:
     doubt: str = ""
 
     @property
+    def covers(self) -> tuple[float, float]:
+        """How far the patches reach over the crop, in shares of its height and width."""
+        height, width, _ = self.crop.shape
+        return self.record.layout.covers((height, width))
+
+    @property
     def picture(self) -> Image.Image:
         """The crop as a PIL image."""
         return Image.fromarray(self.crop)
