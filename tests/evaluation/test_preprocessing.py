@@ -76,14 +76,9 @@ def test_every_row_is_what_the_model_says_under_that_preparation() -> None:
         assert tried.right.tolist() == (shares.argmax(dim=1) == torch.tensor(labels)).tolist()
         assert np.allclose(tried.confidence, shares.amax(dim=1), atol=1e-5)
         # At the best temperature, by a plain search.
-        scales = torch.linspace(-5, 3, 8000, dtype=torch.float64).exp()
-        truth = torch.tensor(labels)
-        losses = torch.stack(
-            [
-                torch.nn.functional.cross_entropy(logits * scale, truth, reduction="none")
-                for scale in scales
-            ]
-        ).detach()
+        scales = torch.linspace(-5, 3, 4000, dtype=torch.float64).exp()
+        logs = (logits.detach() * scales[:, None, None]).log_softmax(dim=2)
+        losses = -logs[:, torch.arange(len(labels)), torch.tensor(labels)]
         best = losses[losses.mean(dim=1).argmin()]
         assert np.allclose(tried.loss, best, atol=0.01)
 
@@ -94,7 +89,7 @@ def test_labels_that_mean_nothing_are_no_reason() -> None:
     vit = attnlib.load(made, device="cpu")
     first = check(vit, lazy(images), [0] * 24)
     assert len(first.tried) > 5
-    for seed in range(6):
+    for seed in range(3):
         labels = np.random.default_rng(seed).integers(0, 10, 24).tolist()
         assert check(vit, lazy(images), labels).best is None
 
