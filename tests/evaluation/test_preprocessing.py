@@ -70,7 +70,7 @@ def test_every_row_is_what_the_model_says_under_that_preparation() -> None:
     vit = attnlib.load(made, device="cpu")
     labels = [vit.inspect(p).predicted if i % 3 else i % 10 for i, p in enumerate(images)]
     for tried in check(vit, lazy(images), labels).tried:
-        loaded = attnlib.load(made, device="cpu", preprocessing=dict(tried.changes))
+        loaded = vit.prepared(dict(tried.changes))
         logits = torch.cat([made(loaded.pixels(image)) for image in images]).double()
         shares = logits.softmax(dim=1).detach()
         assert tried.right.tolist() == (shares.argmax(dim=1) == torch.tensor(labels)).tolist()
