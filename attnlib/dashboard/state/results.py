@@ -18,7 +18,7 @@ from attnlib.dashboard.state.cache import BoundedCache
 from attnlib.dashboard.state.models import ModelChoice
 from attnlib.data.collection import Sample
 from attnlib.data.image import decode
-from attnlib.errors import ModelError
+from attnlib.errors import AttnlibError, CaptureError, ModelError
 from attnlib.lessons.walkthrough import Followed, follow
 from attnlib.methods import Heat, Subject
 from attnlib.methods.base import Progress
@@ -88,7 +88,7 @@ def inspect(choice: ModelChoice, vit: Vit, samples: list[Sample]) -> list[Inspec
         except Exception as error:
             found[i] = error
     for (i, image), record in zip(images.items(), _records(vit, images.values()), strict=True):
-        if isinstance(record, ModelError):
+        if isinstance(record, AttnlibError):
             found[i] = record
             continue
         result = Inspected(record, np.asarray(vit.crop(image)))
@@ -97,12 +97,12 @@ def inspect(choice: ModelChoice, vit: Vit, samples: list[Sample]) -> list[Inspec
     return [result for result in found if result is not None]
 
 
-def _records(vit: Vit, images: Iterable[Image.Image]) -> list[Record | ModelError]:
+def _records(vit: Vit, images: Iterable[Image.Image]) -> list[Record | AttnlibError]:
     """In one batch; one by one if an image makes the model fail, so that only it is refused."""
     batch = list(images)
     try:
         return [*vit.inspect_many(batch, batch_size=len(batch) or 1)]
-    except ModelError as error:
+    except (ModelError, CaptureError) as error:
         if len(batch) == 1:
             return [error]
     return [record for image in batch for record in _records(vit, [image])]
