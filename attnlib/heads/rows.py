@@ -39,7 +39,7 @@ def row(subject: Subject, layer: int, query: int | None = None) -> Array:
         CaptureError: the model has no attention that a readout could stand for.
     """
     call = _call(subject, layer)
-    with passes.admitted(), torch.inference_mode():
+    with passes.admitted(), torch.no_grad():
         if query is not None:
             _check(subject, query)
             found = call.rows(slice(query, query + 1))[0, :, 0]
@@ -59,7 +59,7 @@ def column(subject: Subject, layer: int, key: int) -> Array:
     """
     call = _call(subject, layer)
     _check(subject, key)
-    with passes.admitted(), torch.inference_mode():
+    with passes.admitted(), torch.no_grad():
         if call.shape[2] != subject.layout.tokens:
             raise CaptureError("In this layer only the readout asks, so nobody else looks.")
         found = torch.empty(call.shape[1], call.shape[2], device=subject.trace.device)
@@ -77,7 +77,7 @@ def matrix(subject: Subject, layer: int, head: int) -> Array:
     call = _call(subject, layer)
     if not 0 <= head < call.shape[1]:
         raise AttnlibError(f"head must be from 0 to {call.shape[1] - 1}, not {head}.")
-    with passes.admitted(), torch.inference_mode():
+    with passes.admitted(), torch.no_grad():
         found = torch.empty(call.shape[2], call.shape[3], device=subject.trace.device)
         for heads, queries, block in call.blocks():
             if heads.start <= head < heads.stop:

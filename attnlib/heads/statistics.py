@@ -82,7 +82,7 @@ def head_statistics(vit: Vit, pixels: Tensor) -> HeadStatistics:
             calls.append(kept)
         return kept
 
-    with passes.admitted(), torch.inference_mode():
+    with passes.admitted(), torch.no_grad():
         trace = vit.observe(pixels, note)
         rows = _readout_rows(trace)
     return _summary(rows, torch.stack(distances), high, layout)

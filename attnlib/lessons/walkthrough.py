@@ -159,7 +159,7 @@ class Followed:
         tokens = self.vit.layout.tokens
         if not 0 <= query < tokens:
             raise AttnlibError(f"There is no token {query}: this model has {tokens}.")
-        with torch.inference_mode():
+        with torch.no_grad():
             return _walk(self.vit, self.call, self._follow, self.layer, query)
 
 
@@ -201,7 +201,7 @@ def follow(vit: Vit, pixels: Tensor, layer: int) -> Followed:
             if call.finish is None and call.value is not None:
                 seen.waiting_for = call.value.shape[1] * call.value.shape[3]
 
-    with passes.admitted(), torch.inference_mode(), seen:
+    with passes.admitted(), torch.no_grad(), seen:
         passes.forward(vit.module, pixels, observe, precision=vit.precision)
     call = found[0]
     if call.query is None or call.key is None:

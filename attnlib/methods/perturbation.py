@@ -129,7 +129,7 @@ def probabilities(
         stop = min(start + batch_size, len(masks))
         part = torch.from_numpy(np.ascontiguousarray(masks[start:stop]))
         try:
-            with passes.admitted(), torch.inference_mode():
+            with passes.admitted(), torch.no_grad():
                 batch = replace(pixels, reference, part, index)
                 logits, _ = passes.forward(vit.module, batch, precision=vit.precision)
                 # On the processor first: not every accelerator has float64.

@@ -73,7 +73,7 @@ def _method(vit: Vit, name: str) -> Method:
 
 
 def _predicted(vit: Vit, subject: Subject) -> int:
-    with passes.admitted(), torch.inference_mode():
+    with passes.admitted(), torch.no_grad():
         logits, _ = passes.forward(vit.module, subject.pixels, precision=vit.precision)
     return int(vit.outputs.margins(logits[0]).argmax())
 

@@ -128,7 +128,7 @@ def _restored(source: str, weights: Weights, given: Mapping[str, Any]) -> Built:
         name,
         module,
         {**own_config(module), **told.data},
-        "the checkpoint's arguments" if told.data else "timm's configuration",
+        "timm's configuration",
         arguments=weights.arguments,
         class_names=names,
         names_source="" if names is None else f"the checkpoint's “{weights.names_entry}”",
@@ -177,7 +177,7 @@ def _found(weights: Weights, told: Settings, given: Mapping[str, Any]) -> str:
 
 def _wrong(name: str, made: Plan, weights: Weights, given: Mapping[str, Any]) -> str:
     """Why the weights are not those of the architecture, and which would fit."""
-    fitting = named(candidates(weights, given))
+    fitting = named(candidates(weights, given, most=8))
     if fitting:
         out = f"They fit {fitting}"
     else:

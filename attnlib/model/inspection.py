@@ -52,7 +52,7 @@ def records(vit: Vit, pixels: Tensor, *, rollout: bool = True) -> list[Record]:
             return call.compact()
         return None
 
-    with passes.admitted(), torch.inference_mode():
+    with passes.admitted(), torch.no_grad():
         logits, embedding, calls = vit.run(pixels, note)
         traces = [vit.traced(calls, i) for i in range(batch)] if calls else []
         embedding = logits if embedding is None else embedding

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,13 +13,14 @@ from torch import nn
 
 from attnlib.errors import ModelError
 from attnlib.model.checkpoint import Weights, fit
-from attnlib.model.checkpoint.fit import Alignment, align, misfits, some
+from attnlib.model.checkpoint.align import Alignment, align
+from attnlib.model.checkpoint.misfits import misfits, some
 from attnlib.model.checkpoint.options import classifier, revealed, unrevealed
 
 # Each pass may uncover an option that an earlier one hid: a patch size, then an image size.
 _PASSES = 4
 # Who says one of these means to have positions interpolated for it.
-_SIZES = {"img_size", "patch_size", "window_size", "dynamic_img_size"}
+_SIZES = {"img_size", "patch_size", "window_size"}
 
 
 @dataclass(frozen=True)
@@ -52,21 +54,23 @@ def plan(name: str, weights: Weights, said: Mapping[str, Any]) -> Plan:
         ModelError: timm cannot build it with what was said.
     """
     found: dict[str, Any] = {}
+    tried: set[str] = set()
     skeleton = _skeleton(name, said)
     aligned = align(skeleton, weights)
     for _ in range(_PASSES):
         new = revealed(skeleton, aligned.before, aligned.state)
         if aligned.naming is not None:
             new |= aligned.naming.options
-        new = {k: v for k, v in new.items() if k not in said and k not in found}
+        new = {k: v for k, v in new.items() if k not in said and k not in tried}
         if not new:
             break
-        try:
-            skeleton = _skeleton(name, {**said, **found, **new})
-        except ModelError:
-            # The architecture has no such option, so its shapes stay as they are.
-            break
-        found |= new
+        tried |= new.keys()
+        # An architecture may lack one of these options; its shapes then stay as they are.
+        for options in (new, {k: v for k, v in new.items() if k == "num_classes"}):
+            with suppress(ModelError):
+                skeleton = _skeleton(name, {**said, **found, **options})
+                found |= options
+                break
         aligned = align(skeleton, weights)
     told = misfits(skeleton, aligned.state)
     other = aligned.interpolated

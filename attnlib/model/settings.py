@@ -61,21 +61,28 @@ def settings(arguments: Mapping[str, Any]) -> Settings:
     size = _size(_get(arguments, "img_size", "image_size", "input_size", "imgsz", "resolution"))
     if size is not None:
         options["img_size"] = size
-    pool = _POOLS.get(str(_get(arguments, "global_pool", "gp", "pool", "pooling")).lower())
+    pools = (_agreed(arguments, key) for key in ("global_pool", "gp", "pool", "pooling"))
+    pool = next((_POOLS[str(p).lower()] for p in pools if str(p).lower() in _POOLS), None)
     if pool is not None:
         options["global_pool"] = pool
-    # Elsewhere these words mean other things: `depth` of a decoder, `patch_size` of a crop.
-    for prefix in ("model_kwargs", "model_args"):
-        for key, value in arguments.items():
-            if key.startswith(f"{prefix}."):
-                options |= _option(key.removeprefix(f"{prefix}."), value)
     for key in ("num_heads", "class_token", "qk_norm", "no_embed_class"):
-        options |= _option(key, arguments.get(key))
+        options |= _option(key, _agreed(arguments, key))
+    # Elsewhere these words mean other things: `depth` of a decoder, `patch_size` of a crop.
+    for key, value in arguments.items():
+        path, _, last = key.rpartition(".")
+        if path.rpartition(".")[2] in ("model_kwargs", "model_args", "model_config"):
+            options |= _option(last, value)
     return Settings(_architecture(arguments), options, _data(arguments))
 
 
 def _get(arguments: Mapping[str, Any], *keys: str) -> Any:
     return next((arguments[key] for key in keys if arguments.get(key) is not None), None)
+
+
+def _agreed(arguments: Mapping[str, Any], key: str) -> Any:
+    """The value of a setting, unless parts of the configuration disagree: encoder and decoder."""
+    values = [v for name, v in arguments.items() if name == key or name.endswith(f".{key}")]
+    return values[0] if values and all(value == values[0] for value in values) else None
 
 
 def _option(key: str, value: Any) -> dict[str, Any]:

@@ -339,7 +339,7 @@ class Vit:
             if position == wanted:
                 found.append(call.rows())
 
-        with passes.admitted(), torch.inference_mode():
+        with passes.admitted(), torch.no_grad():
             passes.forward(self.module, pixels, observe, precision=self.precision)
         matrix = found[0] if windowed else found[0][0]
         return array(matrix)
@@ -401,7 +401,7 @@ class Vit:
             note: gets each call with its role in this model (see
                 :class:`attnlib.capture.support.Support`) and returns what to keep of it.
         """
-        with torch.inference_mode():
+        with torch.no_grad():
             _, _, calls = self.run(pixels, note)
         return self.fitting(pixels).traced(calls, 0)
 

@@ -86,7 +86,7 @@ def test_auto_takes_the_only_one_that_fits() -> None:
 
 def test_auto_does_not_choose_among_several() -> None:
     state = timm.create_model("vit_tiny_patch16_224").state_dict()
-    with pytest.raises(ModelError, match="vit_tiny_patch16_224, deit_tiny_patch16_224.*Say which"):
+    with pytest.raises(ModelError, match=r"vit_tiny_patch16_224, deit_tiny_patch16_224.*Say which"):
         attnlib.load("auto", checkpoint=state, device="cpu")
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import builtins
+import contextlib
 import gzip
 import io
 import os
+import pickle
 import random
 import struct
 import subprocess
@@ -302,8 +304,19 @@ def test_a_pickled_model_is_refused_with_the_lines_that_export_it(
     wrap: Callable[[Any], Any], old: bool
 ) -> None:
     model = timm.create_model(ARCHITECTURE, img_size=32, depth=1)
-    with pytest.raises(ModelError, match="VisionTransformer.*\nimport torch.*\n.*state_dict"):
+    with pytest.raises(ModelError, match=r"VisionTransformer.*\nimport torch.*\n.*state_dict"):
         checkpoint.read(saved(wrap(model), _use_new_zipfile_serialization=not old))
+
+
+def test_a_plain_pickle_is_refused_with_the_lines_that_help(state: dict[str, Any]) -> None:
+    with pytest.raises(ModelError, match=r"written by pickle.*\n.*pickle.load.*\ntorch.save"):
+        checkpoint.read(pickle.dumps(state))
+
+
+@pytest.mark.parametrize("source", [3, None, object(), [1], torch.nn.Linear(2, 2), "\0", "."])
+def test_what_is_no_file_ends_in_words(source: Any) -> None:
+    with pytest.raises(ModelError):
+        checkpoint.read(source)
 
 
 def test_quantised_weights_are_refused_by_name(state: dict[str, torch.Tensor]) -> None:
@@ -327,10 +340,8 @@ def test_damaged_files_end_in_words(
         for _ in range(chance.randrange(4)):
             if data:
                 data[chance.randrange(len(data))] = chance.randrange(256)
-        try:
+        with contextlib.suppress(AttnlibError):
             checkpoint.read(bytes(data))
-        except AttnlibError:
-            pass
 
 
 @pytest.mark.parametrize(

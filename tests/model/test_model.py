@@ -165,7 +165,7 @@ def test_without_a_network_it_says_what_works(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(socket, "getaddrinfo", unreachable)
     monkeypatch.setattr(urllib.request, "getproxies", dict)
-    monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda *a: None)
+    monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda *a, **k: None)
     for name in (ARCHITECTURE, "hf-hub:timm/some_model"):
         with pytest.raises(ModelError, match=r"could not be fetched.*Without a network") as caught:
             attnlib.load(name)

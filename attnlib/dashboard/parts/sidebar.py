@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import streamlit as st
 
-from attnlib.dashboard.parts import chosen, model_choice, naming, output_kind, uploads
+from attnlib.dashboard.parts import (
+    chosen,
+    model_choice,
+    naming,
+    output_kind,
+    preprocessing,
+    uploads,
+)
 from attnlib.dashboard.state import session, workspace
 from attnlib.dashboard.state.inspection import Inspection
 from attnlib.dashboard.state.workspace import Workspace
@@ -16,6 +23,7 @@ def show() -> Workspace:
     with st.sidebar:
         st.subheader("Model", divider="gray")
         vit = naming.imagenet(visitor, model_choice.show(visitor))
+        vit = preprocessing.choose(visitor, vit)
         threshold = output_kind.threshold(vit)
         st.subheader("Images", divider="gray")
         uploads.show(visitor)
@@ -25,6 +33,7 @@ def show() -> Workspace:
         naming.numbers(space)
         naming.ambiguous(space)
         start_inspection(space)
+        preprocessing.marks(space)
         chosen.choose(space)
     return space
 

@@ -49,7 +49,11 @@ def arguments(root: Any) -> dict[str, Any]:
     """
     entries = table(root) or {}
     found: dict[str, Any] = {}
-    level: list[tuple[str, Any]] = [("", entries[key]) for key in _ENTRIES if key in entries]
+    level: list[tuple[str, Any]] = [
+        (key if key.startswith("model_") else "", entries[key])
+        for key in _ENTRIES
+        if key in entries
+    ]
     for _ in range(_DEPTH):
         deeper: list[tuple[str, Any]] = []
         for path, value in level:

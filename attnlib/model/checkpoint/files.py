@@ -78,22 +78,19 @@ def open_file(source: str | Path | bytes) -> Content:
     Raises:
         ModelError: no such file, a damaged one, or one of another kind.
     """
-    if isinstance(source, bytes):
-        name, size = "The upload", len(source)
-    else:
+    name = "The upload" if isinstance(source, bytes) else Path(source).name
+    try:
+        if isinstance(source, bytes):
+            return _content(io.BytesIO(source), name, len(source), source)
         path = Path(source)
         if path.is_dir():
             raise ModelError(
-                f"{path.name} is a folder, not a checkpoint: give the file with the weights in it."
+                f"{name} is a folder, not a checkpoint: give the file with the weights in it."
             )
         if not path.is_file():
             raise ModelError(f"There is no checkpoint file {str(source)!r}.")
-        name, size = path.name, path.stat().st_size
-    try:
-        if isinstance(source, bytes):
-            return _content(io.BytesIO(source), name, size, source)
         with path.open("rb") as stream:
-            return _content(stream, name, size, path)
+            return _content(stream, name, path.stat().st_size, path)
     except ModelError:
         raise
     except SafetensorError as error:
@@ -116,13 +113,13 @@ def _content(stream: BinaryIO, name: str, size: int, source: Path | bytes) -> Co
     stream.seek(0)
     if _is_safetensors(head, size):
         tensors = load_bytes(source) if isinstance(source, bytes) else load_file(source)
-        return Content(name, tensors, _nowhere, size)
+        return Content(name, tensors, nowhere, size)
     if head.startswith(b"PK"):
         return _zip(source, name, size)
     if head.startswith(_OLD_TORCH):
         return _old(stream, name, size)
     if head[:1] == b"\x80":
-        return Content(name, pickles.read(stream), _nowhere, size)
+        return Content(name, pickles.read(stream), nowhere, size)
     if _ONNX.match(head):
         raise ModelError(_other(name, "an ONNX model", _SAVE))
     for beginning, (what, lines) in _BEGINNINGS.items():
@@ -143,7 +140,8 @@ def _content(stream: BinaryIO, name: str, size: int, source: Path | bytes) -> Co
     raise ModelError(f"{name} is not a readable {kind} file; it is {what}.")
 
 
-def _nowhere(key: str) -> Tensor:
+def nowhere(key: str) -> Tensor:
+    """The storages of what has none beside itself."""
     raise KeyError(key)
 
 

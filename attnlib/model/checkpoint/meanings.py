@@ -157,6 +157,15 @@ def flat(raw: bytes) -> Tensor:
     return torch.frombuffer(bytearray(raw), dtype=torch.uint8)
 
 
+# What is called with a tensor first, and gives the same one.
+_WRAPPERS = {
+    "torch._utils._rebuild_parameter",
+    "torch._utils._rebuild_parameter_with_state",
+    "torch._utils._rebuild_device_tensor_from_numpy",
+    "torch._utils._rebuild_device_tensor_from_cpu_tensor",
+}
+
+
 def stored(value: Any) -> Stored | None:
     """The tensor that an object of the pickle stands for, or None if it is no tensor.
 
@@ -166,9 +175,9 @@ def stored(value: Any) -> Stored | None:
     if not isinstance(value, Thing):
         return None
     kind, args = value.kind, value.args
-    if kind in ("torch._utils._rebuild_parameter", "torch._utils._rebuild_parameter_with_state"):
+    if kind in _WRAPPERS:
         return stored(args[0])
-    if kind == "torch._tensor._rebuild_from_type_v2":
+    if kind in ("torch._tensor._rebuild_from_type", "torch._tensor._rebuild_from_type_v2"):
         return stored(Thing(args[0].path, tuple(args[2])))
     if kind in ("torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_tensor_v3"):
         key, dtype = _storage(args[0])
@@ -253,8 +262,8 @@ def _dtype(value: Any) -> np.dtype[Any]:
     code = value.args[0] if isinstance(value, Thing) and value.kind == "numpy.dtype" else None
     if not isinstance(code, str) or not re.fullmatch(r"[biuf][1248]", code):
         raise ValueError("an array holds no numbers")
-    order = value.state[1] if isinstance(value.state, tuple) and len(value.state) > 1 else "="
-    return np.dtype(code).newbyteorder(order if order in ("<", ">") else "=")
+    order = value.state[1] if isinstance(value.state, tuple) and len(value.state) > 1 else "<"
+    return np.dtype(code).newbyteorder(">" if order == ">" else "<")
 
 
 def _raw(value: Any) -> bytes:

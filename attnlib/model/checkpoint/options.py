@@ -41,7 +41,7 @@ def revealed(module: nn.Module, state: Shapes, aligned: Shapes) -> dict[str, Any
         height, width = (int(n) for n in conv.shape[2:])
         found["patch_size"] = height if height == width else (height, width)
     if hasattr(module, "num_prefix_tokens") and hasattr(module, "blocks"):
-        found.update(_tokens(module, state, conv))
+        found.update(_tokens(module, state, _patch(module, conv, wanted)))
     if hasattr(module, "reg_token") and hasattr(module, "fc_norm"):
         found.update(_parts(expected, state, aligned))
     return found
@@ -81,8 +81,23 @@ def _window(module: nn.Module, state: Shapes) -> dict[str, Any]:
     return {}
 
 
-def _tokens(module: nn.Module, state: Shapes, conv: Tensor) -> dict[str, Any]:
-    """Image size, class token and registers, told by the numbers of tokens."""
+def _patch(module: nn.Module, conv: Tensor, wanted: Tensor) -> tuple[int, int]:
+    """``(height, width)`` of a patch in pixels; a hybrid's is larger than its last kernel."""
+    kernel = int(conv.shape[2]), int(conv.shape[3])
+    embed = getattr(module, "patch_embed", None)
+    size, grid = getattr(embed, "img_size", None), getattr(embed, "grid_size", None)
+    if not (isinstance(size, tuple) and isinstance(grid, tuple)):
+        return kernel
+    steps = [s // g // w for s, g, w in zip(size, grid, wanted.shape[2:], strict=True)]
+    return kernel[0] * max(steps[0], 1), kernel[1] * max(steps[1], 1)
+
+
+def _tokens(module: nn.Module, state: Shapes, patch: tuple[int, int]) -> dict[str, Any]:
+    """Image size, class token and registers, told by the numbers of tokens.
+
+    Args:
+        patch: ``(height, width)`` in pixels.
+    """
     found: dict[str, Any] = {}
     registers = _first(state, _REGISTERS)
     count = 0 if registers is None else int(registers.shape[1])
@@ -105,7 +120,7 @@ def _tokens(module: nn.Module, state: Shapes, conv: Tensor) -> dict[str, Any]:
     if classed + count and apart != getattr(module, "no_embed_class", apart):
         found["no_embed_class"] = apart
     side = math.isqrt(patches)
-    size = (side * int(conv.shape[2]), side * int(conv.shape[3]))
+    size = (side * patch[0], side * patch[1])
     embed = getattr(module, "patch_embed", None)
     if side * side == patches and getattr(embed, "img_size", None) != size:
         found["img_size"] = size

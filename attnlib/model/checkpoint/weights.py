@@ -12,7 +12,7 @@ from torch import Tensor
 
 from attnlib.errors import ModelError
 from attnlib.model.checkpoint.arguments import arguments, class_names, strangers
-from attnlib.model.checkpoint.files import Content, open_file
+from attnlib.model.checkpoint.files import Content, nowhere, open_file
 from attnlib.model.checkpoint.meanings import Stored
 from attnlib.model.checkpoint.places import choose, places, whole_model
 
@@ -81,8 +81,13 @@ def read(
     """
     if isinstance(source, Weights):
         return source
+    if not isinstance(source, str | Path | bytes | Mapping):
+        raise ModelError(
+            "A checkpoint is a file, its bytes or a state dict (model.state_dict()), not an object "
+            f"of the class {type(source).__name__}."
+        )
     if isinstance(source, Mapping):
-        content = Content("The checkpoint", source, {}.__getitem__, 0)
+        content = Content("The checkpoint", source, nowhere, 0)
     else:
         content = open_file(source)
     try:
@@ -104,6 +109,17 @@ def _weights(content: Content, choice: str | None) -> Weights:
             "run, and the file was refused. Save the weights alone, best as safetensors: "
             "safetensors.torch.save_file(model.state_dict(), 'model.safetensors')."
         )
+    if any("_rebuild_qtensor" in kind for kind in skipped):
+        raise ModelError(
+            f"{name} holds quantised weights, which have no exact attention to show: save the "
+            "weights from before quantisation."
+        )
+    if "torch.storage._load_from_bytes" in skipped:
+        raise ModelError(
+            f"{name} was written by pickle, not by torch.save. Where it was written, run:\n"
+            f"import pickle, torch; weights = pickle.load(open({name!r}, 'rb'))\n"
+            "torch.save(weights, 'weights.pth')"
+        )
     found = places(root)
     if not found and (kind := whole_model(root)) is not None:
         raise ModelError(
@@ -111,11 +127,6 @@ def _weights(content: Content, choice: str | None) -> Weights:
             "here. Where that code is installed, run:\n"
             f"import torch; model = torch.load({name!r}, weights_only=False)\n"
             "torch.save(model.state_dict(), 'weights.pth')"
-        )
-    if any("_rebuild_qtensor" in kind for kind in skipped):
-        raise ModelError(
-            f"{name} holds quantised weights, which have no exact attention to show: save the "
-            "weights from before quantisation."
         )
     where, others = choose(found, choice, name)
     asked = sum(t.size for t in found[where].values() if isinstance(t, Stored))
