@@ -62,6 +62,10 @@ def table(value: Any) -> Mapping[Any, Any] | None:
         return value.entries
     if value.kind not in TABLES:
         return None
+    # Python 2 wrote an ordered dictionary as the list of its pairs.
+    if value.kind == "collections.OrderedDict" and value.args and isinstance(value.args[0], list):
+        pairs = [pair for pair in value.args[0] if isinstance(pair, list | tuple)]
+        return {pair[0]: pair[1] for pair in pairs if len(pair) == 2 and isinstance(pair[0], str)}
     if isinstance(value.state, dict):
         content = value.state.get("_content", value.state.get("_fields", value.state))
         return content if isinstance(content, dict) else {}
