@@ -356,6 +356,15 @@ def test_other_ways_of_keeping_numbers_are_read(tmp_path: Path) -> None:
             np.testing.assert_array_equal(read[name].numpy(), array)
 
 
+def test_what_is_no_number_beside_the_weights_is_left_aside(tmp_path: Path) -> None:
+    path = tmp_path / "w.pth"
+    beside = {"labels": np.array(["cat", "dog"]), "things": np.array([None, {}], dtype=object)}
+    torch.save({"model": OTHER, **beside, "rng_state": np.random.get_state()}, path)
+    read = checkpoint.read(path)
+    assert read.tensors.keys() == OTHER.keys()
+    assert any("_reconstruct" in kind for kind in read.skipped)
+
+
 def test_heads_are_taken_from_arguments_only_where_they_agree(trained: torch.nn.Module) -> None:
     state = trained.state_dict()
     agreed = load({"model": state, "config": {"encoder": {"num_heads": 6}}})
