@@ -212,11 +212,9 @@ class _Probe(Capture):
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
+        result = super().__torch_function__(func, types, args, kwargs)
         if self.leaf is None:
-            return super().__torch_function__(func, types, args, kwargs)
-        # Also within a model's own no_grad: a frozen backbone is read like any other.
-        with torch.enable_grad():
-            result = super().__torch_function__(func, types, args, kwargs)
+            return result
         if isinstance(result, Tensor) and result.requires_grad and result.ndim == 3:
             self._weighed |= func in _SCALING and self._weighs(args, result)
             if not self._weighed:
@@ -246,8 +244,10 @@ class _Probe(Capture):
         super()._seen(call, result, module)
         if self._position == self._start:
             self._pull = call.pull
-            self.leaf = result.detach().clone().requires_grad_()
-            with torch.enable_grad():
+            # Also within a model's own no_grad: a frozen backbone is read like any other.
+            self._graph = True
+            with torch.inference_mode(False), torch.enable_grad():
+                self.leaf = result.clone().detach().requires_grad_()
                 # A copy, which the model may write into.
                 return self.leaf.clone()
         if self._position in self._pools and result.requires_grad:

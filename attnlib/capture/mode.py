@@ -76,8 +76,8 @@ class Capture(TorchFunctionMode):
             model goes on with that in place of ``A V``; else with its own, bit for bit.
         classifier: weight of the model's final linear layer.  When the model applies it, its
             input, the image embedding ``(B, D)``, is kept as ``capture.embedding``.
-        graph: keep the graph for gradients also where the model says ``no_grad`` (around a
-            frozen backbone).
+        graph: keep the graph for gradients also where the model says ``no_grad`` or
+            ``inference_mode`` (around a frozen backbone), or has cached tensors of such a pass.
 
     The mode belongs to the thread that entered it; other threads that use the same module see
     nothing of it.
@@ -111,7 +111,8 @@ class Capture(TorchFunctionMode):
     ) -> Any:
         kwargs = kwargs or {}
         if self._graph:
-            with torch.enable_grad():
+            with torch.inference_mode(False), torch.enable_grad():
+                args, kwargs = _outside_inference(args), _outside_inference(kwargs)
                 result = func(*args, **kwargs)
         else:
             result = func(*args, **kwargs)
@@ -247,6 +248,17 @@ class Capture(TorchFunctionMode):
                 return candidate
             frame = frame.f_back  # type: ignore[assignment]
         return None
+
+
+def _outside_inference(nested: Any) -> Any:
+    """The same arguments with copies of the tensors that no graph may hold."""
+    if isinstance(nested, Tensor):
+        return nested.clone() if nested.is_inference() else nested
+    if isinstance(nested, dict):
+        return {name: _outside_inference(value) for name, value in nested.items()}
+    if type(nested) in (tuple, list):
+        return type(nested)(_outside_inference(value) for value in nested)
+    return nested
 
 
 def _signed(weights: Tensor) -> bool:

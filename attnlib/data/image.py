@@ -9,12 +9,17 @@ import io
 import re
 import struct
 from collections.abc import Callable
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from attnlib.data.conversion import DECODINGS as DECODINGS
+from attnlib.data.conversion import Decoding as Decoding
+from attnlib.data.conversion import to_rgb, turned_back
 from attnlib.data.formats import FORMATS as FORMATS
 from attnlib.data.formats import HEAD_BYTES as HEAD_BYTES
 from attnlib.data.formats import opener
@@ -41,16 +46,6 @@ MAX_TIFF_VALUES: Final = 2**19
 _TIFF_BYTE_TYPES = {1, 2, 6, 7}  # kept as one bytes object, so they cost no more than the file
 _TIFF_DIRECTORY_TAGS = {330, 34665, 34853, 40965}  # sub-images, EXIF, GPS, interoperability
 _START_OF_SCAN = re.compile(rb"\xff\xda\x00[\x08\x0a\x0c\x0e][\x01-\x04]")
-_ORIENTATION_TAG = 0x0112
-_UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 
 
 def sha256(data: bytes) -> str:
@@ -66,28 +61,59 @@ def check(data: bytes) -> None:
     _open(data).close()
 
 
-def decode(data: bytes) -> Image.Image:
-    """The picture as a loaded, upright "RGB" image of (width, height), 8 bits a channel.
+@dataclass(frozen=True)
+class Decoded:
+    """A picture, and what was done to what its file stores, each in a few words.
 
-    The first frame of an animation. Transparency is laid on white. 16-bit grey is scaled by 1/257;
-    integer pixels must lie in 0..65535 and float pixels in 0..1, and are refused otherwise, since
-    a guessed scale would silently change what the model sees. No metadata is kept.
-
-    Raises ImageError, and nothing else, on any bytes.
+    Attributes:
+        picture: "RGB", 8 bits a channel, loaded; no metadata is kept.
+        notes: "turned upright (EXIF orientation 6)", for one.
     """
+
+    picture: Image.Image
+    notes: tuple[str, ...] = ()
+
+
+def read(data: bytes, decoding: Decoding = "upright") -> Decoded:
+    """:func:`decode`, with what was done to the picture."""
     with _open(data) as image:
         try:
             image.load()
-            rgb = _to_rgb(image)
-            turn = _UPRIGHT.get(_orientation(image))
+            rgb, notes = to_rgb(image, decoding)
         except ImageError:
             raise
         except Exception as error:
             raise _unreadable(image.format, error) from error
-    if turn is not None:
-        rgb = rgb.transpose(turn)
     rgb.info = {}  # Pillow would write a kept ICC profile into every copy saved later
-    return rgb
+    return Decoded(rgb, notes)
+
+
+def decode(data: bytes, decoding: Decoding = "upright") -> Image.Image:
+    """The picture as a loaded "RGB" image of (width, height), 8 bits a channel.
+
+    The first frame of an animation. Upright, transparency is laid on white and 16-bit grey is
+    scaled by 1/257; integer pixels must lie in 0..65535 and float pixels in 0..1, and are refused
+    otherwise, since a guessed scale would silently change what the model sees. No metadata is
+    kept.
+
+    Args:
+        decoding: ``"upright"``, or ``"as loaded"`` by ``Image.open(file).convert("RGB")``, which
+            is what torchvision's loader and most evaluations do.
+
+    Raises:
+        ImageError: and nothing else, on any bytes.
+    """
+    return read(data, decoding).picture
+
+
+def as_stored(mask: NDArray[np.bool_], data: bytes) -> NDArray[np.bool_]:
+    """A mask of an upright image, ``(height, width)``, turned as the image is stored.
+
+    Raises:
+        ImageError: as :func:`check`.
+    """
+    with _open(data) as image:
+        return np.asarray(turned_back(Image.fromarray(mask), image))
 
 
 def _open(data: bytes) -> Image.Image:
@@ -157,51 +183,6 @@ def _check_tiff_directories(data: bytes) -> None:
                     pending.append(value)
     except (struct.error, OverflowError):
         return  # a directory outside the file: Pillow gives the reason or reads what is there
-
-
-def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        return _deep_grey(image)
-    if image.has_transparency_data:
-        rgba = image.convert("RGBA")
-        rgb = Image.new("RGB", image.size, "white")
-        rgb.paste(rgba, mask=rgba.getchannel("A"))
-        return rgb
-    return image.convert("RGB")
-
-
-def _deep_grey(image: Image.Image) -> Image.Image:
-    """8-bit RGB from grey pixels of more than 8 bits, which Pillow would clip at 255."""
-    tags: Any = getattr(image, "tag_v2", {})
-    top = 4095 if tags.get(258) == (12,) else 65535
-    grey: np.ndarray[Any, np.dtype[Any]] = np.asarray(image)
-    lowest, highest = grey.min(), grey.max()
-    if image.mode == "F":
-        if not (lowest >= 0 and highest <= 1):  # also refuses NaN
-            raise ImageError(
-                f"Float pixels must lie in 0..1, and these go from {lowest:g} to {highest:g}. "
-                "Save the image with 8 bits a channel."
-            )
-        levels = np.rint(grey * np.float32(255))
-    else:
-        if lowest < 0 or highest > top:
-            raise ImageError(
-                f"Integer pixels must lie in 0..{top}, and these go from {lowest} to {highest}. "
-                "Save the image with 8 bits a channel."
-            )
-        levels = (grey.astype(np.uint32) * 255 + top // 2) // top
-    if tags.get(262) == 0:  # "white is zero", which Pillow undoes only up to 8 bits
-        levels = 255 - levels
-    return Image.fromarray(levels.astype(np.uint8)).convert("RGB")
-
-
-def _orientation(image: Image.Image) -> int:
-    """The EXIF orientation, 1..8; 1 where the metadata cannot be read."""
-    try:
-        orientation = image.getexif().get(_ORIENTATION_TAG, 1)
-    except Exception:  # broken metadata must not cost the picture
-        return 1
-    return orientation if isinstance(orientation, int) else 1
 
 
 def _unreadable(kind: str | None, error: Exception) -> ImageError:

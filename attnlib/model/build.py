@@ -61,6 +61,7 @@ def build(
             demo.build(),
             dict(demo.DATA_CONFIG),
             "the demo's model card",
+            arguments={"loss": "cross entropy"},
             class_names=demo.CLASS_NAMES,
             names_source="the demo's model card",
         )
@@ -128,7 +129,7 @@ def _restored(source: str, weights: Weights, given: Mapping[str, Any]) -> Built:
         name,
         module,
         {**own_config(module), **told.data},
-        "the checkpoint's arguments" if told.data else "timm's configuration",
+        "timm's configuration",
         arguments=weights.arguments,
         class_names=names,
         names_source="" if names is None else f"the checkpoint's “{weights.names_entry}”",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -65,8 +65,9 @@ def names_of(
     """
     count = outputs.names(logits)
     if given is not None and given != IMAGENET:
-        labels.check_class_count(given, count)
-        return ClassNames(tuple(given), "given by you")
+        named = _both(tuple(given), outputs)
+        labels.check_class_count(named, count)
+        return ClassNames(named, "given by you")
     known = imagenet_names(count)
     if given == IMAGENET:
         if known is None:
@@ -76,18 +77,28 @@ def names_of(
             )
         return ClassNames(known, "ImageNet's, said by you")
     if built.class_names is not None:
-        labels.check_class_count(built.class_names, count)
-        return ClassNames(built.class_names, built.names_source)
-    brought = _id2label(module, count) or _label_names(module, count)
-    if brought is not None:
-        return brought
+        named = _both(built.class_names, outputs)
+        labels.check_class_count(named, count)
+        return ClassNames(named, built.names_source)
+    for size in dict.fromkeys((count, logits)):
+        brought = _id2label(module, size) or _label_names(module, size)
+        if brought is not None:
+            return replace(brought, names=_both(brought.names, outputs))
     if known is not None and built.imagenet and outputs.kind == "classes":
         return ClassNames(known, built.imagenet)
     numbers = "numbers: the model brings no names"
     question = ""
     if known is not None and outputs.kind == "classes":
         question = f"This model has as many classes as {_title(count)}: use its names?"
-    return ClassNames(default_names(count), numbers, question, numbered=True)
+    plain = default_names(count) if outputs.classifies else output_names(count)
+    return ClassNames(plain, numbers, question, numbered=outputs.classifies)
+
+
+def _both(names: tuple[str, ...], outputs: Outputs) -> tuple[str, ...]:
+    """The names of both classes of one logit, of which often the second alone has one."""
+    if outputs.kind == "binary" and len(names) == 1:
+        return (f"not {names[0]}", *names)
+    return names
 
 
 def imagenet_reason(source: str, module: nn.Module) -> str:
@@ -147,6 +158,11 @@ def imagenet_names(num_classes: int) -> tuple[str, ...] | None:
         return None
     info = ImageNetInfo(subset)
     return tuple(info.index_to_description(i) for i in range(num_classes))
+
+
+def output_names(count: int) -> tuple[str, ...]:
+    """``output 0``, ``output 1``, … for a model without classes."""
+    return tuple(f"output {i}" for i in range(count))
 
 
 def default_names(num_classes: int) -> tuple[str, ...]:

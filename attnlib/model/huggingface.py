@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import huggingface_hub
+import timm
 import torch
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 from torch import Tensor, nn
@@ -55,11 +56,14 @@ def repository(source: str) -> Repository | None:
     Raises:
         ModelError: a folder without a configuration, or an id that cannot be had.
     """
+    if timm.is_model(source):
+        return None
     name = next((source[len(p) :] for p in PREFIXES if source.startswith(p)), source)
     folder = Path(name).expanduser()
-    if source.startswith("local-dir:") or (not source.startswith("hf") and folder.is_dir()):
+    of_hub = source.startswith(PREFIXES[:2])
+    if source.startswith("local-dir:") or (not of_hub and folder.is_dir()):
         return _folder(folder)
-    if not source.startswith(PREFIXES[:2]) and name.count("/") != 1:
+    if not of_hub and name.count("/") != 1:
         return None
     place, _, revision = name.partition("@")
     for file in (CONFIG, ADAPTER):

@@ -127,7 +127,7 @@ def assemble(
         preparation = prepare(built, module, transform, preprocessing, img_size)
         layout, support = examine(module, preparation.size)
         logits = _logits(module, support.channels, preparation.size)
-        meaning = outputs_of(module, built.arguments, logits, outputs)
+        meaning = outputs_of(module, built.arguments, logits, outputs, built.imagenet)
         return Vit(
             built.name,
             module,
@@ -186,12 +186,7 @@ def _read_names(
 
 def _logits(module: nn.Module, channels: int, size: tuple[int, int]) -> Tensor:
     """``(1, L)`` of an image of noise, with the graph that tells where they come from."""
-    pixels = noise(module, channels, size)
-    with passes.admitted():
-        try:
-            with torch.enable_grad():
-                return passes.forward(module, pixels)[0]
-        except ModelError:
-            # Its own caches may hold what cannot be differentiated.
-            with torch.no_grad():
-                return passes.forward(module, pixels)[0]
+    with torch.enable_grad(), passes.admitted():
+        pixels = noise(module, channels, size)
+        logits, _ = passes.forward(module, pixels, lambda call: None, graph=True)
+    return logits

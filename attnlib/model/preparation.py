@@ -17,6 +17,7 @@ from attnlib.capture.geometry import input_channels
 from attnlib.data.image import Transform
 from attnlib.errors import ModelError
 from attnlib.model.inputs import per_channel
+from attnlib.model.settings import settings
 from attnlib.model.transforms import callable_of, told_by
 
 if TYPE_CHECKING:
@@ -87,7 +88,8 @@ class Preparation:
             return made
 
         def swapped(image: Image.Image) -> Tensor:
-            return made(Image.merge("RGB", image.convert("RGB").split()[::-1]))
+            bands = image.split()
+            return made(Image.merge(image.mode, (*bands[2::-1], *bands[3:])))
 
         return swapped
 
@@ -176,13 +178,14 @@ def prepare(
     changes = dict(changes or {})
     source = OWN
     if transform is None and built.processor is not None:
-        transform, source = built.processor, "preprocessor_config.json"
+        transform, source = built.processor, built.data_source or "its image processor"
     size = size_of(img_size, transform, built.data, module)
     said = SAID if img_size is not None else "the model" if transform is None else source
     if transform is not None:
-        told = {"mean": (0.0,) * 3, "std": (1.0,) * 3, **_unsaid(), **told_by(transform)}
-        sources = {"size": said, **{name: source for name, value in told.items() if value}}
-        own = Preparation(size, sources=sources, own=callable_of(transform), **told)
+        told = told_by(transform)
+        sources = {"size": said, "mean": ASSUMED, "std": ASSUMED, **dict.fromkeys(told, source)}
+        found = {"mean": (0.0,) * 3, "std": (1.0,) * 3, **_unsaid(), **told}
+        own = Preparation(size, sources=sources, own=callable_of(transform), **found)
         return own.changed(changes)
     if not built.data and not {"mean", "std"} <= changes.keys():
         raise ModelError(
@@ -196,26 +199,17 @@ def prepare(
     found |= {name: per_channel(found[name], channels) for name in ("mean", "std")}
     sources = {name: built.data_source if name in built.data else ASSUMED for name in DEFAULTS}
     known = Preparation(size, sources={"size": said, **sources}, **found)
-    known = known.changed(from_arguments(built.arguments), "the checkpoint's arguments")
+    known = known.changed(_of_training(built, channels), "the checkpoint's arguments")
     return known.changed(changes)
 
 
-def from_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """What a training's arguments say of the preparation, as timm's scripts call it.
-
-    Means above 2 are of pixels from 0 to 255. What is not understood is left out.
-    """
-    found: dict[str, Any] = {}
-    for name in DEFAULTS:
-        value = arguments.get(name)
-        if value is None or value == "":
-            continue
-        try:
-            found[name] = _checked(name, value, 0)
-        except ModelError:
-            continue
-    if "mean" in found and max(found["mean"]) > 2:
-        found |= {k: tuple(v / 255 for v in found[k]) for k in ("mean", "std") if k in found}
+def _of_training(built: Built, channels: int) -> dict[str, Any]:
+    """What a training's arguments say of the preparation; means above 2 are of 0 to 255."""
+    found = dict(settings(built.arguments).data)
+    whole = 255 if max(found.get("mean", (0.0,))) > 2 else 1
+    for name in ("mean", "std"):
+        if name in found:
+            found[name] = per_channel([value / whole for value in found[name]], channels)
     return found
 
 

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attnlib.dashboard.heads.similarity import Pair
+from attnlib.dashboard.parts.checkpoint_form import parse_options, parse_size
 from attnlib.dashboard.parts.codecs import LARGEST, Codec, Number, OneOf, SomeOf, Text, YesNo
 from attnlib.dashboard.parts.look import number_of
-from attnlib.dashboard.parts.model_choice import _parse_size
 from attnlib.errors import AttnlibError
 
 LAYERS = OneOf([5, 4, 3, 2, 1, 0])
@@ -132,10 +132,26 @@ def test_a_head_is_a_number_or_a_fusion(head: str) -> None:
 @pytest.mark.parametrize("size", ["²", "224²", "x", "1x2x3", "9" * 400, "-1", "٣"])
 def test_an_input_size_that_is_none_is_refused_in_words(size: str) -> None:
     with pytest.raises(AttnlibError, match="384 or 224x448"):
-        _parse_size(size)
+        parse_size(size)
 
 
 def test_input_sizes() -> None:
-    assert _parse_size(" ") is None
-    assert _parse_size("384") == (384, 384)
-    assert _parse_size(" 224 × 448 ") == _parse_size("224X448") == (224, 448)
+    assert parse_size(" ") is None
+    assert parse_size("384") == (384, 384)
+    assert parse_size(" 224 × 448 ") == parse_size("224X448") == (224, 448)
+
+
+def test_options_of_an_architecture_are_read_as_plain_values() -> None:
+    text = "global_pool=avg, num_heads = 6,class_token=False,\nqk_norm=true, drop=0.1"
+    assert parse_options(text) == (
+        ("global_pool", "avg"),
+        ("num_heads", 6),
+        ("class_token", False),
+        ("qk_norm", True),
+        ("drop", 0.1),
+    )
+    assert parse_options(" ") == ()
+    assert parse_options("f=__import__('os')") == (("f", "__import__('os')"),)
+    for wrong in ("avg", "=3", "a b=3", "x" * 501, "²=3"):
+        with pytest.raises(AttnlibError):
+            parse_options(wrong)

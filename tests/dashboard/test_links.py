@@ -11,6 +11,7 @@ from streamlit.testing.v1 import AppTest
 from attnlib.dashboard.parts import address
 from attnlib.dashboard.parts.codecs import Codec, Number, OneOf, SomeOf, YesNo
 from attnlib.dashboard.state.startup import MAIN
+from attnlib.model.preparation import DEFAULTS
 from tests.dashboard.scenes import IMAGE, SCENES, UNLINKED, WIDGETS, Walker, opened, seen
 
 # These lead to another scene, or to another model and its files.
@@ -18,6 +19,8 @@ LEADING = {"source", "device", "precision", "image", "method", "toy_example", "t
     key for _, start in SCENES.values() for key in start if key.endswith(("_view", "_part", "_of"))
 }
 LEADING |= {"attention_compare", "heads_section", "heads_effect_scope"}
+# These make another input of every image; test_preprocessing.py opens links with them.
+LEADING |= {f"pre_{name}" for name in DEFAULTS} | {"decoding", "numbers"}
 # Lists that only follow what stands in the address under another name.
 FOLLOWING = {
     "attention_asks": "attention_query",

@@ -155,7 +155,7 @@ def test_a_size_that_does_not_fit_is_said() -> None:
         *(lambda method=method: vit.attribute(wide, method, 1) for method in MAPS),
     ]
     for ask in asked:
-        with pytest.raises(attnlib.ModelError, match="64 x 128 pixels.* loaded for 64 x 64"):
+        with pytest.raises(attnlib.ModelError, match=r"64 x 128 pixels.* loaded for 64 x 64"):
             ask()
 
 

@@ -10,7 +10,7 @@ import pytest
 import timm
 import torch
 import transformers as tr
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from torch import nn
@@ -89,6 +89,7 @@ def test_scores_are_those_of_the_pipeline_of_transformers(
     assert made.classifies is (kind != "regression")
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(-30, 30), min_size=1, max_size=6), st.sampled_from(KINDS))
 def test_probabilities_are_what_the_kind_says(values: list[float], kind: Kind) -> None:
     outputs = Outputs(kind)
@@ -257,3 +258,15 @@ def test_heads_turn_one_logit() -> None:
 def test_a_notebook_shows_numbers_of_a_model_without_classes() -> None:
     page = vit(2, "regression").inspect(picture())._repr_html_()
     assert "regression" in page and "%" not in page and "Predicted" not in page
+
+
+def test_the_names_of_one_logit() -> None:
+    assert vit(1).class_names == ("class 0", "class 1")
+    assert vit(1, class_names=["no", "yes"]).class_names == ("no", "yes")
+    assert vit(1, class_names=["defect"]).class_names == ("not defect", "defect")
+    module = vit_module(1)
+    module.pretrained_cfg = {**module.pretrained_cfg, "label_names": ["defect"]}
+    assert attnlib.load(module, device="cpu").class_names == ("not defect", "defect")
+    with pytest.raises(attnlib.LabelError, match="3 class names"):
+        vit(1, class_names=["a", "b", "c"])
+    assert vit(2, "regression").class_names == ("output 0", "output 1")

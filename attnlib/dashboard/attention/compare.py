@@ -19,7 +19,6 @@ from attnlib.dashboard.state import models, results
 from attnlib.dashboard.state.models import DEMO, ModelChoice
 from attnlib.errors import AttnlibError
 from attnlib.heads import rows as attention
-from attnlib.model.vit import Vit
 from attnlib.pictures.colormaps import Scale
 from attnlib.pictures.overlay import overlay
 from attnlib.pictures.sheet import sheet
@@ -73,13 +72,14 @@ def _another(look: Look) -> None:
 def _image(look: Look, other: str, note: str = "") -> None:
     space = look.space
     there = space.inspected(other)
+    covers = there.covers
     mine = _readout(look, look.name)
     theirs = _readout(look, other)
     title = _title(look, other)
     _side_by_side(
         look,
         Side(look.crop, mine, _title(look, look.name), look.covers),
-        Side(there.picture, theirs, f"{title}{f' ({note})' if note else ''}", look.covers),
+        Side(there.picture, theirs, f"{title}{f' ({note})' if note else ''}", covers),
         f"layer {look.layer}, {look.head_name}, query: {space.vit.layout.query}",
     )
 
@@ -110,7 +110,7 @@ def _model(look: Look) -> None:
     place = look.layer / max(1, look.layers - 1)
     layer = round(place * (layers - 1))
     head = look.head if (look.head_number or 0) < heads else "mean"
-    theirs = _row(vit, found.record, layer, head)
+    theirs = _row(found.record, layer, head)
     mine = _readout(look, look.name)
     top = found.record.predicted
     _side_by_side(
@@ -125,7 +125,7 @@ def _model(look: Look) -> None:
             found.picture,
             theirs,
             f"{choice.title}: layer {layer}, {head}, predicts {vit.class_names[top].split(',')[0]}",
-            vit.covers,
+            found.covers,
         ),
         f"queries: {space.vit.layout.query}; {vit.layout.query}",
     )
@@ -139,12 +139,12 @@ KINDS: dict[str, Callable[[Look], None]] = {
 
 
 def _readout(look: Look, name: str) -> Array:
-    return _row(look.space.vit, look.space.inspected(name).record, look.layer, look.head)
+    return _row(look.space.inspected(name).record, look.layer, look.head)
 
 
-def _row(vit: Vit, record: Record, layer: int, head: str) -> Array:
+def _row(record: Record, layer: int, head: str) -> Array:
     """Where the readout looks, ``(rows, cols)``."""
-    return fused(patches(vit.layout, record.row(layer)), head)
+    return fused(patches(record.layout, record.row(layer)), head)
 
 
 def _title(look: Look, name: str) -> str:

@@ -27,6 +27,7 @@ VIEWS: dict[str, Callable[[Look], None]] = {
 @address.fragment
 def show(space: Workspace, prediction: Prediction) -> None:
     """The chosen view; a change reruns this part of the page only."""
+    space = space.about(prediction.name)
     if not attention.layer_shape(space.vit)[0]:
         st.warning(
             f"No token stands for the prediction in {space.vit.name}: "

@@ -13,7 +13,6 @@ from attnlib.dashboard.parts.look import Look, token_name
 from attnlib.dashboard.parts.style import legend_bar
 from attnlib.dashboard.state import results
 from attnlib.dashboard.state.workspace import Workspace
-from attnlib.data.image import decode
 from attnlib.heads import pattern
 from attnlib.heads import rows as attention
 from attnlib.pictures.colormaps import Scale
@@ -65,7 +64,7 @@ def windows(space: Workspace, name: str) -> None:
             width=90,
             help="Counted from 0 among the layers that attend within windows.",
         )
-        image = decode(space.by_name[name].data)
+        image = results.decoded(space.choice, space.by_name[name])
         found = results.numbers(
             space.choice,
             space.by_name[name],

@@ -16,7 +16,7 @@ from attnlib.dashboard.parts import charts, controls, downloads
 from attnlib.dashboard.state import tasks
 from attnlib.dashboard.state.workspace import Workspace
 from attnlib.data.collection import Sample
-from attnlib.data.image import decode
+from attnlib.data.image import Decoding, decode
 from attnlib.errors import AttnlibError
 from attnlib.evaluation import faithfulness
 from attnlib.evaluation.summary import KINDS, Interval, Outcome, Row, Summary
@@ -66,13 +66,13 @@ def show(space: Workspace, settings: Settings) -> None:
     if not methods:
         st.info("Choose at least one method.")
         return
-    vit = space.vit
+    vit, decoding = space.vit, space.choice.decoding
     # Names too: the result says which images it skipped, and names are their visitor's own.
     content = tuple((i.sample.name, i.sample.sha256, i.predicted, i.true) for i in items)
     found = tasks.run(
         "compare_all",
         (space.choice, content, methods, settings, wanted),
-        lambda progress: summarise(vit, items, methods, settings, wanted, progress),
+        lambda progress: summarise(vit, items, methods, settings, wanted, progress, decoding),
         button=f"Deletion and insertion of {len(items)} images",
         help=f"{STEPS} steps and {DRAWS} random orders for each image; it can be stopped.",
         shared=True,
@@ -119,13 +119,14 @@ def summarise(
     settings: Settings,
     wanted: Replacement,
     progress: tasks.Progress,
+    decoding: Decoding = "upright",
 ) -> Found:
     """Follow the predicted and the true class of every image through all maps."""
     summary, skipped = Summary(), []
     for done, item in enumerate(items):
         progress(done, len(items))
         try:
-            subject = vit.subject(decode(item.sample.data))
+            subject = vit.subject(decode(item.sample.data, decoding))
             classes = list(
                 dict.fromkeys(
                     [item.predicted] if item.true is None else [item.predicted, item.true]

@@ -10,7 +10,7 @@ from attnlib.dashboard.state.models import ModelChoice
 from attnlib.data import annotation
 from attnlib.data.annotation import Coco, Mask
 from attnlib.data.collection import Sample
-from attnlib.data.image import decode, sha256
+from attnlib.data.image import as_stored, decode, sha256
 from attnlib.model.vit import Vit
 
 
@@ -23,7 +23,7 @@ def crop_of_png(choice: ModelChoice, vit: Vit, sample: Sample, data: bytes) -> M
 
     def make() -> NDArray[np.bool_]:
         mask = annotation.read_mask(data, decode(sample.data).size)
-        return annotation.to_crop(vit.transform, mask)
+        return annotation.to_crop(vit.transform, _as_decoded(choice, sample, mask))
 
     return results.numbers(choice, sample, ("mask", sha256(data)), make)
 
@@ -46,6 +46,11 @@ def crop_of_coco(
 
     def make() -> NDArray[np.bool_]:
         mask = coco[1].mask(sample.name, decode(sample.data).size, categories or None)
-        return annotation.to_crop(vit.transform, mask)
+        return annotation.to_crop(vit.transform, _as_decoded(choice, sample, mask))
 
     return results.numbers(choice, sample, ("coco", coco[0], sample.name, categories), make)
+
+
+def _as_decoded(choice: ModelChoice, sample: Sample, mask: Mask) -> Mask:
+    """A mask of the upright image, turned as the model's image is."""
+    return mask if choice.decoding == "upright" else as_stored(mask, sample.data)

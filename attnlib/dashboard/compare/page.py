@@ -61,5 +61,6 @@ def show(space: Workspace, prediction: Prediction) -> None:
         label="Part",
         help="Which question to ask of the methods; only what is shown is computed.",
     )
+    space = space.about(prediction.name)
     target, chosen = settings.choose(space, prediction)
     part(space, prediction, target, chosen)

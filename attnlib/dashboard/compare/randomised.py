@@ -21,7 +21,6 @@ from attnlib.dashboard.state import results, tasks
 from attnlib.dashboard.state.models import ModelChoice
 from attnlib.dashboard.state.workspace import Workspace
 from attnlib.data.collection import Sample
-from attnlib.data.image import decode
 from attnlib.evaluation import randomisation
 from attnlib.evaluation.randomisation import Stage
 from attnlib.methods import METHODS, Heat
@@ -93,7 +92,7 @@ def cascade(
     original = results.heat(choice, vit, sample, method, target, **options)
     stages: list[Stage] = []
     progress(1, total)
-    for stage in randomisation.cascade(vit, decode(sample.data), original):
+    for stage in randomisation.cascade(vit, results.decoded(choice, sample), original):
         stages.append(stage)
         progress(1 + len(stages), total)
     return original, stages

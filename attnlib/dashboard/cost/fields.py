@@ -26,7 +26,6 @@ from attnlib.dashboard.parts.pictures import fit
 from attnlib.dashboard.parts.style import legend_bar
 from attnlib.dashboard.state import results, tasks
 from attnlib.dashboard.state.workspace import Workspace
-from attnlib.data.image import decode
 from attnlib.heads import HeadStatistics, head_statistics
 from attnlib.pictures.colormaps import Scale, lookup
 from attnlib.pictures.overlay import enlarge
@@ -137,7 +136,7 @@ def _effective(space: Workspace, name: str) -> None:
             choice,
             sample,
             "head statistics",
-            lambda: head_statistics(vit, vit.pixels(decode(sample.data))),
+            lambda: head_statistics(vit, vit.pixels(results.decoded(choice, sample))),
         )
 
     found = tasks.run(

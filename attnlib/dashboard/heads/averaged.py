@@ -17,7 +17,6 @@ from attnlib.dashboard.state.models import ModelChoice
 from attnlib.dashboard.state.tasks import Progress
 from attnlib.dashboard.state.workspace import Workspace
 from attnlib.data.collection import Sample
-from attnlib.data.image import decode
 from attnlib.errors import CaptureError
 from attnlib.heads.ablation import HeadEffects, head_effects, mean_effects
 from attnlib.heads.decision import Decision
@@ -83,7 +82,7 @@ def _each(
             sample: Sample = sample, decision: Decision = decision, done: int = done
         ) -> HeadEffects:
             # Asked after each layer too, so that “Stop” is heard within a large model's image.
-            pixels = vit.pixels(decode(sample.data))
+            pixels = vit.pixels(results.decoded(choice, sample))
             return head_effects(
                 vit,
                 pixels,

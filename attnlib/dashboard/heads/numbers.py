@@ -17,7 +17,6 @@ from attnlib.dashboard.state.models import ModelChoice
 from attnlib.dashboard.state.tasks import Progress
 from attnlib.dashboard.state.workspace import Workspace
 from attnlib.data.collection import Sample
-from attnlib.data.image import decode
 from attnlib.errors import AttnlibError, CaptureError
 from attnlib.heads import HeadStatistics, head_statistics, mean_statistics
 from attnlib.heads.statistics import SINK_RATIO
@@ -109,7 +108,7 @@ def _each(
         progress(done, len(samples))
 
         def make(sample: Sample = sample) -> HeadStatistics:
-            return head_statistics(vit, vit.pixels(decode(sample.data)))
+            return head_statistics(vit, vit.pixels(results.decoded(choice, sample)))
 
         try:
             yield results.numbers(choice, sample, "head statistics", make)

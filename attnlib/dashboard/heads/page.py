@@ -24,4 +24,4 @@ def show(space: Workspace, prediction: Prediction) -> None:
         label="Section",
         help="What a head does to the prediction, which heads are alike, or numbers for each head.",
     )
-    section(space, prediction)
+    section(space.about(prediction.name), prediction)

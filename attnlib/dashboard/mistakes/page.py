@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from attnlib.dashboard.mistakes import confusion, detail, gallery, labels, summary
+from attnlib.dashboard.mistakes import confusion, detail, gallery, labels, preprocessing, summary
 from attnlib.dashboard.parts import chosen, verdict
 from attnlib.dashboard.state.workspace import Workspace
 
@@ -32,6 +32,7 @@ def show(space: Workspace) -> None:
                 confusion.show(space)
     if kind in ("labels", "binary"):
         labels.show(space)
+    preprocessing.show(space)
     st.subheader("Wrong predictions first" if space.vit.outputs.classifies else "Images")
     gallery.show(space)
     summary.exports(space)

@@ -198,3 +198,34 @@ class Text:
     def write(self, value: str) -> list[str]:
         """As it is."""
         return [value]
+
+
+class Decimals:
+    """Some numbers in one line, between commas or spaces, as they were typed."""
+
+    allowed = "numbers between commas, as 0.485, 0.456, 0.406"
+
+    def read(self, texts: list[str]) -> str:
+        """The line.
+
+        Raises:
+            ValueError: it is no such line.
+        """
+        text = alone(texts, self.allowed)
+        self.numbers(text)
+        return text
+
+    def write(self, value: str) -> list[str]:
+        """As it is."""
+        return [value]
+
+    def numbers(self, text: str) -> tuple[float, ...]:
+        """The numbers of a line.
+
+        Raises:
+            ValueError: it is no such line.
+        """
+        parts = text.replace(",", " ").split()
+        if not parts or not all(map(_DECIMAL.fullmatch, parts)):
+            raise ValueError(self.allowed)
+        return tuple(map(float, parts))

@@ -2,7 +2,6 @@
 
 One declaration gives a control its key, help, default, memory across pages and its place in the
 address bar (see :mod:`attnlib.dashboard.parts.address`). All of them take:
-
     key: of the widget, of what is remembered, and of the parameter in the address.
     help: a sentence.
     of: what the choice belongs to: for another image, say, there is another choice.
@@ -21,10 +20,10 @@ from attnlib.dashboard.parts.codecs import LARGEST, Codec, Number, OneOf, SomeOf
 
 T = TypeVar("T")
 N = TypeVar("N", int, float)
-
 Width = int | Literal["stretch"]
 Shown = Literal["visible", "hidden", "collapsed"]
 _FIRST: Any = object()
+_LINE = Text()
 
 
 def choice(
@@ -274,20 +273,21 @@ def text(
     help: str,
     placeholder: str | None = None,
     linked: bool = True,
+    of: Hashable = None,
+    codec: Codec[str] = _LINE,
     height: int | None = None,
 ) -> str:
     """A line of text, or with ``height`` (pixels) several, which no link holds."""
-    codec: Codec[str] = Text()
     linked = linked and height is None
     if linked:
-        address.settle(key, default, codec, label=label)
+        address.settle(key, default, codec, label=label, of=of)
     else:
         st.session_state.setdefault(key, address.recall(key, default))
     if height is None:
         found = st.text_input(label, key=key, placeholder=placeholder, help=help)
     else:
         found = st.text_area(label, key=key, placeholder=placeholder, height=height, help=help)
-    address.keep(key, found, default, codec, linked=linked)
+    address.keep(key, found, default, codec, of=of, linked=linked)
     return found
 
 

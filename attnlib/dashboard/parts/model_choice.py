@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import streamlit as st
 
 from attnlib.capture import passes
-from attnlib.dashboard.parts import controls, output_kind
+from attnlib.dashboard.parts import checkpoint_form, controls, output_kind
 from attnlib.dashboard.parts.markdown import literal
-from attnlib.dashboard.state import models, session
+from attnlib.dashboard.state import models
 from attnlib.dashboard.state.models import DEMO, ModelChoice
 from attnlib.dashboard.state.session import Session
-from attnlib.data.image import sha256
-from attnlib.data.labels import read_class_names
 from attnlib.errors import AttnlibError
 from attnlib.model.vit import Vit
 
@@ -25,9 +20,8 @@ SOURCES = {
     "timm": "timm, pretrained",
     "hub": "Hugging Face Hub",
     "file": "Checkpoint on this machine",
-    "upload": "Uploaded safetensors",
+    "upload": "Uploaded checkpoint",
 }
-_SIZE = re.compile(r"\s*([0-9]{1,5})\s*(?:[x×]\s*([0-9]{1,5})\s*)?", re.ASCII | re.IGNORECASE)
 
 
 def show(visitor: Session) -> Vit:
@@ -41,7 +35,7 @@ def show(visitor: Session) -> Vit:
     )
     device, precision = _device()
     said = output_kind.choose()
-    wish, upload = _wish(source, visitor)
+    wish, upload = _wish(source)
     filled = wish is not None
     if wish is None:
         # A form that is not sent yet: only the device may have changed.
@@ -60,16 +54,28 @@ def show(visitor: Session) -> Vit:
         # It was evicted and its file is gone: the demo always works.
         visitor.choice, visitor.upload = DEMO, None
         vit = models.get(DEMO)
-    rows, cols = vit.layout.grid
-    st.caption(
-        f"**{literal(visitor.choice.title)}** · {rows} × {cols} patches · "
-        f"{len(vit.class_names)} classes · {vit.device} · {vit.precision}  \n"
-        f"Query: {vit.layout.query}"
-    )
     if source in ("file", "upload") and visitor.choice.source == "demo":
         st.info("A link cannot carry weights: until a file is loaded here, this is the demo model.")
-    output_kind.describe(vit)
     return vit
+
+
+def summary(title: str, vit: Vit) -> None:
+    """What is in use and what says so, and behind it what was read and what was left out."""
+    rows, cols = vit.layout.grid
+    outputs, names = vit.outputs, vit.names
+    count = f"{len(names.names)} {'classes' if outputs.classifies else 'outputs'}"
+    st.caption(
+        f"**{literal(title)}** · {rows} × {cols} patches · {vit.device} · {vit.precision}  \n"
+        f"Query: {vit.layout.query}  \n"
+        f"Outputs: {outputs.title} ({literal(outputs.source)})  \n"
+        f"Names of {count}: {literal(names.source)}"
+    )
+    if outputs.question:
+        st.caption(f":material/help: {literal(outputs.question)}")
+    if vit.notes:
+        notes = f"{len(vit.notes)} note{'s' * (len(vit.notes) > 1)}"
+        with st.expander(f"What was read: {notes}", icon=":material/checklist:"):
+            st.markdown("\n".join(f"- {literal(note)}" for note in vit.notes))
 
 
 def _change(visitor: Session, wish: ModelChoice, upload: bytes | None) -> None:
@@ -109,7 +115,7 @@ def _device() -> tuple[str, passes.Precision]:
     return device, precision
 
 
-def _wish(source: str, visitor: Session) -> tuple[ModelChoice | None, bytes | None]:
+def _wish(source: str) -> tuple[ModelChoice | None, bytes | None]:
     """What the visitor asks for, or None while the form is not filled in."""
     if source == "timm":
         name = controls.maybe(
@@ -123,9 +129,9 @@ def _wish(source: str, visitor: Session) -> tuple[ModelChoice | None, bytes | No
     if source == "hub":
         return _hub(), None
     if source == "file":
-        return _file(), None
+        return checkpoint_form.local(), None
     if source == "upload":
-        return _upload(visitor)
+        return checkpoint_form.upload()
     return DEMO, None
 
 
@@ -134,92 +140,11 @@ def _hub() -> ModelChoice | None:
         "hub",
         "Hub id",
         placeholder="org/name",
-        help="A timm model on the Hugging Face Hub, e.g. timm/vit_tiny_patch16_224.augreg_in21k.",
+        help=(
+            "A model of timm or transformers on the Hugging Face Hub, e.g. "
+            "timm/vit_tiny_patch16_224.augreg_in21k or google/vit-base-patch16-224."
+        ),
     ).strip()
     if not name:
         return None
     return ModelChoice(name if name.startswith("hf-hub:") else f"hf-hub:{name}")
-
-
-def _architecture() -> tuple[str, str, str]:
-    """What a file of weights does not say, as typed: architecture, input size, class names."""
-    name = controls.text(
-        "architecture",
-        "Architecture",
-        placeholder="vit_small_patch16_224",
-        linked=False,
-        help="The timm name of the architecture that the checkpoint was trained with.",
-    ).strip()
-    size = controls.text(
-        "img_size",
-        "Input size",
-        placeholder="the architecture's own",
-        linked=False,
-        help="Pixels, as 384 or 224x448 (height x width); empty for the architecture's own.",
-    )
-    names = controls.text(
-        "class_names",
-        "Class names",
-        placeholder="one per line, or JSON",
-        height=90,
-        help="In the order of the classifier's outputs, one per line or as JSON.",
-    )
-    return name, size, names.strip()
-
-
-def _parse_size(text: str) -> tuple[int, int] | None:
-    if not text.strip():
-        return None
-    found = _SIZE.fullmatch(text)
-    if found is None:
-        raise AttnlibError(f"The input size must look like 384 or 224x448, not {text[:40]!r}.")
-    return int(found[1]), int(found[2] or found[1])
-
-
-def _file() -> ModelChoice | None:
-    if not models.local_files_allowed():
-        st.info(
-            "This dashboard serves others too, so it opens no files of its own machine. "
-            "Upload the weights as safetensors instead."
-        )
-        return None
-    with st.form("checkpoint", border=False):
-        path = controls.text(
-            "checkpoint_path",
-            "Checkpoint file",
-            placeholder="runs/best.safetensors",
-            linked=False,
-            help="A .safetensors or .pth file on this machine; only weights are read from it.",
-        ).strip()
-        return _submitted(path, lambda: {"checkpoint": path, "digest": models.local_digest(path)})
-
-
-def _upload(visitor: Session) -> tuple[ModelChoice | None, bytes | None]:
-    with st.form("upload", border=False):
-        file = st.file_uploader(
-            "Weights",
-            type=["safetensors"],
-            help="A safetensors file: it can hold weights only, never code.",
-        )
-        data = file.getvalue() if file is not None else None
-        digest = sha256(data) if data is not None else ""
-        wish = _submitted(digest, lambda: {"digest": digest})
-    return wish, data
-
-
-def _submitted(ready: str, rest: Callable[[], dict[str, Any]]) -> ModelChoice | None:
-    """The common end of both checkpoint forms."""
-    visitor = session.current()
-    name, size, names = _architecture()
-    if not st.form_submit_button("Load", type="primary", width="stretch"):
-        return None
-    visitor.failed = None
-    if not ready or not name:
-        visitor.model_problem = "Give the file with the weights and the name of its architecture."
-        return None
-    try:
-        listed = tuple(read_class_names(names.encode(), "class names")) if names else ()
-        return ModelChoice(name, img_size=_parse_size(size), class_names=listed, **rest())
-    except AttnlibError as error:
-        visitor.model_problem = str(error)
-        return None

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import streamlit as st
 
-from attnlib.dashboard.parts import chosen, model_choice, naming, output_kind, uploads
+from attnlib.dashboard.parts import (
+    chosen,
+    model_choice,
+    naming,
+    output_kind,
+    preprocessing,
+    uploads,
+)
 from attnlib.dashboard.state import session, workspace
 from attnlib.dashboard.state.inspection import Inspection
 from attnlib.dashboard.state.workspace import Workspace
@@ -15,16 +22,22 @@ def show() -> Workspace:
     visitor = session.current()
     with st.sidebar:
         st.subheader("Model", divider="gray")
-        vit = naming.imagenet(visitor, model_choice.show(visitor))
+        vit = model_choice.show(visitor)
+        summary = st.container()
+        vit = naming.imagenet(visitor, vit)
+        vit = preprocessing.choose(visitor, vit)
         threshold = output_kind.threshold(vit)
         st.subheader("Images", divider="gray")
         uploads.show(visitor)
         vit = naming.folders(visitor, vit)
+        with summary:
+            model_choice.summary(visitor.choice.title, vit)
         naming.rule(visitor)
         space = workspace.build(visitor, vit, threshold)
         naming.numbers(space)
         naming.ambiguous(space)
         start_inspection(space)
+        preprocessing.marks(space)
         chosen.choose(space)
     return space
 

@@ -12,7 +12,9 @@ from attnlib.dashboard.state.workspace import Workspace
 
 def verdict(space: Workspace, prediction: Prediction, key: str = "card") -> None:
     """Name, true and predicted class, the five most probable classes as bars, and “Open”."""
-    note = space.by_name[prediction.name].note
+    outcome = space.outcomes.get(prediction.name)
+    done = ", ".join(outcome.notes) if outcome is not None else ""
+    note = " ".join(filter(None, (space.by_name[prediction.name].note, done)))
     st.html(
         _verdict_html(space, prediction)
         + (f"<small style='opacity:.7'>{html.escape(note)}</small>" if note else "")

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from attnlib.capture.record import Record
 from attnlib.dashboard.state import presence, results
 from attnlib.dashboard.state.models import ModelChoice
 from attnlib.dashboard.state.runner import Progress, Work
@@ -33,16 +32,21 @@ class Outcome:
         probabilities: ``(C,)``.
         embedding: ``(D,)``.
         entropy: mean entropy of the readout's rows in units of log N; 0 where there are none.
+        notes: what was done to what the image's file stores, each in a few words.
+        doubt: as of :class:`attnlib.dashboard.state.results.Inspected`.
     """
 
     probabilities: NDArray[np.float32]
     embedding: NDArray[np.float32]
     entropy: float
+    notes: tuple[str, ...] = ()
+    doubt: str = ""
 
     @classmethod
-    def of(cls, record: Record) -> Outcome:
+    def of(cls, found: results.Inspected) -> Outcome:
+        record = found.record
         entropy = float(record.entropy.mean()) if record.entropy.size else 0.0
-        return cls(record.probabilities, record.embedding, entropy)
+        return cls(record.probabilities, record.embedding, entropy, found.notes, found.doubt)
 
 
 class Inspection:
@@ -134,7 +138,7 @@ class Inspection:
     def _note(self, batch: list[Sample], found: list[results.Inspected | Exception]) -> None:
         for sample, result in zip(batch, found, strict=True):
             if isinstance(result, results.Inspected):
-                self.outcomes[sample.name] = Outcome.of(result.record)
+                self.outcomes[sample.name] = Outcome.of(result)
             elif isinstance(result, AttnlibError):
                 self.refusals.append(Refusal(sample.name, str(result)))
             else:

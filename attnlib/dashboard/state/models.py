@@ -6,14 +6,16 @@ import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Lock
+from typing import Any
 
 import streamlit as st
 
 from attnlib.capture import passes
 from attnlib.capture.outputs import Kind
 from attnlib.dashboard.state import garbage
+from attnlib.data.image import Decoding, sha256
 from attnlib.errors import ModelError
-from attnlib.model.build import build
+from attnlib.model.build import AUTO, build
 from attnlib.model.built import Built
 from attnlib.model.classes import ClassNames
 from attnlib.model.load import assemble, model_names
@@ -30,8 +32,12 @@ class ModelChoice:
         digest: SHA-256 of an uploaded checkpoint, or path, size and time of a local one.
         class_names: names of the classes; empty for those the model brings along.
         img_size: ``(height, width)``, or None for the model's own.
+        model_args: options of the architecture, as pairs.
+        taken: which weights of several in a checkpoint; "" for the usual ones.
         device, precision: as in :func:`attnlib.load`.
         outputs: what the outputs mean; None to find out.
+        preprocessing: settings of the preparation that were changed, by name.
+        decoding: how files become images, see :func:`attnlib.data.image.decode`.
         names: names of the classes that were chosen for the loaded model; None for its own.
     """
 
@@ -40,15 +46,19 @@ class ModelChoice:
     digest: str = ""
     class_names: tuple[str, ...] = ()
     img_size: tuple[int, int] | None = None
+    model_args: tuple[tuple[str, Any], ...] = ()
+    taken: str = ""
     device: str = "auto"
     precision: passes.Precision = "float32"
     outputs: Kind | None = None
+    preprocessing: tuple[tuple[str, Any], ...] = ()
+    decoding: Decoding = "upright"
     names: ClassNames | None = None
 
     @property
     def plain(self) -> ModelChoice:
         """The same without what is chosen for a model that is loaded."""
-        return replace(self, names=None)
+        return replace(self, preprocessing=(), decoding="upright", names=None)
 
     @property
     def weights(self) -> ModelChoice:
@@ -61,7 +71,10 @@ class ModelChoice:
         if self.source == "demo":
             return "Demo ViT (CIFAR-10)"
         if self.checkpoint:
-            return f"{Path(self.checkpoint).name} ({self.source})"
+            name = Path(self.checkpoint).name
+            return name if self.source == AUTO else f"{name} ({self.source})"
+        if self.source == AUTO:
+            return "Uploaded checkpoint"
         return self.source
 
 
@@ -99,6 +112,7 @@ class _Loaded:
                 outputs=choice.outputs,
             )
         vit = self.made[choice.plain]
+        vit = vit.prepared(dict(choice.preprocessing)) if choice.preprocessing else vit
         return vit if choice.names is None else vit.named(choice.names)
 
 
@@ -113,14 +127,18 @@ def get(choice: ModelChoice, upload: bytes | None = None) -> Vit:
 
 @st.cache_resource(max_entries=3, show_spinner="Loading the model …")
 def _loaded(choice: ModelChoice, _upload: bytes | None) -> _Loaded:
+    source, checkpoint = choice.source, choice.checkpoint or None
+    if checkpoint is not None and os.path.isdir(checkpoint):
+        # A folder says by itself what model it is.
+        source, checkpoint = checkpoint, None
     built = build(
-        choice.source,
-        checkpoint=_upload if _upload is not None else choice.checkpoint or None,
-        weights=None,
+        source,
+        checkpoint=checkpoint if _upload is None else _upload,
+        weights=choice.taken or None,
         num_classes=None,
         img_size=choice.img_size,
         pretrained=None,
-        model_args=None,
+        model_args=dict(choice.model_args) or None,
         class_count=len(choice.class_names) or None,
     )
     loaded = _Loaded(built)
@@ -136,10 +154,15 @@ def local_digest(path: str) -> str:
     Raises:
         ModelError: there is no such file.
     """
-    if not os.path.isfile(path):
+    if os.path.isdir(path):
+        files = sorted(Path(path).glob("*"))
+    elif os.path.isfile(path):
+        files = [Path(path)]
+    else:
         raise ModelError(f"There is no checkpoint file {path!r} on this machine.")
-    status = os.stat(path)
-    return f"{os.path.abspath(path)}:{status.st_size}:{status.st_mtime_ns}"
+    stats = [(file.name, file.stat()) for file in files]
+    together = [f"{name}:{status.st_size}:{status.st_mtime_ns}" for name, status in stats]
+    return f"{os.path.abspath(path)}:{sha256('/'.join(together).encode())}"
 
 
 def local_files_allowed() -> bool:

@@ -17,7 +17,7 @@ from attnlib.dashboard.state import sizes
 from attnlib.dashboard.state.cache import BoundedCache
 from attnlib.dashboard.state.models import ModelChoice
 from attnlib.data.collection import Sample
-from attnlib.data.image import decode
+from attnlib.data.image import Decoded, decode, read
 from attnlib.errors import ModelError
 from attnlib.lessons.walkthrough import Followed, follow
 from attnlib.methods import Heat, Subject
@@ -34,10 +34,24 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Inspected:
-    """One image as one model saw it: its record and the crop, ``(h, w, 3)`` bytes."""
+    """One image as one model saw it.
+
+    Attributes:
+        crop: ``(h, w, 3)`` bytes.
+        notes: what was done to what its file stores, each in a few words.
+        doubt: a sentence where the crop is not what the known normalisation says; else "".
+    """
 
     record: Record
     crop: NDArray[np.uint8]
+    notes: tuple[str, ...] = ()
+    doubt: str = ""
+
+    @property
+    def covers(self) -> tuple[float, float]:
+        """How far the patches reach over the crop, in shares of its height and width."""
+        height, width, _ = self.crop.shape
+        return self.record.layout.covers((height, width))
 
     @property
     def picture(self) -> Image.Image:
@@ -70,7 +84,7 @@ def store() -> Results:
 
 def inspect(choice: ModelChoice, vit: Vit, samples: list[Sample]) -> list[Inspected | Exception]:
     """Inspect some samples in one batch; a sample that cannot be read gives its error instead."""
-    images: dict[int, Image.Image] = {}
+    images: dict[int, Decoded] = {}
     found: list[Inspected | Exception | None] = [None] * len(samples)
     for i, sample in enumerate(samples):
         kept = store().inspected.get((choice, sample.sha256))
@@ -78,14 +92,16 @@ def inspect(choice: ModelChoice, vit: Vit, samples: list[Sample]) -> list[Inspec
             found[i] = kept
             continue
         try:
-            images[i] = decode(sample.data)
+            images[i] = read(sample.data, choice.decoding)
         except Exception as error:
             found[i] = error
-    for (i, image), record in zip(images.items(), _records(vit, images.values()), strict=True):
+    pictures = [image.picture for image in images.values()]
+    for (i, image), record in zip(images.items(), _records(vit, pictures), strict=True):
         if isinstance(record, ModelError):
             found[i] = record
             continue
-        result = Inspected(record, np.asarray(vit.crop(image)))
+        crop, doubt = vit.seen(image.picture)
+        result = Inspected(record, np.asarray(crop), image.notes, doubt)
         store().inspected.put((choice, samples[i].sha256), result)
         found[i] = result
     return [result for result in found if result is not None]
@@ -125,9 +141,20 @@ def heat(
     )
 
 
+def decoded(choice: ModelChoice, sample: Sample) -> Image.Image:
+    """The sample's image, decoded as the choice says.
+
+    Raises:
+        ImageError: it cannot be read.
+    """
+    return decode(sample.data, choice.decoding)
+
+
 def subject(choice: ModelChoice, vit: Vit, sample: Sample) -> Subject:
     """The image as a subject, kept so that the next method or layer needs no new pass."""
-    found = store().subjects.of((choice, sample.sha256), lambda: vit.subject(decode(sample.data)))
+    found = store().subjects.of(
+        (choice, sample.sha256), lambda: vit.subject(decoded(choice, sample))
+    )
     assert isinstance(found, Subject)
     return found
 

@@ -60,6 +60,19 @@ class Workspace:
             self._inspected[name] = found
         return self._inspected[name]
 
+    def about(self, name: str) -> Workspace:
+        """The same with the model at the size that an image has for it, and the layout there.
+
+        That differs from image to image where a transform keeps their shape and the model takes
+        any size.
+
+        Raises:
+            AttnlibError: as :meth:`inspected`.
+        """
+        height, width, _ = self.inspected(name).crop.shape
+        view = self.vit.at((height, width))
+        return self if view is self.vit else replace(self, vit=view)
+
     @property
     def outcomes(self) -> Mapping[str, Outcome]:
         """What is known of the images inspected so far, by name."""

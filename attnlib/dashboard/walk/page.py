@@ -37,7 +37,7 @@ def show(space: Workspace, prediction: Prediction, chosen: str) -> None:
     """The image on the left, what happens to its query on the right."""
     with st.container(horizontal=True, gap="medium"):
         try:
-            here = place.choose(space, prediction)
+            here = place.choose(space.about(prediction.name), prediction)
         except AttnlibError as error:
             st.warning(f"{literal(str(error))} The playground needs no model.")
             return
