@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from scipy import stats
+from scipy import optimize, special, stats
 from timm.data.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 
 from attnlib.capture import passes
@@ -61,7 +61,9 @@ class Tried:
         changes: the same for :meth:`attnlib.model.vit.Vit.prepared`.
         right: ``(n,)``, whether the most probable class is the label.
         confidence: ``(n,)``, its probability.
-        loss: ``(n,)``, minus the logarithm of the label's probability, in nats.
+        loss: ``(n,)``, minus the logarithm of the label's probability, in nats, at the
+            temperature that suits the preparation best: mere doubt, which lowers the loss of a
+            model that is too sure of itself, is then no gain.
     """
 
     title: str
@@ -249,12 +251,24 @@ def _measure(
                 out, _ = passes.forward(model.module, pixels, precision=model.precision)
             logits[title].append(out.double().cpu())
             step(len(pictures))
-    rows = np.arange(len(labels))
     tried = []
     for title, found in logits.items():
         shares = vit.outputs.probabilities(torch.cat(found)).numpy()
         right = shares.argmax(axis=1) == labels
-        loss = -np.log(shares[rows, labels].clip(1e-30))
+        loss = _calibrated(np.log(shares.clip(1e-30)), labels)
         changes = tuple(wanted[title].items())
         tried.append(Tried(title, changes, right, shares.max(axis=1), loss))
     return tried
+
+
+def _calibrated(logs: NDArray[np.float64], labels: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Losses ``(n,)`` of log-probabilities ``(n, C)`` at the temperature that lowers them most."""
+    rows = np.arange(len(labels))
+
+    def losses(sharpness: float) -> NDArray[np.float64]:
+        scaled = logs * math.exp(sharpness)
+        lost: NDArray[np.float64] = special.logsumexp(scaled, axis=1) - scaled[rows, labels]
+        return lost
+
+    found = optimize.minimize_scalar(lambda s: losses(s).mean(), bounds=(-5, 3), method="bounded")
+    return losses(float(found.x))

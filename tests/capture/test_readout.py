@@ -214,10 +214,11 @@ def test_tokens_by_other_names(pool: str) -> None:
     assert layout.readout == {"cls": "cls", "mean": "average"}[pool]
 
 
-def test_a_class_token_at_the_end_is_refused() -> None:
-    for pool in ("cls", "mean"):
-        with pytest.raises(attnlib.errors.CaptureError, match="after the patches"):
-            examine(Vit(pool=pool, last=True).eval(), (64, 64))
+@pytest.mark.parametrize("pool", ["cls", "mean", "all"])
+@pytest.mark.parametrize("places", [{"last": True}, {"by_column": True}])
+def test_patches_in_other_places_are_refused(pool: str, places: dict[str, bool]) -> None:
+    with pytest.raises(attnlib.CaptureError, match="not where they are looked for"):
+        examine(Vit(pool, **places).eval(), (64, 64))
 
 
 def wraps(name: str, bare: nn.Module) -> nn.Module:

@@ -20,7 +20,7 @@ LEADING = {"source", "device", "precision", "image", "method", "toy_example", "t
 }
 LEADING |= {"attention_compare", "heads_section", "heads_effect_scope"}
 # These make another input of every image; test_preprocessing.py opens links with them.
-LEADING |= {f"pre_{name}" for name in DEFAULTS} | {"decoding", "numbers"}
+LEADING |= {f"pre_{name}" for name in DEFAULTS} | {"decoding", "numbers", "pre_size"}
 # Lists that only follow what stands in the address under another name.
 FOLLOWING = {
     "attention_asks": "attention_query",

@@ -6,6 +6,7 @@ import io
 
 import numpy as np
 import pytest
+import timm
 import torch
 from PIL import Image
 from streamlit.testing.v1 import AppTest
@@ -13,6 +14,7 @@ from torchvision import transforms
 
 import attnlib
 from attnlib.dashboard.mistakes import preprocessing as page
+from attnlib.dashboard.state import models
 from attnlib.dashboard.state.workspace import Workspace
 from attnlib.data.image import decode
 from attnlib.evaluation.preprocessing import check
@@ -143,3 +145,25 @@ def test_the_check_agrees_with_the_library_and_its_best_is_taken(
     assert space(app).vit.preparation.crop_pct == taken_over.crop_pct
     taken = {p.name: p for p in space(app).predictions}
     assert sum(taken[name].outcome == "right" for name in names) == int(found.best.right.sum())
+
+
+def test_another_input_size_builds_the_model_for_it(
+    app: AppTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def weights(name: str, pretrained: bool, options: dict[str, Any]) -> torch.nn.Module:
+        torch.manual_seed(0)
+        made: torch.nn.Module = timm.create_model(name, depth=1, **options)
+        return made
+
+    monkeypatch.setattr("attnlib.model.build._create", weights)
+    monkeypatch.setattr(models, "timm_names", lambda: ["vit_tiny_patch16_224"])
+    settle(app.run())
+    app.selectbox(key="source").set_value("timm").run()
+    app.selectbox(key="model").set_value("vit_tiny_patch16_224").run()
+    finish(app)
+    assert space(app).vit.size == (224, 224)
+    app.text_input(key="pre_size").set_value("64x96").run()
+    finish(app)
+    assert space(app).vit.size == (64, 96)
+    assert app.query_params["pre_size"] == "64x96"
+    assert "size: **64 × 96 pixels" in text(app)

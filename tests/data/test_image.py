@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageCms
 
 from attnlib.data import formats, image
 from attnlib.errors import AttnlibError, ImageError
@@ -392,3 +392,53 @@ def test_whatever_pillow_raises_is_an_image_error(
     with pytest.raises(ImageError) as caught:
         image.decode(BMP)
     assert "internal" not in str(caught.value)
+
+
+def exif(orientation: int) -> bytes:
+    made = Image.Exif()
+    made[0x0112] = orientation
+    return made.tobytes()
+
+
+RGBA = Image.merge("RGBA", (*photo().split(), Image.linear_gradient("L").resize((48, 32))))
+DEEP = Image.fromarray(np.linspace(0, 65535, 16 * 16).reshape(16, 16).astype(np.uint16))
+P3 = b"no profile at all"
+DONE: list[tuple[str, bytes, str, str]] = [
+    ("plain", PNG, "", ""),
+    ("turned", encode(photo(), "PNG", exif=exif(6)), "turned upright (EXIF orientation 6)",
+     "not turned upright (EXIF orientation 6)"),
+    ("not turned", encode(photo(), "PNG", exif=exif(1)), "", ""),
+    ("transparent", encode(RGBA, "PNG"), "transparency laid on white", "transparency dropped"),
+    ("opaque RGBA", encode(photo().convert("RGBA"), "PNG"), "", ""),
+    ("CMYK", encode(photo().convert("CMYK"), "JPEG"), "converted from CMYK",
+     "converted from CMYK"),
+    ("16 bits", encode(DEEP, "PNG"), "16 bits scaled to 8", "pixels above 255 cut off"),
+    ("profile", encode(photo(), "PNG", icc_profile=P3), "colour profile not applied (unreadable)",
+     "colour profile not applied (unreadable)"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("data", "upright", "loaded"), [row[1:] for row in DONE], ids=[row[0] for row in DONE]
+)
+def test_what_was_done_to_a_picture_is_said(data: bytes, upright: str, loaded: str) -> None:
+    assert ", ".join(image.read(data).notes) == upright
+    as_loaded = image.read(data, "as loaded")
+    assert ", ".join(as_loaded.notes) == loaded
+    # As torchvision.datasets.folder.pil_loader.
+    theirs = Image.open(io.BytesIO(data)).convert("RGB")
+    assert np.array_equal(np.asarray(as_loaded.picture), np.asarray(theirs))
+    assert np.array_equal(np.asarray(image.decode(data)), np.asarray(image.read(data).picture))
+
+
+def test_the_standard_profile_is_no_news() -> None:
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    assert image.read(encode(photo(), "PNG", icc_profile=profile)).notes == ()
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_mask_is_turned_as_its_image_is_stored(orientation: int) -> None:
+    stored = letters(UPRIGHT[1])
+    data = encode(Image.fromarray(stored), "PNG", exif=exif(orientation))
+    of_a = np.asarray(image.decode(data))[..., 0] == 40
+    assert np.array_equal(image.as_stored(of_a, data), stored[..., 0] == 40)

@@ -92,7 +92,7 @@ def _row(found: Check, tried: Tried) -> dict[str, object]:
         "right": int(tried.right.sum()),
         "accuracy": tried.accuracy,
         "mean confidence": float(tried.confidence.mean()),
-        "mean loss": round(float(tried.loss.mean()), 4),
+        "loss, calibrated": round(float(tried.loss.mean()), 4),
         "p, corrected": "" if tried is found.now else _p(found.p_value(tried)),
     }
 

@@ -19,6 +19,7 @@ LONGEST = 1000
 # What every browser holds exactly.
 LARGEST = 2**53 - 1
 _WHOLE = re.compile(r"-?[0-9]{1,16}", re.ASCII)
+_SIDES = re.compile(r"([1-9][0-9]{0,3})(?:\s*[x×]\s*([1-9][0-9]{0,3}))?", re.ASCII | re.IGNORECASE)
 _DECIMAL = re.compile(r"-?[0-9]{1,16}(\.[0-9]{1,20})?(e-?[0-9]{1,3})?", re.ASCII)
 
 
@@ -229,3 +230,36 @@ class Decimals:
         if not parts or not all(map(_DECIMAL.fullmatch, parts)):
             raise ValueError(self.allowed)
         return tuple(map(float, parts))
+
+
+class Size:
+    """The size of a picture, ``384`` or ``224x448`` (height x width) pixels, or nothing."""
+
+    allowed = "a size in pixels, as 384 or 224x448"
+
+    def read(self, texts: list[str]) -> str:
+        """The text.
+
+        Raises:
+            ValueError: it is no size.
+        """
+        text = alone(texts, self.allowed).strip()
+        self.sides(text)
+        return text
+
+    def write(self, value: str) -> list[str]:
+        """As it is."""
+        return [value]
+
+    def sides(self, text: str) -> tuple[int, int] | None:
+        """``(height, width)``; None for an empty text.
+
+        Raises:
+            ValueError: it is no size.
+        """
+        if not text.strip():
+            return None
+        found = _SIDES.fullmatch(text.strip())
+        if found is None:
+            raise ValueError(self.allowed)
+        return int(found[1]), int(found[2] or found[1])

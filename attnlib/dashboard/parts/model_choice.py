@@ -7,7 +7,7 @@ from dataclasses import replace
 import streamlit as st
 
 from attnlib.capture import passes
-from attnlib.dashboard.parts import checkpoint_form, controls, output_kind
+from attnlib.dashboard.parts import checkpoint_form, controls, output_kind, preprocessing
 from attnlib.dashboard.parts.markdown import literal
 from attnlib.dashboard.state import models
 from attnlib.dashboard.state.models import DEMO, ModelChoice
@@ -26,6 +26,8 @@ SOURCES = {
 
 def show(visitor: Session) -> Vit:
     """The controls of the model; the model that is in use then."""
+    # What is chosen for a loaded model comes after it: see the sidebar.
+    visitor.choice = visitor.choice.plain
     source = controls.choice(
         "source",
         "Model source",
@@ -37,6 +39,8 @@ def show(visitor: Session) -> Vit:
     said = output_kind.choose()
     wish, upload = _wish(source)
     filled = wish is not None
+    if wish is not None and preprocessing.resizable(wish):
+        wish = replace(wish, img_size=preprocessing.size())
     if wish is None:
         # A form that is not sent yet: only the device may have changed.
         wish, upload = visitor.choice, visitor.upload
@@ -46,8 +50,6 @@ def show(visitor: Session) -> Vit:
     _change(visitor, wish, upload)
     if visitor.model_problem:
         st.error(visitor.model_problem, title="The model was not changed")
-    # What is chosen for a loaded model comes after it: see the sidebar.
-    visitor.choice = visitor.choice.plain
     try:
         vit = models.get(visitor.choice, visitor.upload)
     except AttnlibError:

@@ -8,8 +8,8 @@ from typing import Any
 
 import streamlit as st
 
-from attnlib.dashboard.parts import controls
-from attnlib.dashboard.parts.codecs import Decimals
+from attnlib.dashboard.parts import address, controls
+from attnlib.dashboard.parts.codecs import Decimals, Size
 from attnlib.dashboard.parts.markdown import literal
 from attnlib.dashboard.state import models
 from attnlib.dashboard.state.models import ModelChoice
@@ -37,6 +37,17 @@ def choose(visitor: Session, vit: Vit) -> Vit:
     known, plain = vit.preparation, visitor.choice.plain
     with st.expander("Preprocessing", icon=":material/tune:"):
         place = st.container()
+        if resizable(plain):
+            controls.text(
+                "pre_size",
+                "Input size",
+                codec=_SIZE,
+                placeholder=f"{known.size[0]}x{known.size[1]}",
+                help=(
+                    "Pixels, as 384 or 224x448 (height x width); empty for the model's own. The "
+                    "model is built anew for another size, its positions interpolated."
+                ),
+            )
         changes = _changes(known, plain)
         decoding = controls.choice(
             "decoding",
@@ -67,6 +78,16 @@ def choose(visitor: Session, vit: Vit) -> Vit:
             st.warning(str(error))
         place.caption(_described(vit.preparation))
     return vit
+
+
+def resizable(choice: ModelChoice) -> bool:
+    """Whether a model is fetched by its name, so that it can be built for another input size."""
+    return choice.source != "demo" and not choice.checkpoint and not choice.digest
+
+
+def size() -> tuple[int, int] | None:
+    """The input size that the visitor asks for, before the model is loaded for it."""
+    return _SIZE.sides(address.value("pre_size", "", _SIZE, label="Input size"))
 
 
 def take(changes: Mapping[str, Any]) -> None:
@@ -109,6 +130,7 @@ def listed(values: tuple[float, ...]) -> str:
 
 
 _DECIMALS = Decimals()
+_SIZE = Size()
 _NAMES = ("mean", "std", "crop_pct", "crop_mode", "interpolation", "channels")
 
 
