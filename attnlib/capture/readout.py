@@ -6,7 +6,6 @@ from dataclasses import replace
 
 from attnlib.capture.dependence import Dependence
 from attnlib.capture.tokens import TokenLayout
-from attnlib.errors import CaptureError
 
 
 def readout_by(
@@ -18,10 +17,6 @@ def readout_by(
         found: what the logits depend on.
         layout: the tokens, without a readout.
         joins: whether a class token joins after the layers: its pooling is class attention.
-
-    Raises:
-        CaptureError: the class token comes after the patches, which then are not where they
-            are looked for.
     """
     if found.pool == "all":
         return replace(layout, readout="class attention" if joins else "pool"), ()
@@ -32,11 +27,6 @@ def readout_by(
         )
     first, total = len(layout.prefix), len(found.read)
     read = [index for index in range(total) if found.read[index]]
-    if 0 < first < layout.patches and read in ([total - 1], [*range(total - first)]):
-        raise CaptureError(
-            "This model reads its class token after the patches, at the end of the sequence; "
-            "only tokens before the patches can be told from them. Put the class token first."
-        )
     prefix, patches = read_split(read, first)
     if not patches or len(read) == 1:
         return _by_tokens(tuple(read), layout), ()

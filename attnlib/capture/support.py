@@ -13,6 +13,7 @@ from attnlib.capture.facts import Seen as Seen
 from attnlib.capture.facts import noise
 from attnlib.capture.facts import observe as observe
 from attnlib.capture.mode import MIXES_HEADS
+from attnlib.capture.placement import check_places
 from attnlib.capture.readout import readout_by
 from attnlib.capture.tokens import Readout, TokenLayout
 from attnlib.errors import CaptureError, ModelError
@@ -90,7 +91,8 @@ def examine(module: nn.Module, size: tuple[int, int]) -> tuple[TokenLayout, Supp
 
     Raises:
         ModelError: the model does not run on images of this size, or gives no logits.
-        CaptureError: no attention between tokens was seen; the message names what was.
+        CaptureError: no attention between tokens was seen, or tokens are where they have no
+            place; the message names what was.
     """
     facts = observe(module, size)
     layout, support = classify(facts)
@@ -101,6 +103,8 @@ def examine(module: nn.Module, size: tuple[int, int]) -> tuple[TokenLayout, Supp
         return layout, support
     pools = support.calls("pool")
     layers = () if "local" in support.roles else support.calls("layer")
+    if layers:
+        check_places(module, pixels, layout, layers[0])
     if not layers and support.roles[-1] != "pool":
         return layout, support
     try:

@@ -61,6 +61,7 @@ def build(
             demo.build(),
             dict(demo.DATA_CONFIG),
             "the demo's model card",
+            arguments={"loss": "cross entropy"},
             class_names=demo.CLASS_NAMES,
             names_source="the demo's model card",
         )

@@ -66,13 +66,18 @@ _HANDS_ON = re.compile(
 
 
 def outputs_of(
-    module: nn.Module, arguments: Mapping[str, Any], logits: Tensor, said: Kind | None
+    module: nn.Module,
+    arguments: Mapping[str, Any],
+    logits: Tensor,
+    said: Kind | None,
+    exclusive: str = "",
 ) -> Outputs:
     """The output kind: said, else read from configuration or loss, else from the outputs.
 
     Args:
         arguments: what the training said about itself in the checkpoint.
         logits: ``(B, L)`` of a pass, with its graph if there is one.
+        exclusive: what is known to make them exclusive classes, if nothing else is said.
 
     Raises:
         ModelError: the kind is unknown, or does not fit the number of logits.
@@ -101,8 +106,8 @@ def outputs_of(
         )
     return Outputs(
         "classes",
-        f"there are {count} outputs and nothing says more",
-        _doubt(arguments) or "Choose another kind if labels are independent or outputs numbers.",
+        exclusive or f"there are {count} outputs, and nothing says that they are anything else",
+        _doubt(arguments),
     )
 
 

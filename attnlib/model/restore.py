@@ -9,7 +9,8 @@ from typing import Any
 
 import timm
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from attnlib.errors import ModelError
 from attnlib.model.checkpoint import Weights, fit
@@ -125,9 +126,25 @@ def _shown(value: Any) -> str:
     return str(value)
 
 
+class _Uninitialised(TorchFunctionMode):
+    """Random numbers for weights without memory are drawn for nothing, and slowly."""
+
+    _DRAWS = frozenset(
+        getattr(Tensor, f"{name}_")
+        for name in ("uniform", "normal", "erfinv", "clamp", "mul", "add", "fill", "zero")
+    )
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        if func in self._DRAWS and args[0].is_meta:
+            return args[0]
+        return func(*args, **(kwargs or {}))
+
+
 def _skeleton(name: str, options: Mapping[str, Any]) -> nn.Module:
     try:
-        with torch.device("meta"):
+        with torch.device("meta"), _Uninitialised():
             return timm.create_model(name, pretrained=False, **options)
     except TypeError as error:
         if "img_size" in str(error):

@@ -41,8 +41,9 @@ class Vit(nn.Module):
     """Nothing in it is named as in timm: ``self.cls`` is the class token, not a layer.
 
     Args:
-        pool: ``"cls"`` or ``"mean"`` over patches.
+        pool: ``"cls"``, ``"mean"`` over patches or ``"all"`` over all tokens.
         last: the class token comes after the patches.
+        by_column: patches come column by column.
         attention: from q, k and v ``(B, H, T, d)`` to ``A V``.
         channels: of the input.
     """
@@ -51,6 +52,7 @@ class Vit(nn.Module):
         self,
         pool: str = "cls",
         last: bool = False,
+        by_column: bool = False,
         attention: Attention = F.scaled_dot_product_attention,
         channels: int = 3,
         depth: int = 2,
@@ -58,7 +60,7 @@ class Vit(nn.Module):
     ) -> None:
         super().__init__()
         torch.manual_seed(0)
-        self.pool, self.last = pool, last
+        self.pool, self.last, self.by_column = pool, last, by_column
         self.embed = nn.Conv2d(channels, width, 16, 16)
         self.cls = nn.Parameter(torch.randn(1, 1, width))
         self.place = nn.Parameter(torch.randn(1, 17, width))
@@ -66,7 +68,8 @@ class Vit(nn.Module):
         self.norm, self.fc = nn.LayerNorm(width), nn.Linear(width, 5)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.embed(x).flatten(2).transpose(1, 2)
+        x = self.embed(x)
+        x = (x.mT if self.by_column else x).flatten(2).transpose(1, 2)
         cls = self.cls.expand(len(x), -1, -1)
         x = torch.cat([x, cls] if self.last else [cls, x], dim=1) + self.place
         for layer in self.layers:
@@ -74,5 +77,5 @@ class Vit(nn.Module):
         x = self.norm(x)
         patches = x[:, :-1] if self.last else x[:, 1:]
         at = -1 if self.last else 0
-        pooled = x[:, at] if self.pool == "cls" else patches.mean(1)
+        pooled = {"cls": x[:, at], "mean": patches.mean(1), "all": x.mean(1)}[self.pool]
         return self.fc(pooled)  # type: ignore[no-any-return]

@@ -49,6 +49,7 @@ class Own(nn.Module):
         self.backbone = backbone(num_classes=0, **options)
         width = WIDTH * (2 if how == "both" else 1)
         self.how, self.frozen, self.fc = how, frozen, nn.Linear(width, 5)
+        self.shares = nn.Parameter(torch.linspace(0.5, 2, 17)[:, None])
 
     def forward(self, x: Tensor) -> Tensor:
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
@@ -65,6 +66,8 @@ class Own(nn.Module):
             "transposed": lambda: z[:, first:].transpose(1, 2).mean(2),
             "max": lambda: z[:, first:].amax(1),
             "weighted": lambda: (z * torch.linspace(0.5, 2, z.shape[1])[:, None]).sum(1),
+            "learned weights": lambda: (z * self.shares).sum(1),
+            "by content": lambda: (z * z[..., :1].softmax(1)).sum(1),
             "some": lambda: z[:, first : first + 5].mean(1),
         }[self.how]()
         return self.fc(pooled)  # type: ignore[no-any-return]
@@ -106,6 +109,8 @@ OWN = [
     ("second register", REGISTERS, "tokens", "reg2"),
     ("max", {}, "none", "no readout"),
     ("weighted", {}, "none", "no readout"),
+    ("learned weights", {}, "none", "no readout"),
+    ("by content", {}, "none", "no readout"),
     ("some", {}, "none", "no readout"),
 ]
 
@@ -214,10 +219,11 @@ def test_tokens_by_other_names(pool: str) -> None:
     assert layout.readout == {"cls": "cls", "mean": "average"}[pool]
 
 
-def test_a_class_token_at_the_end_is_refused() -> None:
-    for pool in ("cls", "mean"):
-        with pytest.raises(attnlib.errors.CaptureError, match="after the patches"):
-            examine(Vit(pool=pool, last=True).eval(), (64, 64))
+@pytest.mark.parametrize("pool", ["cls", "mean", "all"])
+@pytest.mark.parametrize("places", [{"last": True}, {"by_column": True}])
+def test_patches_in_other_places_are_refused(pool: str, places: dict[str, bool]) -> None:
+    with pytest.raises(attnlib.CaptureError, match="not where they are looked for"):
+        examine(Vit(pool, **places).eval(), (64, 64))
 
 
 def wraps(name: str, bare: nn.Module) -> nn.Module:

@@ -89,6 +89,12 @@ LAYOUTS: dict[str, Callable[[State], Any]] = {
         place: lambda s, place=place: {place: s, "optimizer": {"state": {}}}
         for place in ("model", "model_state_dict", "net", "weights", "params", "module")
     },
+    "wrapped inside": lambda s: {
+        "_fsdp_wrapped_module."
+        + name.replace(".attn.", "._orig_mod._checkpoint_wrapped_module.attn."): tensor
+        for name, tensor in s.items()
+    },
+    "in a tuple": lambda s: (s, {"epoch": 3}),
     "two floors": lambda s: {"checkpoint": {"model": s}},
 }
 
@@ -129,6 +135,14 @@ def test_what_was_left_out_is_named(trained: torch.nn.Module) -> None:
     said = next(note for note in vit.notes if note.startswith("Left out"))
     for name in ("n_averaged", "mask_token", "aux_head.weight", "attn.index", "loss.weight"):
         assert name in said
+
+
+def test_a_head_that_is_kept_apart_is_named(trained: torch.nn.Module) -> None:
+    state = trained.state_dict()
+    body = {n: t for n, t in state.items() if not n.startswith("head.")}
+    vit = load({"backbone": body, "linear": {"weight": state["head.weight"]}})
+    assert any("not taken: “linear”" in note for note in vit.notes)
+    assert any("no classifier" in note for note in vit.notes)
 
 
 @pytest.mark.parametrize(
@@ -340,6 +354,15 @@ def test_other_ways_of_keeping_numbers_are_read(tmp_path: Path) -> None:
             assert torch.equal(read[name], tensor.as_subclass(torch.Tensor)), name
         for name, array in arrays.items():
             np.testing.assert_array_equal(read[name].numpy(), array)
+
+
+def test_what_is_no_number_beside_the_weights_is_left_aside(tmp_path: Path) -> None:
+    path = tmp_path / "w.pth"
+    beside = {"labels": np.array(["cat", "dog"]), "things": np.array([None, {}], dtype=object)}
+    torch.save({"model": OTHER, **beside, "rng_state": np.random.get_state()}, path)
+    read = checkpoint.read(path)
+    assert read.tensors.keys() == OTHER.keys()
+    assert any("_reconstruct" in kind for kind in read.skipped)
 
 
 def test_heads_are_taken_from_arguments_only_where_they_agree(trained: torch.nn.Module) -> None:

@@ -197,8 +197,9 @@ class Resizes(nn.Module):
 def test_a_model_that_resizes_by_itself() -> None:
     vit = attnlib.load(Resizes(), transform=KEEPS_SHAPE, img_size=128)
     assert (vit.layout.grid, vit.layout.patch_size) == ((4, 4), (32, 32))
-    wide = vit.layout_for((64, 192))
-    assert wide.grid[0] * wide.grid[1] * wide.patch_size[0] * wide.patch_size[1] == 64 * 192
+    # Its patches are no squares of this image any more; what cannot be placed is refused.
+    with pytest.raises(attnlib.CaptureError, match="not where they are looked for"):
+        vit.layout_for((64, 192))
 
 
 @pytest.mark.parametrize(("channels", "mode"), [(1, "L"), (4, "RGBA")])

@@ -56,26 +56,28 @@ def show(visitor: Session) -> Vit:
         # It was evicted and its file is gone: the demo always works.
         visitor.choice, visitor.upload = DEMO, None
         vit = models.get(DEMO)
-    _summary(visitor.choice.title, vit)
     if source in ("file", "upload") and visitor.choice.source == "demo":
         st.info("A link cannot carry weights: until a file is loaded here, this is the demo model.")
     return vit
 
 
-def _summary(title: str, vit: Vit) -> None:
-    """What is in use, and behind it what was read and where it comes from."""
+def summary(title: str, vit: Vit) -> None:
+    """What is in use and what says so, and behind it what was read and what was left out."""
     rows, cols = vit.layout.grid
+    outputs, names = vit.outputs, vit.names
+    count = f"{len(names.names)} {'classes' if outputs.classifies else 'outputs'}"
     st.caption(
-        f"**{literal(title)}** · {rows} × {cols} patches · "
-        f"{len(vit.class_names)} {'classes' if vit.classifies else 'outputs'} · "
-        f"{vit.device} · {vit.precision}  \n"
-        f"Query: {vit.layout.query}"
+        f"**{literal(title)}** · {rows} × {cols} patches · {vit.device} · {vit.precision}  \n"
+        f"Query: {vit.layout.query}  \n"
+        f"Outputs: {outputs.title} ({literal(outputs.source)})  \n"
+        f"Names of {count}: {literal(names.source)}"
     )
-    output_kind.describe(vit)
-    if not vit.notes:
-        return
-    with st.expander(f"What was read: {len(vit.notes)} notes", icon=":material/checklist:"):
-        st.markdown("\n".join(f"- {literal(note)}" for note in vit.notes))
+    if outputs.question:
+        st.caption(f":material/help: {literal(outputs.question)}")
+    if vit.notes:
+        notes = f"{len(vit.notes)} note{'s' * (len(vit.notes) > 1)}"
+        with st.expander(f"What was read: {notes}", icon=":material/checklist:"):
+            st.markdown("\n".join(f"- {literal(note)}" for note in vit.notes))
 
 
 def _change(visitor: Session, wish: ModelChoice, upload: bytes | None) -> None:

@@ -6,7 +6,6 @@ import streamlit as st
 
 from attnlib.capture.outputs import KINDS, TITLE, Kind
 from attnlib.dashboard.parts import controls
-from attnlib.dashboard.parts.markdown import literal
 from attnlib.model.vit import Vit
 
 AUTO = "auto"
@@ -15,25 +14,18 @@ TITLES = {AUTO: "as found out"} | {str(kind): title for kind, title in TITLE.ite
 
 def choose() -> Kind | None:
     """The kind that the visitor says; None to go by what is found out."""
-    said = controls.choice(
-        "outputs",
-        "Outputs are",
-        [AUTO, *KINDS],
-        title=TITLES.__getitem__,
-        help=(
-            "What the model's outputs mean. It decides about probabilities, about what is right "
-            "and wrong, and about what a map of a class explains."
-        ),
-    )
+    with st.expander("Outputs", icon=":material/label:"):
+        said = controls.choice(
+            "outputs",
+            "Outputs are",
+            [AUTO, *KINDS],
+            title=TITLES.__getitem__,
+            help=(
+                "What the model's outputs mean. It decides about probabilities, about what is "
+                "right and wrong, and about what a map of a class explains."
+            ),
+        )
     return next((kind for kind in KINDS if kind == said), None)
-
-
-def describe(vit: Vit) -> None:
-    """The kind in use, what says so, and what is still in question."""
-    outputs = vit.outputs
-    st.caption(f"Outputs: **{outputs.title}** · {literal(outputs.source)}")
-    if outputs.question:
-        st.caption(f":material/help: {literal(outputs.question)}")
 
 
 def threshold(vit: Vit) -> float:

@@ -22,12 +22,16 @@ def show() -> Workspace:
     visitor = session.current()
     with st.sidebar:
         st.subheader("Model", divider="gray")
-        vit = naming.imagenet(visitor, model_choice.show(visitor))
+        vit = model_choice.show(visitor)
+        summary = st.container()
+        vit = naming.imagenet(visitor, vit)
         vit = preprocessing.choose(visitor, vit)
         threshold = output_kind.threshold(vit)
         st.subheader("Images", divider="gray")
         uploads.show(visitor)
         vit = naming.folders(visitor, vit)
+        with summary:
+            model_choice.summary(visitor.choice.title, vit)
         naming.rule(visitor)
         space = workspace.build(visitor, vit, threshold)
         naming.numbers(space)

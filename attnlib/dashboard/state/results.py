@@ -18,7 +18,7 @@ from attnlib.dashboard.state.cache import BoundedCache
 from attnlib.dashboard.state.models import ModelChoice
 from attnlib.data.collection import Sample
 from attnlib.data.image import Decoded, decode, read
-from attnlib.errors import ModelError
+from attnlib.errors import AttnlibError, CaptureError, ModelError
 from attnlib.lessons.walkthrough import Followed, follow
 from attnlib.methods import Heat, Subject
 from attnlib.methods.base import Progress
@@ -97,7 +97,7 @@ def inspect(choice: ModelChoice, vit: Vit, samples: list[Sample]) -> list[Inspec
             found[i] = error
     pictures = [image.picture for image in images.values()]
     for (i, image), record in zip(images.items(), _records(vit, pictures), strict=True):
-        if isinstance(record, ModelError):
+        if isinstance(record, AttnlibError):
             found[i] = record
             continue
         crop, doubt = vit.seen(image.picture)
@@ -107,12 +107,12 @@ def inspect(choice: ModelChoice, vit: Vit, samples: list[Sample]) -> list[Inspec
     return [result for result in found if result is not None]
 
 
-def _records(vit: Vit, images: Iterable[Image.Image]) -> list[Record | ModelError]:
+def _records(vit: Vit, images: Iterable[Image.Image]) -> list[Record | AttnlibError]:
     """In one batch; one by one if an image makes the model fail, so that only it is refused."""
     batch = list(images)
     try:
         return [*vit.inspect_many(batch, batch_size=len(batch) or 1)]
-    except ModelError as error:
+    except (ModelError, CaptureError) as error:
         if len(batch) == 1:
             return [error]
     return [record for image in batch for record in _records(vit, [image])]

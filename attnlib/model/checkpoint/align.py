@@ -57,6 +57,8 @@ def align(module: nn.Module, weights: Weights) -> Alignment:
     expected = module.state_dict()
     best: tuple[tuple[int, ...], Alignment] | None = None
     for prefix, others, naming, state in _variants(weights, expected):
+        if not misfits(module, state):
+            return Alignment(state, state, prefix, others, naming)
         filtered = _filtered(module, state)
         for candidate in (state, filtered):
             if candidate is None:

@@ -62,6 +62,10 @@ def table(value: Any) -> Mapping[Any, Any] | None:
         return value.entries
     if value.kind not in TABLES:
         return None
+    # Python 2 wrote an ordered dictionary as the list of its pairs.
+    if value.kind == "collections.OrderedDict" and value.args and isinstance(value.args[0], list):
+        pairs = [pair for pair in value.args[0] if isinstance(pair, list | tuple)]
+        return {pair[0]: pair[1] for pair in pairs if len(pair) == 2 and isinstance(pair[0], str)}
     if isinstance(value.state, dict):
         content = value.state.get("_content", value.state.get("_fields", value.state))
         return content if isinstance(content, dict) else {}
@@ -186,7 +190,8 @@ def stored(value: Any) -> Stored | None:
         return Stored(key, dtype, *_layout(*args[1:4]))
     if kind in _ARRAYS and isinstance(value.state, tuple) and len(value.state) == 5:
         _, shape, made, fortran, data = value.state
-        return _array(shape, _dtype(made), bool(fortran), data)
+        # Texts and objects in an array are no tensor.
+        return _array(shape, _dtype(made), bool(fortran), data) if _numeric(made) else None
     return None
 
 
@@ -259,11 +264,16 @@ def _torch_dtype(value: Any) -> torch.dtype:
 
 def _dtype(value: Any) -> np.dtype[Any]:
     """The numpy dtype of numbers that a pickle describes."""
-    code = value.args[0] if isinstance(value, Thing) and value.kind == "numpy.dtype" else None
-    if not isinstance(code, str) or not re.fullmatch(r"[biuf][1248]", code):
+    if not _numeric(value):
         raise ValueError("an array holds no numbers")
-    order = value.state[1] if isinstance(value.state, tuple) and len(value.state) > 1 else "<"
-    return np.dtype(code).newbyteorder(">" if order == ">" else "<")
+    # Its state is (version, byte order, …).
+    big = isinstance(value.state, tuple) and value.state[1:2] == (">",)
+    return np.dtype(str(value.args[0])).newbyteorder(">" if big else "<")
+
+
+def _numeric(value: Any) -> bool:
+    code = value.args[0] if isinstance(value, Thing) and value.kind == "numpy.dtype" else None
+    return isinstance(code, str) and re.fullmatch(r"[biuf][1248]", code) is not None
 
 
 def _raw(value: Any) -> bytes:

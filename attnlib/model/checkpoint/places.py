@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from attnlib.errors import ModelError
-from attnlib.model.checkpoint.meanings import Stored, stored, table
+from attnlib.model.checkpoint.meanings import Stored, sequence, stored, table
 from attnlib.model.checkpoint.pickles import Thing
 
 Found = Tensor | Stored
@@ -43,20 +43,29 @@ def places(root: Any) -> dict[str, dict[str, Found]]:
     for _ in range(_DEPTH):
         deeper: list[tuple[str, Any]] = []
         for path, value in level:
-            entries = table(value)
-            if entries is None or id(entries) in seen:
+            if id(value) in seen:
                 continue
-            seen.add(id(entries))
+            seen.add(id(value))
+            entries = _entries(value)
             here = {name: t for name, t in _tensors(entries).items() if name}
             if any(name.endswith(("weight", "kernel", "bias")) for name in here):
                 found[path] = here
             deeper += [
                 (f"{path}.{key}" if path else key, inner)
                 for key, inner in entries.items()
-                if isinstance(key, str) and table(inner) is not None
+                if isinstance(key, str) and _entries(inner)
             ]
         level = deeper
     return found
+
+
+def _entries(value: Any) -> Mapping[Any, Any]:
+    """The entries of a table, or of a short list by their numbers (``(state_dict, epoch)``)."""
+    entries = table(value)
+    if entries is None:
+        listed = sequence(value) or []
+        entries = {str(i): item for i, item in enumerate(listed[:10])}
+    return entries
 
 
 def _tensors(entries: Mapping[Any, Any]) -> dict[str, Found]:
@@ -88,6 +97,11 @@ def choose(
     found: Mapping[str, Mapping[str, Found]], choice: str | None, name: str
 ) -> tuple[str, tuple[str, ...]]:
     """The place to take, and the others that hold about as many weights.
+
+    Args:
+        found: as of :func:`places`.
+        choice: a word of its path, or of names in it; None for the one that is wanted most.
+        name: of the file, for messages.
 
     Raises:
         ModelError: there is none, or none by the name that was chosen.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,8 @@ from attnlib.model.checkpoint.places import choose, places, whole_model
 
 StateDict = dict[str, Tensor]
 
+_WRAPPERS = re.compile(r"(?<=\.)(_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.")
+
 
 @dataclass(frozen=True)
 class Weights:
@@ -28,6 +31,7 @@ class Weights:
         file: what the checkpoint is called, for messages.
         where: the place in the checkpoint (``"state_dict_ema"``); "" for the top.
         others: other places that hold about as many weights.
+        small: places that hold fewer weights, such as a head that is kept apart.
         choice: the part of a place's or tensor's name that a person asked for.
         arguments: what the training says about itself, flat.
         class_names: in the order of the classes, if the checkpoint has them.
@@ -39,6 +43,7 @@ class Weights:
     file: str = "The checkpoint"
     where: str = ""
     others: tuple[str, ...] = ()
+    small: tuple[str, ...] = ()
     choice: str | None = None
     arguments: Mapping[str, Any] = field(default_factory=dict)
     class_names: tuple[str, ...] | None = None
@@ -55,6 +60,9 @@ class Weights:
                 f"{self.file} holds weights in several places: taken are those in "
                 f"“{self.where or 'top'}”; {others} can be chosen instead (weights=…)."
             )
+        if self.small:
+            small = ", ".join(f"“{path or 'top'}”" for path in self.small[:12])
+            said.append(f"{self.file} holds other weights too, which were not taken: {small}.")
         if self.skipped:
             said.append(
                 f"Left aside unread, as they are no weights: {', '.join(self.skipped[:20])}."
@@ -142,16 +150,25 @@ def _weights(content: Content, choice: str | None) -> Weights:
     }
     named = class_names(root)
     return Weights(
-        tensors={key: value.detach() for key, value in tensors.items()},
+        tensors=_unwrapped({key: value.detach() for key, value in tensors.items()}),
         file=name,
         where=where,
         others=others,
+        small=tuple(path for path in found if path not in (where, *others)),
         choice=choice,
         arguments=arguments(root),
         class_names=None if named is None else named[0],
         names_entry="" if named is None else named[1],
         skipped=skipped,
     )
+
+
+def _unwrapped(tensors: StateDict) -> StateDict:
+    """Names without what compiling, sharding and recomputing put between their parts."""
+    names = [_WRAPPERS.sub("", name) for name in tensors]
+    if len(set(names)) < len(names):
+        return tensors
+    return dict(zip(names, tensors.values(), strict=True))
 
 
 def check_finite(state: Mapping[str, Tensor]) -> None:

@@ -1,0 +1,12 @@
+"""Every way to bring a model that people really have, each made by the real library.
+
+Needs an environment of its own, since these libraries are not among ours::
+
+    python -m venv checkpoints && . checkpoints/bin/activate
+    python -m pip install -r requirements.txt -r benchmarks/checkpoints/requirements.txt
+    python -m benchmarks.checkpoints.table --write
+
+One kind is one function in :mod:`benchmarks.checkpoints.training`,
+:mod:`~benchmarks.checkpoints.libraries`, :mod:`~benchmarks.checkpoints.modules` or
+:mod:`~benchmarks.checkpoints.refused`.
+"""

@@ -1,0 +1,182 @@
+"""The table of docs/checkpoints.md: each kind loaded by the library and through the sidebar."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import os
+import re
+import tempfile
+import warnings
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from streamlit.testing.v1 import AppTest
+
+import attnlib
+from attnlib.dashboard.parts.checkpoint_form import WEIGHT_TYPES
+from attnlib.dashboard.state import startup
+from attnlib.data.image import decode
+from attnlib.model import demo
+from benchmarks.checkpoints import libraries, modules, refused, training
+from benchmarks.checkpoints.kind import KINDS, Made
+
+ROOT = Path(__file__).parents[2]
+DOCUMENT = ROOT / "docs" / "checkpoints.md"
+MARK = re.compile(r"(<!-- kinds -->\n).*?(<!-- end kinds -->)", re.DOTALL)
+# Interpolated or rounded weights are never compared; what is left is the order of sums.
+CLOSE = 1e-4
+ALL = (training, libraries, modules, refused)
+PIXELS = {1: "L", 3: "RGB", 4: "RGBA"}
+
+
+@dataclass
+class Outcome:
+    """What came of one kind."""
+
+    title: str
+    verdict: str
+    sidebar: str
+    found: str
+
+
+def examine(title: str, folder: Path) -> Outcome:
+    """Make a kind, load it both ways, and compare."""
+    folder.mkdir()
+    try:
+        made = KINDS[title](folder)
+    except ImportError as error:
+        return Outcome(title, "not made", "", f"{error.name} is not installed")
+    try:
+        vit = attnlib.load(made.source, device="cpu", **made.options)
+    except attnlib.AttnlibError as error:
+        verdict = "refused" if made.module is None else "REFUSED, WRONGLY"
+        return Outcome(title, verdict, _sidebar(made, None), str(error))
+    except Exception as error:
+        return Outcome(title, "FOREIGN EXCEPTION", "", f"{type(error).__name__}: {error}")
+    if made.module is None:
+        return Outcome(title, "LOADED, WRONGLY", "", "")
+    problems, difference = _compared(made, vit)
+    words = [f"Δ {difference:.0e}", vit.layout.query, vit.outputs.title]
+    words.append(f"names: {vit.names.source}")
+    words.append(f"mean {', '.join(f'{m:.3g}' for m in vit.mean)}: "
+                 f"{vit.preparation.sources.get('mean', '')}")  # fmt: skip
+    words += vit.notes
+    verdict = "exact" if not problems else "WRONG: " + "; ".join(problems)
+    return Outcome(title, verdict, _sidebar(made, vit), " · ".join(words))
+
+
+def _compared(made: Made, vit: attnlib.Vit) -> tuple[list[str], float]:
+    """What differs from the original, and the largest difference of a logit."""
+    assert made.module is not None
+    generator = torch.Generator().manual_seed(0)
+    pixels = torch.randn(1, made.channels, *vit.size, generator=generator)
+    with torch.no_grad():
+        expected = (made.logits or made.module)(pixels)[0]
+    found = torch.from_numpy(vit.inspect_pixels(pixels)[0].logits.copy())
+    problems = []
+    if found.shape != expected.shape:
+        return [f"{len(found)} logits, not {len(expected)}"], float("nan")
+    difference = float((found - expected).abs().max())
+    if not difference <= CLOSE * max(1.0, float(expected.abs().max())):
+        problems.append(f"logits differ by {difference:.2g}")
+    if made.names is not None and vit.class_names != made.names:
+        problems.append(f"names {vit.class_names}")
+    if made.readout and vit.layout.query != made.readout:
+        problems.append(f"readout {vit.layout.query}")
+    if made.mean is not None and tuple(vit.mean) != made.mean:
+        problems.append(f"mean {vit.mean}")
+    return problems, difference
+
+
+def _sidebar(made: Made, vit: attnlib.Vit | None) -> str:
+    """The same through the form: “the same” where it says what the library says."""
+    if made.upload is None and not isinstance(made.source, str):
+        return "—"
+    if made.upload is not None and made.upload.suffix[1:] not in WEIGHT_TYPES:
+        return "not offered"
+    os.chdir(ROOT)
+    app = AppTest.from_file(str(startup.MAIN), default_timeout=120).run()
+    folder = made.upload is None
+    app.selectbox(key="source").set_value("file" if folder else "upload").run()
+    if folder:
+        place = made.options.get("checkpoint", made.source)
+        app.text_input(key="checkpoint_path").set_value(str(place).removeprefix("local-dir:"))
+    else:
+        assert made.upload is not None
+        data = made.upload.read_bytes()
+        uploader = next(u for u in app.file_uploader if u.label == "Weights")
+        uploader.set_value((made.upload.name, data, "application/octet-stream"))
+    _say(app, made, folder)
+    next(b for b in app.button if b.label == "Load").click().run()
+    if app.exception:
+        return f"EXCEPTION {app.exception[0].message[:80]}"
+    loaded = app.session_state["workspace"].vit
+    if loaded.name == "demo":
+        return "refused" if vit is None else f"REFUSED: {[e.value for e in app.error][:1]}"
+    if vit is None:
+        return "LOADED"
+    picture = decode(demo.images()[0].data)
+    same = torch.allclose(
+        torch.from_numpy(loaded.inspect(picture).logits.copy()),
+        torch.from_numpy(vit.inspect(picture).logits.copy()),
+        atol=1e-5,
+    )
+    return "the same" if same and loaded.class_names == vit.class_names else "DIFFERS"
+
+
+def _say(app: AppTest, made: Made, folder: bool) -> None:
+    """Fill in what the library was told."""
+    options = dict(made.options)
+    if not folder and made.source != "auto":
+        app.text_input(key="architecture").set_value(made.source.split(".")[0])
+    if "img_size" in options:
+        app.text_input(key="img_size").set_value(str(options["img_size"]))
+    more: dict[str, Any] = dict(options.get("model_args", {}))
+    if "num_classes" in options:
+        more["num_classes"] = options["num_classes"]
+    text = ", ".join(f"{name}={value}" for name, value in more.items())
+    app.text_input(key="model_args").set_value(text)
+    app.text_input(key="weights_taken").set_value(options.get("weights", ""))
+    if "class_names" in options:
+        app.text_area(key="class_names").set_value("\n".join(options["class_names"]))
+
+
+def main() -> None:
+    """Print the table, and write it where it stands in the documents."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--write", action="store_true", help="write docs/checkpoints.md")
+    parser.add_argument("--only", default="", help="titles that contain this")
+    given = parser.parse_args()
+    warnings.filterwarnings("ignore")
+    outcomes = []
+    with tempfile.TemporaryDirectory() as place:
+        for number, title in enumerate(t for t in KINDS if given.only in t):
+            with contextlib.redirect_stdout(io.StringIO()):
+                outcome = examine(title, Path(place) / str(number))
+            shown = (outcome.title, outcome.verdict, outcome.sidebar, outcome.found)
+            print(" | ".join(shown), flush=True)
+            outcomes.append(outcome)
+    counts = Counter(outcome.verdict.split(":")[0] for outcome in outcomes)
+    said = ", ".join(f"{count} {verdict}" for verdict, count in counts.most_common())
+    summary = f"{len(outcomes)} kinds: {said}."
+    print(summary)
+    if given.write:
+        rows = ["| kind | library | sidebar | what is said |", "|---|---|---|---|"]
+        rows += [f"| {o.title} | {o.verdict} | {o.sidebar} | {_cell(o.found)} |" for o in outcomes]
+        table = "\n".join([summary, "", *rows]) + "\n"
+        text = DOCUMENT.read_text(encoding="utf-8")
+        DOCUMENT.write_text(MARK.sub(lambda m: m[1] + table + m[2], text), encoding="utf-8")
+
+
+def _cell(text: str) -> str:
+    text = re.sub(r"/tmp/\S+/", "", " ".join(text.split()))
+    return (text if len(text) <= 300 else text[:299] + "…").replace("|", "\\|")
+
+
+if __name__ == "__main__":
+    main()
