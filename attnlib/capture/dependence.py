@@ -20,6 +20,7 @@ from torch.overrides import TorchFunctionMode
 
 from attnlib.capture import passes
 from attnlib.capture.call import AttentionCall
+from attnlib.capture.contraction import sums_to_one
 from attnlib.capture.mode import Capture
 from attnlib.errors import AttnlibError, CaptureError
 
@@ -222,7 +223,7 @@ class _Probe(Capture):
         return result
 
     def _weighs(self, factors: tuple[Any, ...], result: Tensor) -> bool:
-        """Whether a product gives tokens weights by their place, whatever they hold.
+        """Whether a product gives tokens weights: by their place, or as shares of a whole.
 
         A token's own norm is a factor of the same shape, but depends on the token.
         """
@@ -230,11 +231,15 @@ class _Probe(Capture):
             if not isinstance(factor, Tensor) or factor.ndim < 2 or factor.shape[-1] > 1:
                 continue
             if factor.shape[-2] == result.shape[-2] > 1:
-                if not factor.requires_grad:
+                # A softmax over tokens pools by what they hold.
+                shares = factor.detach().mT
+                if not factor.requires_grad or sums_to_one(shares):
                     return True
                 assert self.leaf is not None
+                with torch.enable_grad():
+                    total = factor.sum()
                 (found,) = torch.autograd.grad(
-                    factor.sum(), [self.leaf], retain_graph=True, allow_unused=True
+                    total, [self.leaf], retain_graph=True, allow_unused=True
                 )
                 return found is None
         return False

@@ -27,6 +27,7 @@ from attnlib.model.vit import Vit
 # Images are prepared and seen in batches of this size.
 BATCH: Final = 8
 LEVEL: Final = 0.05
+OWN_SETTINGS: Final = "its own settings"
 Changes = Mapping[str, Any]
 
 _HALVES = (0.5, 0.5, 0.5)
@@ -88,23 +89,29 @@ class Check:
 
     Attributes:
         tried: the present one first, then the others in the order in which they were tried.
+        own: the model's own preparation among them, where it is not the present one.
     """
 
     tried: tuple[Tried, ...]
+    own: Tried | None = None
 
     @property
     def now(self) -> Tried:
         return self.tried[0]
 
-    def p_value(self, other: Tried) -> float:
+    def p_value(self, other: Tried, than: Tried | None = None) -> float:
         """That it differs so from the present one by chance, times the number of others tried.
 
         McNemar's exact test of the images that change sides; where as many become right as become
         wrong, Wilcoxon's signed-rank test of the losses. Both two-sided.
+
+        Args:
+            than: another one in the place of the present one.
         """
-        gained = int((other.right & ~self.now.right).sum())
-        lost = int((self.now.right & ~other.right).sum())
-        difference = self.now.loss - other.loss
+        now = than or self.now
+        gained = int((other.right & ~now.right).sum())
+        lost = int((now.right & ~other.right).sum())
+        difference = now.loss - other.loss
         if gained != lost:
             p = float(stats.binomtest(gained, gained + lost, 0.5).pvalue)
         else:
@@ -119,8 +126,14 @@ class Check:
 
     @property
     def best(self) -> Tried | None:
-        """The best of those that are better by more than chance."""
-        return _first([other for other in self.tried[1:] if self.better(other)])
+        """The best of those that are better by more than chance.
+
+        The model's own preparation, unless another is better than it by more than chance too.
+        """
+        top = _first([other for other in self.tried[1:] if self.better(other)])
+        if top is not None and self.own is not None and self.better(self.own):
+            return top if self.p_value(top, self.own) < LEVEL else self.own
+        return top
 
     @property
     def leading(self) -> Tried | None:
@@ -199,7 +212,7 @@ def check(
     if own is not None and own.own is None:
         settings = {name: getattr(own, name) for name in DEFAULTS}
         if not _agrees(vit.preparation, settings):
-            first["the model's own settings"] = settings
+            first[OWN_SETTINGS] = settings
     tried = _measure(vit, first, images, truth, step)
     best = max(tried, key=lambda t: t.rank)
     best_title = "" if best is tried[0] else best.title
@@ -215,7 +228,7 @@ def check(
         leading = max(found, key=lambda t: t.rank, default=best)
         if leading.rank > best.rank:
             best, best_title = leading, leading.title
-    return Check(tuple(tried))
+    return Check(tuple(tried), next((t for t in tried if t.title == OWN_SETTINGS), None))
 
 
 def _agrees(preparation: Preparation, changes: Changes) -> bool:

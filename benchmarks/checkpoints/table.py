@@ -18,6 +18,7 @@ import torch
 from streamlit.testing.v1 import AppTest
 
 import attnlib
+from attnlib.dashboard.parts.checkpoint_form import WEIGHT_TYPES
 from attnlib.dashboard.state import startup
 from attnlib.data.image import decode
 from attnlib.model import demo
@@ -96,6 +97,8 @@ def _sidebar(made: Made, vit: attnlib.Vit | None) -> str:
     """The same through the form: “the same” where it says what the library says."""
     if made.upload is None and not isinstance(made.source, str):
         return "—"
+    if made.upload is not None and made.upload.suffix[1:] not in WEIGHT_TYPES:
+        return "not offered"
     os.chdir(ROOT)
     app = AppTest.from_file(str(startup.MAIN), default_timeout=120).run()
     folder = made.upload is None

@@ -49,6 +49,7 @@ class Own(nn.Module):
         self.backbone = backbone(num_classes=0, **options)
         width = WIDTH * (2 if how == "both" else 1)
         self.how, self.frozen, self.fc = how, frozen, nn.Linear(width, 5)
+        self.shares = nn.Parameter(torch.linspace(0.5, 2, 17)[:, None])
 
     def forward(self, x: Tensor) -> Tensor:
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
@@ -65,6 +66,8 @@ class Own(nn.Module):
             "transposed": lambda: z[:, first:].transpose(1, 2).mean(2),
             "max": lambda: z[:, first:].amax(1),
             "weighted": lambda: (z * torch.linspace(0.5, 2, z.shape[1])[:, None]).sum(1),
+            "learned weights": lambda: (z * self.shares).sum(1),
+            "by content": lambda: (z * z[..., :1].softmax(1)).sum(1),
             "some": lambda: z[:, first : first + 5].mean(1),
         }[self.how]()
         return self.fc(pooled)  # type: ignore[no-any-return]
@@ -106,6 +109,8 @@ OWN = [
     ("second register", REGISTERS, "tokens", "reg2"),
     ("max", {}, "none", "no readout"),
     ("weighted", {}, "none", "no readout"),
+    ("learned weights", {}, "none", "no readout"),
+    ("by content", {}, "none", "no readout"),
     ("some", {}, "none", "no readout"),
 ]
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 import attnlib
 from attnlib.capture import passes
 from attnlib.capture.call import AttentionCall
+from attnlib.capture.contraction import sums_to_one
 from attnlib.capture.support import examine
 from tests.capture.plain_vit import Attention, Vit, prepare
 
@@ -147,6 +148,17 @@ def test_heads_mixed_after_the_softmax(product: str) -> None:
     assert "relevance" not in vit.support.maps
     assert "mixed after the softmax" in vit.support.reason
     assert vit.inspect(PICTURE).self_check < 1e-5
+
+
+def test_shares_are_told_by_every_row() -> None:
+    shares = torch.full((1, 4, 4), 0.25)
+    signed, short = shares.clone(), shares.clone()
+    signed[0, 2] = torch.tensor([2.0, -1.0, 0.5, -0.5])
+    short[0, 3] = 0.2
+    assert [sums_to_one(rows) for rows in (shares, signed, short)] == [True, False, False]
+    # Features through a softmax, and an interpolation that the model learned.
+    assert not sums_to_one(torch.full((1, 9, 4), 0.25))
+    assert not sums_to_one(nn.Parameter(shares))
 
 
 UNSEEN: dict[str, Attention] = {

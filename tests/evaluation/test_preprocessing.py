@@ -100,7 +100,7 @@ def test_the_models_own_settings_are_tried_where_they_were_changed() -> None:
     labels = [vit.inspect(image).predicted for image in images]
     wrong = vit.prepared({"mean": 0.0, "std": 1 / 255, "crop_pct": 0.6})
     found = check(wrong, lazy(images), labels, own=vit.preparation)
-    assert found.tried[1].title == "the model's own settings"
+    assert found.tried[1].title == "its own settings"
     assert found.tried[1].accuracy == 1.0
     assert found.best is found.tried[1]
 
@@ -143,3 +143,13 @@ def test_what_cannot_be_checked_is_refused() -> None:
     several = attnlib.load(model(), device="cpu", outputs="labels")
     with pytest.raises(ModelError, match="one class for each image"):
         check(several, lazy(pictures(1)), [0])
+
+
+def test_the_models_own_settings_come_first_unless_another_is_better_than_they() -> None:
+    now = tried([False] * 30, [2.0] * 30)
+    own = tried([True] * 20 + [False] * 10, [1.0] * 30)
+    luckier = tried([True] * 22 + [False] * 8, [0.9] * 30)
+    better = tried([True] * 30, [0.1] * 30)
+    assert Check((now, own, luckier), own).best is own
+    assert Check((now, own, luckier)).best is luckier
+    assert Check((now, own, luckier, better), own).best is better

@@ -211,3 +211,22 @@ def test_a_changed_model_shares_its_weights_and_sees_the_same_as_a_loaded_one(
 def test_what_is_no_setting_is_refused(changes: dict[str, Any], words: str) -> None:
     with pytest.raises(ModelError, match=words):
         settings(**changes)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"do_rescale": False, "image_mean": [127.5] * 3, "image_std": [63.75] * 3},
+        {"rescale_factor": 1 / 127.5, "image_mean": [1.0] * 3, "image_std": [0.5] * 3},
+        {"do_normalize": False, "image_mean": [0.5] * 3, "image_std": [0.5] * 3},
+    ],
+)
+def test_a_processor_is_read_in_units_of_its_own_scale(
+    module: torch.nn.Module, options: dict[str, Any]
+) -> None:
+    processor = transformers.ViTImageProcessor(size={"height": 64, "width": 64}, **options)
+    vit = attnlib.load(module, transform=processor, device="cpu")
+    square = picture(width=64, height=64)
+    shown, note = vit.seen(square)
+    assert note == ""
+    assert np.abs(np.asarray(shown).astype(int) - np.asarray(square)).max() <= 1

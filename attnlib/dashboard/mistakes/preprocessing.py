@@ -81,7 +81,12 @@ def _results(found: Check) -> None:
     st.dataframe(
         rows,
         hide_index=True,
-        column_config={"accuracy": share, "mean confidence": share},
+        column_config={
+            # All numbers are seen beside it on a narrow page.
+            "prepared": st.column_config.TextColumn(width="medium"),
+            "accuracy": share,
+            "mean confidence": share,
+        },
     )
     downloads.table(rows, "preprocessing")
 
