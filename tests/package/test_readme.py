@@ -77,6 +77,15 @@ CLAIMS = {
     "In a notebook a map, a record and a model show\nthemselves": (
         "package/test_documents.py::test_a_map_shows_itself"
     ),
+    "no code of it runs": (
+        "model/test_checkpoints_hostile.py::test_unknown_calls_are_neither_made_nor_imported"
+    ),
+    "the state dict nested,\nunder any prefix, with an average beside it": (
+        "model/test_checkpoints.py::test_the_weights_are_found_wherever_they_are"
+    ),
+    "the architecture is found too": (
+        "model/test_architectures.py::test_auto_takes_the_only_one_that_fits"
+    ),
     "a pickle that would run code is refused": (
         "model/test_model.py::test_bad_checkpoints_are_refused_with_a_reason"
     ),
