@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import timm
+import torch
 import torchvision
 import transformers as tr
 from torch import Tensor, nn
@@ -157,6 +158,27 @@ def _dinov3(folder: Path) -> Made:
 def _problem(folder: Path) -> Made:
     config = tr.ViTConfig(**SIZES, problem_type="multi_label_classification")
     return of_transformers(folder, tr.ViTForImageClassification, config)
+
+
+@kind("transformers folder: SigLIP2 of any size (NaFlex)")
+def _naflex(folder: Path) -> Made:
+    vision = {k: v for k, v in SIZES.items() if k != "image_size"} | {"num_patches": 16}
+    config = tr.Siglip2Config(vision_config=vision, num_labels=3)
+    config.id2label = dict(enumerate(NAMES))
+    module = filled(tr.Siglip2ForImageClassification(config))
+    module.save_pretrained(folder)
+    tr.Siglip2ImageProcessor(patch_size=16, max_num_patches=16).save_pretrained(folder)
+
+    def logits(pixels: Tensor) -> Any:
+        height, width = pixels.shape[2:]
+        grid = (height // 16, width // 16)
+        cut = pixels.unfold(2, 16, 16).unfold(3, 16, 16)
+        patches = cut.permute(0, 2, 3, 4, 5, 1).reshape(1, grid[0] * grid[1], -1)
+        shapes = torch.tensor([grid])
+        mask = torch.ones(patches.shape[:2])
+        return module(pixel_values=patches, pixel_attention_mask=mask, spatial_shapes=shapes).logits
+
+    return Made(str(folder), {}, module, logits, names=NAMES, readout="average over patches")
 
 
 @kind("PEFT: LoRA")

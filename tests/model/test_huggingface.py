@@ -267,3 +267,25 @@ def test_what_the_configuration_says_is_not_said_twice(tmp_path: Path) -> None:
     saved(tmp_path, "vit")
     with pytest.raises(ModelError, match="num_classes would change nothing"):
         attnlib.load(str(tmp_path), num_classes=4)
+
+
+@pytest.mark.parametrize("shape", [(100, 80), (64, 160), (160, 64)])
+def test_siglip_2_sees_images_of_any_shape(shape: tuple[int, int], tmp_path: Path) -> None:
+    vision = {k: v for k, v in SIZES.items() if k != "image_size"} | {"num_patches": 16}
+    config = tr.Siglip2Config(vision_config=vision, num_labels=3)
+    module = filled(tr.Siglip2ForImageClassification(config))
+    module.save_pretrained(tmp_path)
+    processor = tr.Siglip2ImageProcessor(patch_size=16, max_num_patches=20)
+    processor.save_pretrained(tmp_path)
+    rng = np.random.default_rng(1)
+    image = Image.fromarray(rng.integers(0, 256, (*shape, 3), dtype=np.uint8))
+    vit = attnlib.load(str(tmp_path), device="cpu")
+    batch = processor(images=image, return_tensors="pt")
+    with torch.inference_mode():
+        expected = module(**batch).logits[0].numpy()
+    record = vit.inspect(image)
+    np.testing.assert_allclose(record.logits, expected, atol=1e-5)
+    assert record.layout.grid == tuple(batch["spatial_shapes"][0].tolist())
+    assert vit.attribute(image, "rollout").values.shape == record.layout.grid
+    assert vit.layout.query == "average over patches"
+    assert vit.preparation.sources["mean"] == "preprocessor_config.json"
