@@ -52,7 +52,11 @@ def settings(**changes: Any) -> Preparation:
         ),
         (
             {"crop_mode": "squash", "mean": 0, "std": 1 / 255},
-            [transforms.Resize((64, 64)), transforms.PILToTensor(), transforms.ConvertImageDtype(torch.float), transforms.Lambda(lambda t: t * 255)],
+            [
+                transforms.Resize((64, 64)),
+                transforms.ToTensor(),
+                transforms.Lambda(lambda t: t * 255),
+            ],
         ),
         (
             {"channels": "BGR", **IMAGENET},
@@ -100,7 +104,8 @@ def test_every_setting_has_a_source(module: torch.nn.Module) -> None:
 
 def test_means_of_pixels_up_to_255_are_shares(module: torch.nn.Module) -> None:
     arguments = {"mean": (123.675, 116.28, 103.53), "std": (58.395, 57.12, 57.375)}
-    found = prepare(Built("x", module, {"crop_pct": 1.0}, "", arguments=arguments), module, None, None, None)  # fmt: skip
+    built = Built("x", module, {"crop_pct": 1.0}, "", arguments=arguments)
+    found = prepare(built, module, None, None, None)
     assert np.allclose(found.mean, IMAGENET["mean"], atol=1e-3)
     assert np.allclose(found.std, IMAGENET["std"], atol=1e-3)
 
