@@ -16,6 +16,7 @@ from torch import nn
 import attnlib
 from attnlib import audit
 from attnlib.data.image import decode
+from attnlib.heads.ablation import without_heads
 from attnlib.model import demo
 from tests.dashboard.driving import PAGES, finish, settle, text, upload, use
 from tests.dashboard.screen import Screen
@@ -208,3 +209,28 @@ def test_what_is_said_in_the_sidebar_is_used(app: AppTest) -> None:
     app.selectbox(key="outputs").set_value("binary").run()
     settle(app)
     assert "10 outputs" in text(app) and not app.exception
+
+
+def test_heads_are_removed_from_the_decision_about_one_label(
+    several: tuple[AppTest, attnlib.Vit], screen: Screen
+) -> None:
+    app, vit = several
+    app.slider(key="threshold").set_value(0.3).run()
+    image = next(p for p in predicted(vit, 0.3) if p.extra and not p.missed)
+    label = max(image.extra, key=lambda i: image.probabilities[i])
+    app.session_state["image"] = image.name
+    app.switch_page("../../pages/head_similarity/page.py").run()
+    finish(app)
+    picture = next(decode(i.data) for i in PICTURES if i.name == image.name)
+    pixels = vit.pixels(picture)
+    with torch.no_grad():
+        z = float(vit.module(pixels)[0, label])
+    found = next(c for key, c in screen.cells(app).items() if "head-effects" in key)
+    bar = math.log(0.3 / 0.7)
+    for layer, head in [(0, 0), (3, 2), (5, 3)]:
+        without = float(without_heads(vit, pixels, [(layer, head)])[0, label])
+        assert found.values is not None
+        assert found.values[layer, head] == pytest.approx(without - z, abs=1e-3)
+    words = text(app)
+    name = vit.class_names[label]
+    assert f"logit of “{name}” (predicted) − logit of “no {name}” (true) = {z - bar:+.2f}" in words
