@@ -163,7 +163,8 @@ def _problem(folder: Path) -> Made:
 @kind("transformers folder: SigLIP2 of any size (NaFlex)")
 def _naflex(folder: Path) -> Made:
     vision = {k: v for k, v in SIZES.items() if k != "image_size"} | {"num_patches": 16}
-    config = tr.Siglip2Config(vision_config=vision, num_labels=3)
+    labelled: dict[str, Any] = {"vision_config": vision, "num_labels": 3}
+    config = tr.Siglip2Config(**labelled)
     config.id2label = dict(enumerate(NAMES))
     module = filled(tr.Siglip2ForImageClassification(config))
     module.save_pretrained(folder)
