@@ -18,12 +18,11 @@ from PIL import Image
 from scipy import optimize, special, stats
 from timm.data.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 
-from attnlib.capture import passes
 from attnlib.errors import ModelError
 from attnlib.methods.base import Progress
+from attnlib.model import running
 from attnlib.model.inputs import per_channel
 from attnlib.model.preparation import DEFAULTS, Preparation
-from attnlib.model.running import by_size
 from attnlib.model.vit import Vit
 
 # Images are prepared and seen in batches of this size.
@@ -272,13 +271,7 @@ def _measure(
     for start in range(0, len(images) if models else 0, BATCH):
         pictures = [decode() for decode in images[start : start + BATCH]]
         for title, model in models.items():
-            made = [model.pixels(picture) for picture in pictures]
-            out: dict[int, torch.Tensor] = {}
-            for places, pixels in by_size(made):
-                with passes.admitted(), torch.inference_mode():
-                    found, _ = passes.forward(model.module, pixels, precision=model.precision)
-                out |= zip(places, found.double().cpu(), strict=True)
-            logits[title].append(torch.stack([out[place] for place in range(len(made))]))
+            logits[title].append(running.logits(model, [model.pixels(p) for p in pictures]))
             step(len(pictures))
     tried = []
     for title, parts in logits.items():
