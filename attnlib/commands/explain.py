@@ -7,7 +7,7 @@ from pathlib import Path
 
 import attnlib
 from attnlib.capture.passes import PRECISIONS
-from attnlib.data.image import decode
+from attnlib.data.image import check, decode
 from attnlib.data.labels import read_class_names
 from attnlib.errors import AttnlibError
 
@@ -40,7 +40,8 @@ def run(given: argparse.Namespace) -> None:
         )
     if given.side < 1:
         raise AttnlibError(f"--side must be at least 1 pixel, not {given.side}.")
-    image = decode(_read(given.image))
+    data = _read(given.image)
+    check(data)
     names = given.class_names
     listed = None if names is None else read_class_names(_read(names), names.name)
     vit = attnlib.load(
@@ -50,6 +51,7 @@ def run(given: argparse.Namespace) -> None:
         device=given.device,
         precision=given.precision,
     )
+    image = decode(data, channels=vit.channels)
     target = None if given.target is None else _class(vit, given.target)
     heat = vit.attribute(image, given.method, target)
     try:

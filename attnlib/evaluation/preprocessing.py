@@ -18,9 +18,10 @@ from PIL import Image
 from scipy import optimize, special, stats
 from timm.data.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 
-from attnlib.capture import passes
 from attnlib.errors import ModelError
 from attnlib.methods.base import Progress
+from attnlib.model import running
+from attnlib.model.inputs import per_channel
 from attnlib.model.preparation import DEFAULTS, Preparation
 from attnlib.model.vit import Vit
 
@@ -219,7 +220,10 @@ def check(
     for aspect in ASPECTS:
         wanted: dict[str, Changes] = {}
         base = vit.preparation.changed(dict(best.changes))
-        for title, changes in aspect.items():
+        for title, usual in aspect.items():
+            changes = _fitted(usual, len(base.mean))
+            if aspect is CHANNELS and len(base.mean) < 3:
+                continue
             if not _agrees(base, changes):
                 whole = f"{best_title}, {title}" if best_title else title
                 wanted[whole] = {**dict(best.changes), **changes}
@@ -229,6 +233,14 @@ def check(
         if leading.rank > best.rank:
             best, best_title = leading, leading.title
     return Check(tuple(tried), next((t for t in tried if t.title == OWN_SETTINGS), None))
+
+
+def _fitted(changes: Changes, channels: int) -> Changes:
+    """The same with a mean and std for each channel."""
+    return {
+        name: per_channel(value, channels) if isinstance(value, tuple) else value
+        for name, value in changes.items()
+    }
 
 
 def _agrees(preparation: Preparation, changes: Changes) -> bool:
@@ -259,14 +271,11 @@ def _measure(
     for start in range(0, len(images) if models else 0, BATCH):
         pictures = [decode() for decode in images[start : start + BATCH]]
         for title, model in models.items():
-            pixels = torch.cat([model.pixels(picture) for picture in pictures])
-            with passes.admitted(), torch.inference_mode():
-                out, _ = passes.forward(model.module, pixels, precision=model.precision)
-            logits[title].append(out.double().cpu())
+            logits[title].append(running.logits(model, [model.pixels(p) for p in pictures]))
             step(len(pictures))
     tried = []
-    for title, found in logits.items():
-        shares = vit.outputs.probabilities(torch.cat(found)).numpy()
+    for title, parts in logits.items():
+        shares = vit.outputs.probabilities(torch.cat(parts)).numpy()
         right = shares.argmax(axis=1) == labels
         loss = _calibrated(np.log(shares.clip(1e-30)), labels)
         changes = tuple(wanted[title].items())

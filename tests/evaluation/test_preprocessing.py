@@ -12,6 +12,7 @@ import timm
 import torch
 from PIL import Image
 from timm.data import create_transform
+from torchvision import transforms as T  # type: ignore[import-untyped]
 
 import attnlib
 from attnlib.errors import ModelError
@@ -153,3 +154,32 @@ def test_the_models_own_settings_come_first_unless_another_is_better_than_they()
     assert Check((now, own, luckier), own).best is own
     assert Check((now, own, luckier)).best is luckier
     assert Check((now, own, luckier, better), own).best is better
+
+
+def test_a_transform_that_keeps_the_shape_is_checked_too() -> None:
+    """Images of several sizes cannot go into one batch."""
+    torch.manual_seed(1)
+    made = timm.create_model(
+        "vit_tiny_patch16_224", img_size=64, depth=2, num_classes=10, dynamic_img_size=True
+    ).eval()
+    shapes = ((96, 64), (64, 96), (64, 64))
+    images = [image.resize(shapes[i % 3]) for i, image in enumerate(pictures(6))]
+    vit = attnlib.load(made, transform=T.ToTensor(), img_size=64, device="cpu")
+    found = check(vit, lazy(images), [0] * 6)
+    with torch.inference_mode():
+        shares = [made(T.ToTensor()(image)[None]).softmax(dim=1) for image in images]
+    assert np.allclose(found.now.confidence, [float(share.max()) for share in shares], atol=1e-5)
+    assert len(found.tried) > 5
+
+
+@pytest.mark.parametrize("channels", [1, 4])
+def test_models_of_other_channels_are_checked_too(channels: int) -> None:
+    torch.manual_seed(1)
+    made = timm.create_model(
+        "vit_tiny_patch16_224", img_size=64, depth=2, num_classes=10, in_chans=channels
+    ).eval()
+    images = pictures(4)
+    found = check(attnlib.load(made, device="cpu"), lazy(images), [0] * 4)
+    titles = [tried.title for tried in found.tried]
+    assert "ImageNet's mean and std" in titles
+    assert any("BGR" in title for title in titles) == (channels == 4), "of one there is no order"

@@ -60,7 +60,7 @@ def _check(
     progress: tasks.Progress,
 ) -> Check:
     def decode(sample: Sample) -> Callable[[], Image.Image]:
-        return lambda: results.decoded(choice, sample)
+        return lambda: results.decoded(choice, vit, sample)
 
     labels = [label for _, label in pairs]
     return check(vit, [decode(s) for s, _ in pairs], labels, progress, own=own)
