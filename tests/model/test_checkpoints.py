@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import collections
+import json
 import pathlib
 from collections.abc import Callable
 from pathlib import Path
@@ -213,6 +214,29 @@ def test_arguments_names_and_settings_come_along(tmp_path: Path, noise: Image.Im
     over = attnlib.load("auto", checkpoint=path, device="cpu", model_args={"num_heads": 6})
     assert over.module.blocks[0].attn.num_heads == 6
     assert over.module.global_pool == "avg"
+
+
+def test_the_metadata_of_safetensors_is_read_like_other_checkpoints(tmp_path: Path) -> None:
+    """It holds texts alone: plain ones, or JSON."""
+    model = make(global_pool="avg")
+    config = {"model": ARCHITECTURE, "global_pool": "avg", "mean": [0.1, 0.2, 0.3]}
+    metadata = {
+        "format": "pt",
+        "config": json.dumps(config),
+        "img_size": "64",
+        "depth": "[2",
+        "class_names": json.dumps([f"kind {i}" for i in range(7)]),
+    }
+    path = tmp_path / "model.safetensors"
+    save_file(model.state_dict(), path, metadata=metadata)
+    for source in (path, path.read_bytes()):
+        vit = load(source, architecture="auto")
+        assert (vit.name, vit.module.global_pool, vit.size) == (ARCHITECTURE, "avg", (64, 64))
+        assert vit.class_names == tuple(f"kind {i}" for i in range(7))
+        assert vit.preparation.mean == (0.1, 0.2, 0.3)
+        assert_same(vit, model.state_dict())
+    save_file(model.state_dict(), path, metadata={"model": ARCHITECTURE, "gp": "avg"})
+    assert load(path, architecture="auto").module.global_pool == "avg"
 
 
 @pytest.mark.parametrize(

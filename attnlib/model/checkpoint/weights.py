@@ -148,7 +148,9 @@ def _weights(content: Content, choice: str | None) -> Weights:
         key: value.tensor(content.storages) if isinstance(value, Stored) else value
         for key, value in found[where].items()
     }
-    named = class_names(root)
+    # Beside tensors a safetensors file holds nothing but such texts: all of them are settings.
+    about = {"meta": content.metadata, **content.metadata} if content.metadata else root
+    named = class_names(about)
     return Weights(
         tensors=_unwrapped({key: value.detach() for key, value in tensors.items()}),
         file=name,
@@ -156,7 +158,7 @@ def _weights(content: Content, choice: str | None) -> Weights:
         others=others,
         small=tuple(path for path in found if path not in (where, *others)),
         choice=choice,
-        arguments=arguments(root),
+        arguments=arguments(about),
         class_names=None if named is None else named[0],
         names_entry="" if named is None else named[1],
         skipped=skipped,
