@@ -141,9 +141,13 @@ def test_what_was_left_out_is_named(trained: torch.nn.Module) -> None:
 def test_a_head_that_is_kept_apart_is_named(trained: torch.nn.Module) -> None:
     state = trained.state_dict()
     body = {n: t for n, t in state.items() if not n.startswith("head.")}
-    vit = load({"backbone": body, "linear": {"weight": state["head.weight"]}})
-    assert any("not taken: “linear”" in note for note in vit.notes)
-    assert any("no classifier" in note for note in vit.notes)
+    apart = {"weight": state["head.weight"]}
+    vit = load({"backbone": body, "projector": apart})
+    assert any("not taken: “projector”" in note for note in vit.notes)
+    assert any("no classifier" in note and "num_classes=7" in note for note in vit.notes)
+    taken = load({"backbone": body, "linear": apart})
+    assert torch.equal(taken.module.head.weight, state["head.weight"])
+    assert any("classifier is “linear”" in note for note in taken.notes)
 
 
 @pytest.mark.parametrize(
