@@ -125,11 +125,14 @@ def _restored(source: str, weights: Weights, given: Mapping[str, Any]) -> Built:
             "so it was not taken for names of classes."
         )
         names = None
+    naming = made.aligned.naming
+    library = naming if naming is not None and naming.data else None
     return Built(
         name,
         module,
-        {**own_config(module), **told.data},
-        "timm's configuration",
+        {**own_config(module), **(library.data if library else {}), **told.data},
+        library.data_source if library else "timm's configuration",
+        embeds=made.aligned.embeds,
         arguments=weights.arguments,
         class_names=names,
         names_source="" if names is None else f"the checkpoint's “{weights.names_entry}”",

@@ -127,7 +127,7 @@ def assemble(
         preparation = prepare(built, module, transform, preprocessing, img_size)
         layout, support = examine(module, preparation.size)
         logits = _logits(module, support.channels, preparation.size)
-        meaning = outputs_of(module, built.arguments, logits, outputs, built.imagenet)
+        meaning = outputs_of(module, built.arguments, logits, outputs, built.imagenet, built.embeds)
         return Vit(
             built.name,
             module,

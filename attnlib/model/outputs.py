@@ -71,6 +71,7 @@ def outputs_of(
     logits: Tensor,
     said: Kind | None,
     exclusive: str = "",
+    embeds: bool = False,
 ) -> Outputs:
     """The output kind: said, else read from configuration or loss, else from the outputs.
 
@@ -78,6 +79,7 @@ def outputs_of(
         arguments: what the training said about itself in the checkpoint.
         logits: ``(B, L)`` of a pass, with its graph if there is one.
         exclusive: what is known to make them exclusive classes, if nothing else is said.
+        embeds: whether they are known to be an embedding of the image.
 
     Raises:
         ModelError: the kind is unknown, or does not fit the number of logits.
@@ -96,6 +98,8 @@ def outputs_of(
             kind = "classes"
         if kind != "binary" or count == 1:
             return Outputs(kind, source, _doubt(arguments))
+    if embeds or _projects(module):
+        return Outputs("features", "the last layer is CLIP's projection, not a classifier")
     if _normalised(logits):
         return Outputs("features", "the outputs come from a normalisation, not from a classifier")
     if count == 1:
@@ -128,6 +132,12 @@ def _headless(module: nn.Module) -> bool:
     """Whether a module says of itself that it ends in no classifier."""
     config = getattr(module, "config", None)
     return getattr(module, "num_classes", None) == 0 or getattr(config, "num_labels", None) == 0
+
+
+def _projects(module: nn.Module) -> bool:
+    """Whether a ready module ends as CLIP's image towers do, of open_clip or transformers."""
+    own = dict(module.named_parameters(recurse=False))
+    return {"class_embedding", "proj"} <= own.keys() or hasattr(module, "visual_projection")
 
 
 def _told(module: nn.Module, arguments: Mapping[str, Any]) -> list[tuple[Kind, str]]:

@@ -15,6 +15,7 @@ from torch.overrides import TorchFunctionMode
 from attnlib.errors import ModelError
 from attnlib.model.checkpoint import Weights, fit
 from attnlib.model.checkpoint.align import Alignment, align
+from attnlib.model.checkpoint.heads import advice
 from attnlib.model.checkpoint.misfits import misfits, some
 from attnlib.model.checkpoint.options import classifier, revealed, unrevealed
 
@@ -103,13 +104,13 @@ def restore(made: Plan, weights: Weights, said: Mapping[str, Any]) -> tuple[nn.M
     if made.found:
         found = ", ".join(f"{key}={_shown(value)}" for key, value in made.found.items())
         told.append(f"Told by the shapes of the weights: {found}.")
-    if made.found.get("num_classes") == 0:
-        told.append(f"{weights.file} holds no classifier: the outputs are features.")
-    if any(name.endswith(("visual.proj", "visual.head.proj.weight")) for name in weights.tensors):
+    if "num_classes" not in said and getattr(module, "num_classes", None) == 0:
+        bare = f"{weights.file} holds no classifier: the outputs are features."
+        told.append(f"{bare} {advice(made.aligned.heads)}".strip())
+    if made.aligned.embeds and getattr(module, "num_classes", 0):
         told.append(
             f"The classifier “{classifier(module)}” is CLIP's projection: the outputs are an "
-            "embedding of the image, not classes. CLIP's own activation is quick GELU in the "
-            "first models (…_quickgelu_…), which shapes do not show."
+            "embedding of the image, not classes."
         )
     open_questions = unrevealed(module, {**said, **made.found})
     if open_questions:

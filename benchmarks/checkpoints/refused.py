@@ -66,13 +66,18 @@ def _h5(folder: Path) -> Made:
     return refused(folder / "m.h5")
 
 
+def _example(number: int) -> Any:
+    return torch.randn(3, 64, 64), torch.tensor(number % 3)
+
+
 @kind("refused: fastai Learner.export")
 def _fastai(folder: Path) -> Made:
+    from fastai.data.core import DataLoaders, TfmdDL, TfmdLists
     from fastai.learner import Learner
-    from fastai.vision.all import CrossEntropyLossFlat, DataLoaders, TfmdDL
+    from fastai.losses import CrossEntropyLossFlat
 
-    data = [(torch.randn(3, 64, 64), torch.tensor(1)) for _ in range(4)]
-    loaders = DataLoaders(TfmdDL(data, bs=2), TfmdDL(data, bs=2))
+    lists = TfmdLists(range(4), [_example])
+    loaders = DataLoaders(TfmdDL(lists, bs=2), TfmdDL(lists, bs=2))
     learner = Learner(loaders, tiny(), loss_func=CrossEntropyLossFlat(), path=folder)
     learner.export("export.pkl")
     return refused(folder / "export.pkl")

@@ -51,6 +51,8 @@ def examine(title: str, folder: Path) -> Outcome:
         made = KINDS[title](folder)
     except ImportError as error:
         return Outcome(title, "not made", "", f"{error.name} is not installed")
+    except Exception as error:
+        return Outcome(title, "MAKER FAILED", "", f"{type(error).__name__}: {error}")
     try:
         vit = attnlib.load(made.source, device="cpu", **made.options)
     except attnlib.AttnlibError as error:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 import struct
 import zipfile
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -64,12 +66,14 @@ class Content:
         root: plain values, :class:`attnlib.model.checkpoint.pickles.Thing` and tensors.
         storages: key -> ``(bytes,)`` uint8 of that storage.
         size: bytes of the file.
+        metadata: what the file says about itself beside what it holds.
     """
 
     name: str
     root: Any
     storages: Callable[[str], Tensor]
     size: int
+    metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
 def open_file(source: str | Path | bytes) -> Content:
@@ -113,7 +117,7 @@ def _content(stream: BinaryIO, name: str, size: int, source: Path | bytes) -> Co
     stream.seek(0)
     if _is_safetensors(head, size):
         tensors = load_bytes(source) if isinstance(source, bytes) else load_file(source)
-        return Content(name, tensors, nowhere, size)
+        return Content(name, tensors, nowhere, size, _metadata(stream))
     if head.startswith(b"PK"):
         return _zip(source, name, size)
     if head.startswith(_OLD_TORCH):
@@ -155,6 +159,17 @@ def _other(name: str, what: str, lines: str) -> str:
 def _is_safetensors(head: bytes, size: int) -> bool:
     """Whether the bytes begin with the length of a JSON header and that header."""
     return len(head) > 8 and head[8:9] == b"{" and head[:4] != b"PK\x03\x04" and head[7] == 0
+
+
+def _metadata(stream: BinaryIO) -> dict[str, Any]:
+    """The ``__metadata__`` of a safetensors file: texts, which are JSON where they hold more."""
+    (length,) = struct.unpack("<Q", stream.read(8))
+    texts = json.loads(stream.read(length)).get("__metadata__") or {}
+    found: dict[str, Any] = dict(texts)
+    for key, text in texts.items():
+        with suppress(ValueError, RecursionError):
+            found[key] = json.loads(text)
+    return found
 
 
 def _zip(source: Path | bytes, name: str, size: int) -> Content:
