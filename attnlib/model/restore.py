@@ -107,7 +107,7 @@ def restore(made: Plan, weights: Weights, said: Mapping[str, Any]) -> tuple[nn.M
     if "num_classes" not in said and getattr(module, "num_classes", None) == 0:
         bare = f"{weights.file} holds no classifier: the outputs are features."
         told.append(f"{bare} {advice(made.aligned.heads)}".strip())
-    if made.aligned.embeds and getattr(module, "num_classes", None):
+    if made.aligned.embeds and getattr(module, "num_classes", 0) != 0:
         told.append(
             f"The classifier “{classifier(module)}” is CLIP's projection: the outputs are an "
             "embedding of the image, not classes."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import timm
 import torch
 import torchvision
 import transformers as tr
+from timm.data.constants import IMAGENET_DEFAULT_MEAN, OPENAI_CLIP_MEAN
 from torch import Tensor, nn
 
 from benchmarks.checkpoints.kind import NAMES, SHORT, TINY, Made, file, filled, kind, tiny
@@ -248,19 +250,41 @@ def _torchvision(folder: Path) -> Made:
     filled(module)
     path = file(folder, "tv.pth", {"model": module.state_dict()})
     return Made(TINY, {"checkpoint": path, "img_size": 64, "model_args": {"depth": 2}}, module,
-                upload=path)  # fmt: skip
+                upload=path, mean=IMAGENET_DEFAULT_MEAN)  # fmt: skip
 
 
-@kind("open_clip, the image tower's state dict with a classifier")
+@kind("open_clip: a whole CLIP, its image tower with the projection")
 def _open_clip(folder: Path) -> Made:
     import open_clip
 
-    visual = open_clip.create_model("ViT-B-16").visual
-    filled(visual)
-    state = {f"visual.{n}": t for n, t in visual.state_dict().items()}
-    path = file(folder, "open_clip.pt", state)
-    name = "vit_base_patch16_clip_224.openai"
-    return Made(name, {"checkpoint": path, "num_classes": 512}, visual, upload=path)
+    model: Any = filled(open_clip.create_model("ViT-B-32"))
+    path = file(folder, "open_clip.pt", {"epoch": 3, "state_dict": model.state_dict()})
+    return Made(
+        "vit_base_patch32_clip_224",
+        {"checkpoint": path},
+        model.visual,
+        upload=path,
+        outputs="features",
+        mean=OPENAI_CLIP_MEAN,
+    )
+
+
+@kind("open_clip: the image tower alone, with a classifier of one's own")
+def _open_clip_tuned(folder: Path) -> Made:
+    import open_clip
+
+    visual = open_clip.create_model("ViT-B-32").visual
+    visual.proj = None
+    module = filled(nn.Sequential(OrderedDict([("tower", visual), ("fc", nn.Linear(768, 3))])))
+    path = file(folder, "tuned.pt", module.state_dict())
+    return Made(
+        "vit_base_patch32_clip_224",
+        {"checkpoint": path},
+        module,
+        upload=path,
+        outputs="classes",
+        mean=OPENAI_CLIP_MEAN,
+    )
 
 
 @kind("MONAI ViT, its own names")
@@ -280,6 +304,7 @@ def _monai(folder: Path) -> Made:
         module,
         lambda x: module(x)[0],
         upload=path,
+        mean=(0.0,) * 3,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import pickle
 import zipfile
 from pathlib import Path
@@ -46,8 +47,6 @@ def _onnx(folder: Path) -> Made:
 
 @kind("refused: Keras")
 def _keras(folder: Path) -> Made:
-    import os
-
     os.environ.setdefault("KERAS_BACKEND", "torch")
     import keras
 
@@ -57,8 +56,6 @@ def _keras(folder: Path) -> Made:
 
 @kind("refused: Keras, HDF5")
 def _h5(folder: Path) -> Made:
-    import os
-
     os.environ.setdefault("KERAS_BACKEND", "torch")
     import keras
 
@@ -87,7 +84,7 @@ def _fastai(folder: Path) -> Made:
 def _code(folder: Path) -> Made:
     class Evil:
         def __reduce__(self) -> Any:
-            return print, ("this must never be printed",)
+            return os.system, ("echo this must never be printed",)
 
     (folder / "evil.pkl").write_bytes(pickle.dumps(Evil()))
     return refused(folder / "evil.pkl")

@@ -22,16 +22,14 @@ from attnlib.dashboard.parts.checkpoint_form import WEIGHT_TYPES
 from attnlib.dashboard.state import startup
 from attnlib.data.image import decode
 from attnlib.model import demo
-from benchmarks.checkpoints import libraries, modules, refused, training
+from benchmarks.checkpoints import heads, libraries, modules, refused, training
+from benchmarks.checkpoints.compare import compared
 from benchmarks.checkpoints.kind import KINDS, Made
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = ROOT / "docs" / "checkpoints.md"
 MARK = re.compile(r"(<!-- kinds -->\n).*?(<!-- end kinds -->)", re.DOTALL)
-# Interpolated or rounded weights are never compared; what is left is the order of sums.
-CLOSE = 1e-4
-ALL = (training, libraries, modules, refused)
-PIXELS = {1: "L", 3: "RGB", 4: "RGBA"}
+ALL = (training, heads, libraries, modules, refused)
 
 
 @dataclass
@@ -62,7 +60,7 @@ def examine(title: str, folder: Path) -> Outcome:
         return Outcome(title, "FOREIGN EXCEPTION", "", f"{type(error).__name__}: {error}")
     if made.module is None:
         return Outcome(title, "LOADED, WRONGLY", "", "")
-    problems, difference = _compared(made, vit)
+    problems, difference = compared(made, vit)
     words = [f"Δ {difference:.0e}", vit.layout.query, vit.outputs.title]
     words.append(f"names: {vit.names.source}")
     words.append(f"mean {', '.join(f'{m:.3g}' for m in vit.mean)}: "
@@ -70,29 +68,6 @@ def examine(title: str, folder: Path) -> Outcome:
     words += vit.notes
     verdict = "exact" if not problems else "WRONG: " + "; ".join(problems)
     return Outcome(title, verdict, _sidebar(made, vit), " · ".join(words))
-
-
-def _compared(made: Made, vit: attnlib.Vit) -> tuple[list[str], float]:
-    """What differs from the original, and the largest difference of a logit."""
-    assert made.module is not None
-    generator = torch.Generator().manual_seed(0)
-    pixels = torch.randn(1, made.channels, *vit.size, generator=generator)
-    with torch.no_grad():
-        expected = (made.logits or made.module)(pixels)[0]
-    found = torch.from_numpy(vit.inspect_pixels(pixels)[0].logits.copy())
-    problems = []
-    if found.shape != expected.shape:
-        return [f"{len(found)} logits, not {len(expected)}"], float("nan")
-    difference = float((found - expected).abs().max())
-    if not difference <= CLOSE * max(1.0, float(expected.abs().max())):
-        problems.append(f"logits differ by {difference:.2g}")
-    if made.names is not None and vit.class_names != made.names:
-        problems.append(f"names {vit.class_names}")
-    if made.readout and vit.layout.query != made.readout:
-        problems.append(f"readout {vit.layout.query}")
-    if made.mean is not None and tuple(vit.mean) != made.mean:
-        problems.append(f"mean {vit.mean}")
-    return problems, difference
 
 
 def _sidebar(made: Made, vit: attnlib.Vit | None) -> str:

@@ -276,15 +276,6 @@ def _composer(folder: Path) -> Made:
     return saved(folder, {"state": {"model": state, "timestamp": {"epoch": 3}}}, module)
 
 
-@kind("mmpretrain, “backbone.” and “head.”")
-def _mm(folder: Path) -> Made:
-    module = tiny()
-    state = {
-        (n if n.startswith("head") else f"backbone.{n}"): t for n, t in module.state_dict().items()
-    }
-    return saved(folder, {"meta": {"epoch": 3}, "state_dict": state}, module)
-
-
 @kind("half precision (bfloat16)")
 def _bfloat16(folder: Path) -> Made:
     module = tiny().bfloat16()

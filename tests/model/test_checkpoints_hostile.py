@@ -277,10 +277,10 @@ def _other(name: str) -> bytes:
     ("name", "says"),
     [
         ("keras", "Keras"),
-        ("h5", "HDF5.*\n.*\n.*get_weights"),
+        ("h5", "HDF5.*other names and shapes.*\nimport keras.*\n.*save_file"),
         ("onnx", "ONNX.*\nimport torch.*\n.*save_file"),
         ("torchscript", "TorchScript.*\nimport torch.*\n.*torch.jit.load"),
-        ("npz", "numpy archive"),
+        ("npz", r"numpy archive.*\nimport timm.*load_pretrained.*\ntorch\.save"),
         ("gguf", "GGUF"),
         ("html", "web page"),
         ("json", "JSON"),
