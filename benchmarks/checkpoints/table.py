@@ -22,14 +22,22 @@ from attnlib.dashboard.parts.checkpoint_form import WEIGHT_TYPES
 from attnlib.dashboard.state import startup
 from attnlib.data.image import decode
 from attnlib.model import demo
-from benchmarks.checkpoints import heads, libraries, modules, refused, training
+from benchmarks.checkpoints import (
+    architectures,
+    heads,
+    libraries,
+    modules,
+    namings,
+    refused,
+    training,
+)
 from benchmarks.checkpoints.compare import compared
 from benchmarks.checkpoints.kind import KINDS, Made
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = ROOT / "docs" / "checkpoints.md"
 MARK = re.compile(r"(<!-- kinds -->\n).*?(<!-- end kinds -->)", re.DOTALL)
-ALL = (training, heads, libraries, modules, refused)
+ALL = (training, architectures, heads, libraries, namings, modules, refused)
 
 
 @dataclass
