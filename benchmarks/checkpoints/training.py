@@ -117,7 +117,7 @@ def _timm_saver(folder: Path) -> Made:
     )
     saver.save_checkpoint(3, metric=0.5)
     path = folder / "last.pth.tar"
-    return Made("auto", {"checkpoint": path}, module, mean=(0.4, 0.5, 0.6))
+    return Made("auto", {"checkpoint": path}, module, upload=path, mean=(0.4, 0.5, 0.6))
 
 
 @kind("the same, the weights that are no average")
@@ -126,7 +126,8 @@ def _timm_saver_plain(folder: Path) -> Made:
     content = torch.load(made.options["checkpoint"], weights_only=False)
     module = timm.create_model(TINY, **SHORT, num_classes=3)
     module.load_state_dict(content["state_dict"])
-    return Made("auto", {**made.options, "weights": "state_dict"}, module.eval())
+    options = {**made.options, "weights": "state_dict"}
+    return Made("auto", options, module.eval(), upload=made.upload)
 
 
 @kind("Lightning Trainer.save_checkpoint, with a loss that has weights")

@@ -90,7 +90,7 @@ def test_a_checkpoint_is_loaded_as_the_library_does(
     given += ["--outputs", "labels", "--device", "cpu", "--side", "96", "--out", str(out)]
     assert main(["explain", str(image), *given]) == 0
     said = capsys.readouterr()
-    assert "note: The architecture was found by the weights" in said.err
+    assert "note: The architecture was found in the checkpoint's arguments: vit_tiny" in said.err
     vit = attnlib.load(student.eval(), outputs="labels", device="cpu")
     picture = Image.open(image)
     record = vit.inspect(picture)
