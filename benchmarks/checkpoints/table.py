@@ -22,14 +22,22 @@ from attnlib.dashboard.parts.checkpoint_form import WEIGHT_TYPES
 from attnlib.dashboard.state import startup
 from attnlib.data.image import decode
 from attnlib.model import demo
-from benchmarks.checkpoints import heads, libraries, modules, refused, training
+from benchmarks.checkpoints import (
+    architectures,
+    heads,
+    libraries,
+    modules,
+    namings,
+    refused,
+    training,
+)
 from benchmarks.checkpoints.compare import compared
 from benchmarks.checkpoints.kind import KINDS, Made
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = ROOT / "docs" / "checkpoints.md"
 MARK = re.compile(r"(<!-- kinds -->\n).*?(<!-- end kinds -->)", re.DOTALL)
-ALL = (training, heads, libraries, modules, refused)
+ALL = (training, architectures, heads, libraries, namings, modules, refused)
 
 
 @dataclass
@@ -40,6 +48,7 @@ class Outcome:
     verdict: str
     sidebar: str
     found: str
+    difference: str = ""
 
 
 def examine(title: str, folder: Path) -> Outcome:
@@ -61,13 +70,12 @@ def examine(title: str, folder: Path) -> Outcome:
     if made.module is None:
         return Outcome(title, "LOADED, WRONGLY", "", "")
     problems, difference = compared(made, vit)
-    words = [f"Δ {difference:.0e}", vit.layout.query, vit.outputs.title]
-    words.append(f"names: {vit.names.source}")
-    words.append(f"mean {', '.join(f'{m:.3g}' for m in vit.mean)}: "
-                 f"{vit.preparation.sources.get('mean', '')}")  # fmt: skip
-    words += vit.notes
+    source = vit.preparation.sources.get("mean", "")
+    mean = "/".join(f"{number:.3g}" for number in vit.mean)
+    words = [vit.layout.query, vit.outputs.kind, vit.names.source, f"mean {mean} ({source})"]
     verdict = "exact" if not problems else "WRONG: " + "; ".join(problems)
-    return Outcome(title, verdict, _sidebar(made, vit), " · ".join(words))
+    sidebar = _sidebar(made, vit)
+    return Outcome(title, verdict, sidebar, "; ".join(words), f"{difference:.0e}")
 
 
 def _sidebar(made: Made, vit: attnlib.Vit | None) -> str:
@@ -143,16 +151,23 @@ def main() -> None:
     summary = f"{len(outcomes)} kinds: {said}."
     print(summary)
     if given.write:
-        rows = ["| kind | library | sidebar | what is said |", "|---|---|---|---|"]
-        rows += [f"| {o.title} | {o.verdict} | {o.sidebar} | {_cell(o.found)} |" for o in outcomes]
-        table = "\n".join([summary, "", *rows]) + "\n"
         text = DOCUMENT.read_text(encoding="utf-8")
+        table = "\n".join([summary, "", *_rows(outcomes)]) + "\n"
         DOCUMENT.write_text(MARK.sub(lambda m: m[1] + table + m[2], text), encoding="utf-8")
 
 
+def _rows(outcomes: list[Outcome]) -> list[str]:
+    """The lines of the table; a refusal's words are shortened."""
+    rows = ["| kind | library | max \\|Δ\\| | sidebar | what is said |", "|---|---|---|---|---|"]
+    for o in outcomes:
+        cells = (o.title, o.verdict, o.difference, o.sidebar, _cell(o.found))
+        rows.append(f"| {' | '.join(cells)} |")
+    return rows
+
+
 def _cell(text: str) -> str:
-    text = re.sub(r"/tmp/\S+/", "", " ".join(text.split()))
-    return (text if len(text) <= 300 else text[:299] + "…").replace("|", "\\|")
+    text = re.sub(r"/tmp/\S+/", "", " ".join(text.split())).replace("|", "\\|")
+    return text if len(text) <= 160 else text[:159] + "…"
 
 
 if __name__ == "__main__":

@@ -20,7 +20,8 @@ from attnlib.errors import AttnlibError
 from attnlib.model.build import AUTO
 
 # As training scripts name them; the bytes decide.
-WEIGHT_TYPES = ["safetensors", "pth", "pt", "ckpt", "bin"]
+# timm and others write “.pth.tar”.
+WEIGHT_TYPES = ["safetensors", "pth", "pt", "ckpt", "bin", "tar", "pkl"]
 _SIZE = re.compile(r"\s*([0-9]{1,5})\s*(?:[x×]\s*([0-9]{1,5})\s*)?", re.ASCII | re.IGNORECASE)
 _OPTION = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.+?)\s*", re.ASCII)
 _LONGEST = 500
