@@ -55,6 +55,11 @@ def readout_of_pooling(
         return replace(layout, readout="average", read=tuple(range(len(layout.prefix)))), ()
     if kind == "first" and layout.prefix:
         return _by_tokens((0,), layout), ()
+    if kind == "first":
+        return layout, (
+            "The logits depend on the first token of the last layer alone. Layers do not share "
+            "their tokens here, so no row of attention over all patches stands for the prediction.",
+        )
     return layout, (
         "The logits depend on the tokens of the last layer, but not evenly, so no row of attention "
         "stands for the prediction.",
