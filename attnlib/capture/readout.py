@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from attnlib.capture.dependence import Dependence
+from attnlib.capture.pooling import PoolingKind
 from attnlib.capture.tokens import TokenLayout
 
 
@@ -42,6 +43,26 @@ def readout_by(
     return layout, (
         f"The logits depend on {len(read)} of {total} tokens of the last layer, and not evenly, "
         "so no row of attention stands for the prediction.",
+    )
+
+
+def readout_of_pooling(
+    kind: PoolingKind, layout: TokenLayout
+) -> tuple[TokenLayout, tuple[str, ...]]:
+    """As :func:`readout_by`, of a model whose layers do not share their tokens."""
+    if kind == "even":
+        # Places are alike, be they patches or not: tokens before them are among them.
+        return replace(layout, readout="average", read=tuple(range(len(layout.prefix)))), ()
+    if kind == "first" and layout.prefix:
+        return _by_tokens((0,), layout), ()
+    if kind == "first":
+        return layout, (
+            "The logits depend on the first token of the last layer alone. Layers do not share "
+            "their tokens here, so no row of attention over all patches stands for the prediction.",
+        )
+    return layout, (
+        "The logits depend on the tokens of the last layer, but not evenly, so no row of attention "
+        "stands for the prediction.",
     )
 
 

@@ -14,7 +14,8 @@ from attnlib.capture.facts import noise
 from attnlib.capture.facts import observe as observe
 from attnlib.capture.mode import MIXES_HEADS
 from attnlib.capture.placement import check_places
-from attnlib.capture.readout import readout_by
+from attnlib.capture.pooling import Pooling, pooling
+from attnlib.capture.readout import readout_by, readout_of_pooling
 from attnlib.capture.tokens import Readout, TokenLayout
 from attnlib.errors import CaptureError, ModelError
 
@@ -68,6 +69,8 @@ class Support:
         channels: C, of the model's input.
         logits: how many the model gives.
         notes: what the pass left open, in sentences.
+        normalised: whether the logits are, but for pooling, what a normalisation gave; None
+            where that was not looked at.
     """
 
     roles: tuple[Role, ...]
@@ -78,6 +81,7 @@ class Support:
     channels: int = 3
     logits: int = 0
     notes: tuple[str, ...] = ()
+    normalised: bool | None = None
 
     def calls(self, *roles: Role) -> tuple[int, ...]:
         """Positions of the calls with one of the given roles."""
@@ -105,10 +109,12 @@ def examine(module: nn.Module, size: tuple[int, int]) -> tuple[TokenLayout, Supp
     layers = () if "local" in support.roles else support.calls("layer")
     if layers:
         check_places(module, pixels, layout, layers[0])
-    if not layers and support.roles[-1] != "pool":
-        return layout, support
+    found: Dependence | Pooling
     try:
-        found = dependence(module, pixels, layers[-1] if layers else None, pools)
+        if not layers and support.roles[-1] != "pool":
+            found = pooling(module, pixels, len(support.roles) - 1)
+        else:
+            found = dependence(module, pixels, layers[-1] if layers else None, pools)
     except CaptureError as error:
         note = (
             f"Which tokens the prediction rests on could not be measured ({error}); it is taken "
@@ -118,7 +124,9 @@ def examine(module: nn.Module, size: tuple[int, int]) -> tuple[TokenLayout, Supp
     return classify(facts, found)
 
 
-def classify(facts: Facts, found: Dependence | None = None) -> tuple[TokenLayout, Support]:
+def classify(
+    facts: Facts, found: Dependence | Pooling | None = None
+) -> tuple[TokenLayout, Support]:
     """What the tokens are and which maps are defined.
 
     Args:
@@ -164,11 +172,23 @@ def classify(facts: Facts, found: Dependence | None = None) -> tuple[TokenLayout
         pooled, pool_prefix = readout_of(facts, prefix, "pool" in roles)
         read = tuple(range(len(prefix))) if pool_prefix else ()
         layout = replace(bare, readout=pooled, read=read)
+    elif isinstance(found, Pooling):
+        layout, notes = readout_of_pooling(found.kind, bare)
     else:
         layout, notes = readout_by(found, bare, joins=_joins(facts, prefix))
     maps, reason = _maps(roles, layout.readout, calls)
     names, shapes = tuple(call.module for call in calls), tuple(call.shape for call in calls)
-    return layout, Support(roles, names, shapes, maps, reason, facts.channels, facts.logits, notes)
+    return layout, Support(
+        roles,
+        names,
+        shapes,
+        maps,
+        reason,
+        facts.channels,
+        facts.logits,
+        notes,
+        None if found is None else found.normalised,
+    )
 
 
 def _roles(calls: tuple[Seen, ...], grid: tuple[int, int], prefix: int) -> tuple[Role, ...]:

@@ -9,9 +9,10 @@ from typing import Any, Literal
 
 import timm
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from attnlib.capture import passes
+from attnlib.capture.ending import ends_normalised
 from attnlib.capture.facts import noise
 from attnlib.capture.outputs import Kind
 from attnlib.capture.support import examine
@@ -126,8 +127,18 @@ def assemble(
         module = _to(built.module.eval(), place)
         preparation = prepare(built, module, transform, preprocessing, img_size)
         layout, support = examine(module, preparation.size)
-        logits = _logits(module, support.channels, preparation.size)
-        meaning = outputs_of(module, built.arguments, logits, outputs, built.imagenet, built.embeds)
+        normalised = support.normalised
+        if normalised is None:
+            normalised = _ends_normalised(module, support.channels, preparation.size)
+        meaning = outputs_of(
+            module,
+            built.arguments,
+            support.logits,
+            outputs,
+            built.imagenet,
+            embeds=built.embeds,
+            normalised=normalised,
+        )
         return Vit(
             built.name,
             module,
@@ -135,7 +146,7 @@ def assemble(
             support,
             preparation=preparation,
             outputs=meaning,
-            names=names_of(module, built, meaning, logits.shape[1], class_names),
+            names=names_of(module, built, meaning, support.logits, class_names),
             precision=precision,
             notes=(*built.notes, *support.notes),
         )
@@ -184,9 +195,9 @@ def _read_names(
     return tuple(names)
 
 
-def _logits(module: nn.Module, channels: int, size: tuple[int, int]) -> Tensor:
-    """``(1, L)`` of an image of noise, with the graph that tells where they come from."""
+def _ends_normalised(module: nn.Module, channels: int, size: tuple[int, int]) -> bool:
+    """Whether the logits of an image of noise come from a normalisation."""
     with torch.enable_grad(), passes.admitted():
         pixels = noise(module, channels, size)
         logits, _ = passes.forward(module, pixels, lambda call: None, graph=True)
-    return logits
+    return ends_normalised(logits)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
 from attnlib.capture.outputs import KINDS, Kind, Outputs
 from attnlib.errors import ModelError
@@ -60,33 +60,30 @@ _LOSS_WORDS: dict[str, Kind] = {
     "l2": "regression",
     "rmse": "regression",
 }
-# Steps that hand on what they get, in the names of autograd's nodes.
-_HANDS_ON = re.compile(
-    r"(View|UnsafeView|Select|Slice|Squeeze|Unsqueeze|Mean|T|Transpose|Permute|Clone|Alias"
-    r"|ToCopy|Expand|Index|AsStrided|Reshape)Backward"
-)
 
 
 def outputs_of(
     module: nn.Module,
     arguments: Mapping[str, Any],
-    logits: Tensor,
+    count: int,
     said: Kind | None,
     exclusive: str = "",
+    *,
     embeds: bool = False,
+    normalised: bool = False,
 ) -> Outputs:
     """The output kind: said, else read from configuration or loss, else from the outputs.
 
     Args:
         arguments: what the training said about itself in the checkpoint.
-        logits: ``(B, L)`` of a pass, with its graph if there is one.
+        count: L, how many logits there are.
         exclusive: what is known to make them exclusive classes, if nothing else is said.
         embeds: whether they are known to be an embedding of the image.
+        normalised: as :func:`attnlib.capture.ending.ends_normalised` says of them.
 
     Raises:
         ModelError: the kind is unknown, or does not fit the number of logits.
     """
-    count = int(logits.shape[1])
     if said is not None:
         if said not in KINDS:
             raise ModelError(f"outputs must be one of {', '.join(KINDS)}, not {said!r}.")
@@ -102,7 +99,7 @@ def outputs_of(
             return Outputs(kind, source, _doubt(arguments))
     if embeds or _projects(module):
         return Outputs("features", "the last layer is CLIP's projection, not a classifier")
-    if _normalised(logits):
+    if normalised:
         return Outputs("features", "the outputs come from a normalisation, not from a classifier")
     if count == 1:
         return Outputs(
@@ -200,16 +197,3 @@ def _doubt(arguments: Mapping[str, Any]) -> str:
             "“independent labels” if an image may have several."
         )
     return ""
-
-
-def _normalised(logits: Tensor) -> bool:
-    """Whether the outputs are, but for pooling, what a normalisation gave; told by the graph."""
-    node = logits.grad_fn
-    while node is not None:
-        name = type(node).__name__
-        if "LayerNorm" in name or "RmsNorm" in name or "BatchNorm" in name:
-            return True
-        if not _HANDS_ON.match(name):
-            return False
-        node = node.next_functions[0][0] if node.next_functions else None
-    return False

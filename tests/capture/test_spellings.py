@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
+from torch.nn.attention.flex_attention import flex_attention
 
 import attnlib
 from attnlib.capture import passes
@@ -165,6 +166,11 @@ UNSEEN: dict[str, Attention] = {
     "sigmoid": lambda q, k, v: scores(q, k).sigmoid() @ v,
     "linear": lambda q, k, v: (q.relu() + 1) @ ((k.relu() + 1).mT @ v),
     "mean": lambda q, k, v: v.mean(2, keepdim=True).expand_as(v),
+    # It hands its operator to a compiler, out of sight of a function mode.
+    "flex": flex_attention,
+    "flex with a bias": lambda q, k, v: flex_attention(
+        q, k, v, score_mod=lambda score, batch, head, i, j: score + 0.1 * (i - j)
+    ),
 }
 
 

@@ -140,11 +140,11 @@ def test_probabilities_are_what_the_kind_says(values: list[float], kind: Kind) -
 def test_the_kind_is_read_from_what_the_training_says(
     arguments: dict[str, Any], count: int, kind: str
 ) -> None:
-    found = outputs_of(nn.Identity(), arguments, torch.zeros(1, count), None)
+    found = outputs_of(nn.Identity(), arguments, count, None)
     assert found.kind == kind and found.source
     if arguments.get("bce_loss"):
         assert "bce_loss" in found.question
-    assert outputs_of(nn.Identity(), arguments, torch.zeros(1, 3), "labels").source == "said by you"
+    assert outputs_of(nn.Identity(), arguments, 3, "labels").source == "said by you"
 
 
 def test_what_is_said_wins_and_must_fit() -> None:
