@@ -9,7 +9,7 @@ from pathlib import Path
 import attnlib
 from attnlib.capture.outputs import KINDS
 from attnlib.capture.passes import PRECISIONS
-from attnlib.data.image import decode
+from attnlib.data.image import check, decode
 from attnlib.data.labels import read_class_names
 from attnlib.errors import AttnlibError
 
@@ -51,7 +51,8 @@ def run(given: argparse.Namespace) -> None:
         )
     if given.side < 1:
         raise AttnlibError(f"--side must be at least 1 pixel, not {given.side}.")
-    image = decode(_read(given.image))
+    data = _read(given.image)
+    check(data)
     names = given.class_names
     listed = None if names is None else read_class_names(_read(names), names.name)
     vit = attnlib.load(
@@ -63,6 +64,7 @@ def run(given: argparse.Namespace) -> None:
         device=given.device,
         precision=given.precision,
     )
+    image = decode(data, channels=vit.channels)
     for note in vit.notes:
         print(f"note: {note}", file=sys.stderr)
     target = None if given.target is None else _class(vit, given.target)

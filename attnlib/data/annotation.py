@@ -91,7 +91,7 @@ def box_mask(box: Sequence[float], size: tuple[int, int]) -> Mask:
     return mask
 
 
-def to_crop(transform: Transform, mask: Mask) -> Mask:
+def to_crop(transform: Transform, mask: Mask, channels: int = 3) -> Mask:
     """The mask at the resolution of the crop that the model sees, ``(h, w)``.
 
     The mask goes through the image's own preprocessing as a black and white picture, and through
@@ -100,16 +100,19 @@ def to_crop(transform: Transform, mask: Mask) -> Mask:
     Args:
         transform: ``vit.transform``.
         mask: ``(height, width)`` in the image's own pixels.
+        channels: of the pictures that the transform takes.
 
     Raises:
         AttnlibError: nothing of the object is left in the crop.
     """
     size = (mask.shape[1], mask.shape[0])
-    drawn = Image.fromarray(mask.astype(np.uint8) * 255).convert("RGB")
-    shades = (Image.new("RGB", size, shade) for shade in ("black", "white"))
+    mode = images.MODES.get(channels, "RGB")
+    drawn = Image.fromarray(mask.astype(np.uint8) * 255).convert(mode)
+    shades = (Image.new(mode, size, shade) for shade in ("black", "white"))
     value, low, high = (transform(picture).double() for picture in (drawn, *shades))
-    # Padding is the same whatever the picture: 0 / 0 there, which is not 0.5 or more.
-    share = ((value - low) / (high - low)).mean(dim=0)
+    # Padding and opacity are the same whatever the picture: 0 / 0 there. Of opacity there is no
+    # share; where there is none of anything, it is not 0.5 or more.
+    share = ((value - low) / (high - low)).nanmean(dim=0)
     crop: Mask = (share >= 0.5).cpu().numpy()
     if not crop.any():
         raise AttnlibError(

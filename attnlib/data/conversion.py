@@ -13,6 +13,9 @@ from attnlib.errors import ImageError
 Decoding = Literal["upright", "as loaded"]
 DECODINGS: Final[tuple[Decoding, ...]] = ("upright", "as loaded")
 
+# The kinds of picture that files hold, by their number of channels.
+MODES: Final = {1: "L", 3: "RGB", 4: "RGBA"}
+
 _ORIENTATION_TAG = 0x0112
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -29,12 +32,17 @@ _BACK = {
 }
 
 
-def to_rgb(image: Image.Image, decoding: Decoding) -> tuple[Image.Image, tuple[str, ...]]:
+def converted(
+    image: Image.Image, decoding: Decoding, channels: int = 3
+) -> tuple[Image.Image, tuple[str, ...]]:
     """A loaded image as "RGB", and what was done to it, each in a few words.
 
     ``"upright"`` turns it by its EXIF orientation, lays transparency on white and scales 16 bits
     by 1/257; ``"as loaded"`` is ``Image.convert("RGB")``, as in torchvision's loader: not turned,
     without its transparency, and pixels above 255 cut off.
+
+    Args:
+        channels: 1 for grey ("L"), 4 for colours with their opacity ("RGBA"), else colours.
 
     Raises:
         ImageError: its pixels have no known scale.
@@ -43,19 +51,23 @@ def to_rgb(image: Image.Image, decoding: Decoding) -> tuple[Image.Image, tuple[s
     turn = _UPRIGHT.get(orientation)
     deep = image.mode in ("I", "F") or image.mode.startswith("I;16")
     clear = not deep and image.has_transparency_data and _transparent(image)
-    upright = decoding == "upright"
+    upright, mode = decoding == "upright", MODES.get(channels, "RGB")
     notes = [*_colours(image)]
     if deep:
         notes.append("16 bits scaled to 8" if upright else "pixels above 255 cut off")
-    if clear:
+    if clear and mode != "RGBA":
         notes.append("transparency laid on white" if upright else "transparency dropped")
     if turn is not None:
         done = "turned upright" if upright else "not turned upright"
         notes.append(f"{done} (EXIF orientation {orientation})")
     if not upright:
-        return image.convert("RGB"), tuple(notes)
-    rgb = _deep_grey(image) if deep else _on_white(image) if clear else image.convert("RGB")
-    return rgb if turn is None else rgb.transpose(turn), tuple(notes)
+        return image.convert(mode), tuple(notes)
+    if deep:
+        image = _deep_grey(image)
+    elif clear and mode != "RGBA":
+        image = _on_white(image)
+    made = image.convert(mode)
+    return made if turn is None else made.transpose(turn), tuple(notes)
 
 
 def turned_back(picture: Image.Image, image: Image.Image) -> Image.Image:

@@ -1,4 +1,4 @@
-"""Bytes to a safe RGB image: every limit on hostile image files lives here.
+"""Bytes to a safe image: every limit on hostile image files lives here.
 
 ICC colour profiles are ignored, as the training pipelines of timm and torchvision ignore them:
 the model must see the numbers it would have been trained on.
@@ -18,8 +18,9 @@ from PIL import Image
 from torch import Tensor
 
 from attnlib.data.conversion import DECODINGS as DECODINGS
+from attnlib.data.conversion import MODES as MODES
 from attnlib.data.conversion import Decoding as Decoding
-from attnlib.data.conversion import to_rgb, turned_back
+from attnlib.data.conversion import converted, turned_back
 from attnlib.data.formats import FORMATS as FORMATS
 from attnlib.data.formats import HEAD_BYTES as HEAD_BYTES
 from attnlib.data.formats import opener
@@ -66,7 +67,7 @@ class Decoded:
     """A picture, and what was done to what its file stores, each in a few words.
 
     Attributes:
-        picture: "RGB", 8 bits a channel, loaded; no metadata is kept.
+        picture: 8 bits a channel, loaded; no metadata is kept.
         notes: "turned upright (EXIF orientation 6)", for one.
     """
 
@@ -74,21 +75,21 @@ class Decoded:
     notes: tuple[str, ...] = ()
 
 
-def read(data: bytes, decoding: Decoding = "upright") -> Decoded:
+def read(data: bytes, decoding: Decoding = "upright", channels: int = 3) -> Decoded:
     """:func:`decode`, with what was done to the picture."""
     with _open(data) as image:
         try:
             image.load()
-            rgb, notes = to_rgb(image, decoding)
+            picture, notes = converted(image, decoding, channels)
         except ImageError:
             raise
         except Exception as error:
             raise _unreadable(image.format, error) from error
-    rgb.info = {}  # Pillow would write a kept ICC profile into every copy saved later
-    return Decoded(rgb, notes)
+    picture.info = {}  # Pillow would write a kept ICC profile into every copy saved later
+    return Decoded(picture, notes)
 
 
-def decode(data: bytes, decoding: Decoding = "upright") -> Image.Image:
+def decode(data: bytes, decoding: Decoding = "upright", channels: int = 3) -> Image.Image:
     """The picture as a loaded "RGB" image of (width, height), 8 bits a channel.
 
     The first frame of an animation. Upright, transparency is laid on white and 16-bit grey is
@@ -99,11 +100,13 @@ def decode(data: bytes, decoding: Decoding = "upright") -> Image.Image:
     Args:
         decoding: ``"upright"``, or ``"as loaded"`` by ``Image.open(file).convert("RGB")``, which
             is what torchvision's loader and most evaluations do.
+        channels: of the model that is to see it: 1 for grey, "L"; 4 for "RGBA", where opacity is
+            kept and nothing is laid on white; "RGB" for any other number.
 
     Raises:
         ImageError: and nothing else, on any bytes.
     """
-    return read(data, decoding).picture
+    return read(data, decoding, channels).picture
 
 
 def as_stored(mask: NDArray[np.bool_], data: bytes) -> NDArray[np.bool_]:

@@ -32,9 +32,9 @@ def picture(preparation: Preparation, prepared: Tensor) -> tuple[Image.Image, st
         for numbers in (preparation.mean, preparation.std)
     )
     shown = (tensor * std + mean).nan_to_num()
+    shown = shown[:3] if len(shown) >= 3 else shown[:1].expand(3, -1, -1)
     if preparation.channels == "BGR":
         shown = shown.flip(0)
-    shown = shown[:3] if len(shown) >= 3 else shown[:1].expand(3, -1, -1)
     low, high = float(shown.min()), float(shown.max())
     note = ""
     if low < -_TOLERANCE or high > 1 + _TOLERANCE:

@@ -11,13 +11,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from attnlib.data.image import Transform
+from attnlib.data.image import MODES, Transform
 from attnlib.errors import AttnlibError, ModelError
 
 Picture = Image.Image | NDArray[Any] | Tensor
-
-# The kinds of picture that files hold, by their number of channels.
-_MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
 
 def prepared(image: Picture, transform: Transform, channels: int) -> Tensor:
@@ -33,14 +30,14 @@ def prepared(image: Picture, transform: Transform, channels: int) -> Tensor:
         ModelError: the image has not the model's channels, or the transform fails on it.
     """
     if isinstance(image, Image.Image):
-        if channels not in _MODES:
+        if channels not in MODES:
             raise ModelError(
                 f"This model takes {channels} channels, which no picture has. Give arrays of shape "
                 f"({channels}, height, width), prepared as the model takes them, to attnlib in "
                 "Python: vit.inspect(array)."
             )
         try:
-            made: Any = transform(image.convert(_MODES[channels]))
+            made: Any = transform(image.convert(MODES[channels]))
         except AttnlibError:
             raise
         except Exception as error:

@@ -21,6 +21,8 @@ _TASKS: dict[str, Kind] = {
     "binary": "binary",
     "regression": "regression",
 }
+# How configurations name a class: Hydra, Lightning's command line, others.
+_NAMES_OF = ("_target_", "class_path", "name", "type", "kind")
 # A training's own word for the task, for its loss, and switches that say it.
 _TASK_KEYS = ("problem_type", "task", "task_type", "objective")
 _LOSS_KEYS = ("loss", "loss_fn", "loss_function", "loss_func", "criterion", "loss_name")
@@ -148,19 +150,30 @@ def _told(module: nn.Module, arguments: Mapping[str, Any]) -> list[tuple[Kind, s
     if str(word) in _TASKS:
         source = f"problem_type in the model's configuration is {word!r}"
         found.append((_TASKS[str(word)], source))
-    for key in _TASK_KEYS:
-        word = arguments.get(key)
-        kind = _TASKS.get(_plain(word)) if isinstance(word, str) else None
+    for key, word in arguments.items():
+        kind = _of_task(word) if _about(key, _TASK_KEYS) else None
         if kind is not None:
             found.append((kind, f"{key} in the checkpoint is {word!r}"))
     for key, kind in _SWITCHES.items():
         if arguments.get(key) is True:
             found.append((kind, f"{key} in the checkpoint is True"))
-    for key in _LOSS_KEYS:
-        kind = _of_loss(arguments.get(key))
+    for key, word in arguments.items():
+        kind = _of_loss(word) if _about(key, _LOSS_KEYS) else None
         if kind is not None:
-            found.append((kind, f"{key} in the checkpoint is {str(arguments[key])[:60]!r}"))
+            found.append((kind, f"{key} in the checkpoint is {str(word)[:60]!r}"))
     return found
+
+
+def _about(key: str, subjects: tuple[str, ...]) -> bool:
+    """Whether a setting's name, or a name and what configurations put behind it, is a subject."""
+    *before, last = key.split(".")
+    return last in subjects or (last in _NAMES_OF and before[-1:] != [] and before[-1] in subjects)
+
+
+def _of_task(word: object) -> Kind | None:
+    """What a task is called, whatever else stands in the word."""
+    plain = _plain(word) if isinstance(word, str) else ""
+    return next((kind for part, kind in _TASKS.items() if part in plain), None)
 
 
 def _of_loss(loss: object) -> Kind | None:

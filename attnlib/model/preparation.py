@@ -14,7 +14,7 @@ from timm.data import create_transform, resolve_data_config
 from torch import Tensor, nn
 
 from attnlib.capture.geometry import input_channels
-from attnlib.data.image import Transform
+from attnlib.data.image import MODES, Transform
 from attnlib.errors import ModelError
 from attnlib.model.inputs import per_channel
 from attnlib.model.settings import settings
@@ -72,7 +72,7 @@ class Preparation:
 
     @cached_property
     def transform(self) -> Transform:
-        """PIL image -> ``(3, h, w)`` float32 tensor."""
+        """PIL image -> ``(C, h, w)`` float32 tensor."""
         if self.own is not None:
             return self.own
         made: Transform = create_transform(
@@ -135,17 +135,23 @@ def size_of(
 ) -> tuple[int, int]:
     """``(height, width)`` of the input in pixels: as given, else the model's, else the transform's.
 
+    What is inside the module comes last: whoever built around it may resize its images.
+
     Raises:
         ModelError: nothing says it, or it is not positive.
     """
     if img_size is None:
-        embed = getattr(module, "patch_embed", None)
-        img_size = getattr(embed, "img_size", None)
+        img_size = _embedded(module)
     if img_size is None and "input_size" in config:
         img_size = config["input_size"][1:]
+    inner = next(filter(None, map(_embedded, module.modules())), None)
     if img_size is None and transform is not None:
-        blank = callable_of(transform)(Image.new("RGB", (64, 64)))
-        img_size = (int(blank.shape[1]), int(blank.shape[2]))
+        mode = MODES.get(input_channels(module) or 3, "RGB")
+        made = [callable_of(transform)(Image.new(mode, (side, side))) for side in (64, 160)]
+        small, large = ((int(m.shape[-2]), int(m.shape[-1])) for m in made)
+        # One that leaves images as large as they are tells nothing.
+        img_size = small if small == large else inner or small
+    img_size = img_size or inner
     if img_size is None:
         raise ModelError("Give the module's input size (img_size) or its transform.")
     if isinstance(img_size, int):
@@ -154,6 +160,11 @@ def size_of(
     if min(height, width) < 1:
         raise ModelError(f"img_size must be positive, not {height} x {width}.")
     return height, width
+
+
+def _embedded(module: nn.Module) -> Any:
+    """The size that timm's patch embedding of a module is made for; None where it has none."""
+    return getattr(getattr(module, "patch_embed", None), "img_size", None)
 
 
 def prepare(
@@ -180,11 +191,13 @@ def prepare(
     if transform is None and built.processor is not None:
         transform, source = built.processor, built.data_source or "its image processor"
     size = size_of(img_size, transform, built.data, module)
+    channels = input_channels(module) or 3
     said = SAID if img_size is not None else "the model" if transform is None else source
     if transform is not None:
         told = told_by(transform)
         sources = {"size": said, "mean": ASSUMED, "std": ASSUMED, **dict.fromkeys(told, source)}
-        found = {"mean": (0.0,) * 3, "std": (1.0,) * 3, **_unsaid(), **told}
+        found = {"mean": (0.0,), "std": (1.0,), **_unsaid(), **told}
+        found, sources = _fitted(found, sources, channels)
         own = Preparation(size, sources=sources, own=callable_of(transform), **found)
         return own.changed(changes)
     if not built.data and not {"mean", "std"} <= changes.keys():
@@ -192,25 +205,42 @@ def prepare(
             "This module does not say how its images are prepared: give a transform "
             "(PIL image -> tensor of shape (3, h, w)), or preprocessing with its mean and std."
         )
-    found = {**DEFAULTS, "mean": (0.0,) * 3, "std": (1.0,) * 3}
+    found = {**DEFAULTS, "mean": (0.0,), "std": (1.0,)}
     found |= {name: built.data[name] for name in DEFAULTS if built.data.get(name) is not None}
-    # timm's configuration is of the weights' three channels, whatever in_chans says.
-    channels = input_channels(module) or 3
-    found |= {name: per_channel(found[name], channels) for name in ("mean", "std")}
     sources = {name: built.data_source if name in built.data else ASSUMED for name in DEFAULTS}
-    known = Preparation(size, sources={"size": said, **sources}, **found)
-    known = known.changed(_of_training(built, channels), "the checkpoint's arguments")
-    return known.changed(changes)
+    told = _of_training(built)
+    found, sources = found | told, sources | dict.fromkeys(told, "the checkpoint's arguments")
+    found, sources = _fitted(found, {"size": said, **sources}, channels)
+    checked = {name: _checked(name, found[name], channels) for name in told}
+    return Preparation(size, sources=sources, **{**found, **checked}).changed(changes)
 
 
-def _of_training(built: Built, channels: int) -> dict[str, Any]:
+def _of_training(built: Built) -> dict[str, Any]:
     """What a training's arguments say of the preparation; means above 2 are of 0 to 255."""
     found = dict(settings(built.arguments).data)
     whole = 255 if max(found.get("mean", (0.0,))) > 2 else 1
     for name in ("mean", "std"):
         if name in found:
-            found[name] = per_channel([value / whole for value in found[name]], channels)
+            found[name] = tuple(value / whole for value in found[name])
     return found
+
+
+def _fitted(
+    found: Mapping[str, Any], sources: Mapping[str, str], channels: int
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Mean and std for each of the channels, and the sources, which say so where they changed.
+
+    What is configured is of the weights' three channels, however many the model was built with.
+    """
+    values, said = dict(found), dict(sources)
+    for name in ("mean", "std"):
+        count = len(values[name])
+        values[name] = per_channel(values[name], channels)
+        if count == 3 > channels:
+            said[name] += ", averaged over its three channels"
+        elif count == 3 < channels:
+            said[name] += ", with their average for what is beyond three channels"
+    return values, said
 
 
 def _unsaid() -> dict[str, Any]:

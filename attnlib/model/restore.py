@@ -55,6 +55,7 @@ def plan(name: str, weights: Weights, said: Mapping[str, Any]) -> Plan:
     Raises:
         ModelError: timm cannot build it with what was said.
     """
+    _refuse_deeper(said, weights)
     found: dict[str, Any] = {}
     tried: set[str] = set()
     skeleton = _skeleton(name, said)
@@ -82,6 +83,22 @@ def plan(name: str, weights: Weights, said: Mapping[str, Any]) -> Plan:
             "have them interpolated"
         )
     return Plan(name, {**said, **found}, found, tuple(told), skeleton, aligned)
+
+
+def _refuse_deeper(said: Mapping[str, Any], weights: Weights) -> None:
+    """Refuse more layers than the file has tensors: even without memory each takes its time.
+
+    Raises:
+        ModelError: there are more.
+    """
+    for name, value in said.items():
+        counts = value if isinstance(value, list | tuple) else [value]
+        layers = sum(n for n in counts if isinstance(n, int)) if "depth" in name else 0
+        if layers > len(weights.tensors):
+            raise ModelError(
+                f"{name}={value!r:.60} asks for more layers than {weights.file} has tensors "
+                f"({len(weights.tensors)})."
+            )
 
 
 def restore(made: Plan, weights: Weights, said: Mapping[str, Any]) -> tuple[nn.Module, list[str]]:

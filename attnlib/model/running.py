@@ -89,6 +89,20 @@ def matrix(vit: Vit, pixels: Tensor, layer: int) -> NDArray[np.float32]:
     return array(found[0] if windowed else found[0][0])
 
 
+def logits(vit: Vit, images: Sequence[Tensor]) -> Tensor:
+    """Logits ``(B, L)`` in float64 of images ``(1, C, h, w)`` of any sizes, in their order.
+
+    Raises:
+        ModelError: the model does not run on one of them.
+    """
+    found: dict[int, Tensor] = {}
+    for places, pixels in by_size(images):
+        with passes.admitted(), torch.inference_mode():
+            given, _ = passes.forward(vit.module, pixels, precision=vit.precision)
+        found |= zip(places, given.double().cpu(), strict=True)
+    return torch.stack([found[place] for place in range(len(images))])
+
+
 def by_size(images: Sequence[Tensor]) -> Iterator[tuple[list[int], Tensor]]:
     """Images ``(1, C, h, w)`` in batches of one size each, with their places in the sequence."""
     places: dict[torch.Size, list[int]] = {}

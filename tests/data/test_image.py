@@ -442,3 +442,40 @@ def test_a_mask_is_turned_as_its_image_is_stored(orientation: int) -> None:
     data = encode(Image.fromarray(stored), "PNG", exif=exif(orientation))
     of_a = np.asarray(image.decode(data))[..., 0] == 40
     assert np.array_equal(image.as_stored(of_a, data), stored[..., 0] == 40)
+
+
+@pytest.mark.parametrize("decoding", image.DECODINGS)
+def test_opacity_is_kept_for_four_channels(decoding: image.Decoding) -> None:
+    values = np.random.default_rng(0).integers(0, 256, (9, 16, 4), dtype=np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    stored = Image.fromarray(values)
+    found = image.read(encode(stored, "PNG", exif=exif.tobytes()), decoding, 4)
+    upright = decoding == "upright"
+    # EXIF 6: the stored top is the right side.
+    expected = np.rot90(values, -1) if upright else values
+    np.testing.assert_array_equal(np.asarray(found.picture), expected)
+    done = "turned upright" if upright else "not turned upright"
+    assert found.notes == (f"{done} (EXIF orientation 6)",), "nothing was laid on white"
+
+
+def test_files_without_opacity_are_opaque_for_four_channels() -> None:
+    plain, deep = encode(photo(), "PNG"), encode(flat("I;16", 32_896), "PNG")
+    found = np.asarray(image.decode(plain, channels=4))
+    np.testing.assert_array_equal(found[..., :3], np.asarray(photo()))
+    assert (found[..., 3] == 255).all()
+    assert image.decode(deep, channels=4).getpixel((0, 0)) == (128, 128, 128, 255)
+
+
+def test_grey_for_one_channel() -> None:
+    """Grey files give their own numbers, colours their luma (ITU-R 601-2), on white first."""
+    grey = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    found = image.decode(encode(Image.fromarray(grey), "PNG"), channels=1)
+    assert found.mode == "L"
+    np.testing.assert_array_equal(np.asarray(found), grey)
+    assert image.decode(encode(flat("I;16", 32_896), "PNG"), channels=1).getpixel((0, 0)) == 128
+    data = encode(flat("RGBA", (200, 100, 50, 51)), "PNG")
+    laid = 255 * 0.8 + np.array([200, 100, 50]) * 0.2
+    luma = laid @ [0.299, 0.587, 0.114]
+    assert image.decode(data, channels=1).getpixel((0, 0)) == pytest.approx(luma, abs=1)
+    assert image.decode(data, channels=7).mode == "RGB"

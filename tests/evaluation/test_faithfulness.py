@@ -53,7 +53,7 @@ def stub(weights: Array) -> attnlib.Vit:
         Linear(weights),
         layout,
         nothing,
-        preparation=Preparation(lambda image: torch.zeros(3, *size), size, *black),
+        preparation=Preparation(size, *black, own=lambda image: torch.zeros(3, *size)),
         names=ClassNames(("yes", "no"), "the test"),
     )
 

@@ -251,6 +251,22 @@ def test_an_aligned_mask_is_exact(vit: attnlib.Vit) -> None:
     assert to_crop(vit.transform, np.ones((50, 70), np.bool_)).all()
 
 
+@pytest.mark.parametrize("channels", [1, 4])
+def test_masks_of_models_of_other_channels(channels: int) -> None:
+    """As of three: nothing becomes more of an object for being transparent or grey."""
+    mask = np.zeros((90, 120), np.bool_)
+    mask[30:70, 20:61] = True
+    made = {
+        count: create_transform(
+            (count, 48, 48), crop_pct=0.75, mean=(0.5,) * count, std=(0.2,) * count
+        )
+        for count in (3, channels)
+    }
+    expected = to_crop(made[3], mask)
+    np.testing.assert_array_equal(to_crop(made[channels], mask, channels), expected)
+    assert 0.1 < expected.mean() < 0.9
+
+
 def test_padding_is_no_object() -> None:
     def padded(image: Image.Image) -> torch.Tensor:
         array = np.asarray(image.resize((8, 8)), np.float32) / 255

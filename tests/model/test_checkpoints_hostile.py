@@ -13,6 +13,7 @@ import struct
 import subprocess
 import sys
 import threading
+import time
 import tracemalloc
 import zipfile
 from collections.abc import Callable
@@ -393,3 +394,16 @@ def test_the_way_out_of_a_pickled_model_is_one(
     exec(lines, {})
     vit = attnlib.load(ARCHITECTURE, checkpoint="weights.pth", **said)
     assert torch.equal(vit.module.head.weight, model.head.weight)
+
+
+@pytest.mark.parametrize("asked", [{"depth": 10**6}, {"depths": (10**9, 1)}])
+def test_more_layers_than_a_file_can_hold_are_not_built(asked: dict[str, Any]) -> None:
+    state = timm.create_model(ARCHITECTURE, img_size=32, depth=1).state_dict()
+    for content, options in (
+        (state, {"model_args": asked}),
+        ({"state_dict": state, "hyper_parameters": asked | {"img_size": 32}}, {}),
+    ):
+        began = time.process_time()
+        with contextlib.suppress(AttnlibError):
+            attnlib.load(ARCHITECTURE, checkpoint=content, device="cpu", **options)
+        assert time.process_time() - began < 20

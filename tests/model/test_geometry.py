@@ -202,6 +202,38 @@ def test_a_model_that_resizes_by_itself() -> None:
         vit.layout_for((64, 192))
 
 
+class Around(nn.Module):
+    """Somebody's class around a model of timm; it has no size of its own."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__()
+        self.inner = any_size(**options)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.inner(x)  # type: ignore[no-any-return]
+
+
+def test_the_size_of_what_is_inside() -> None:
+    images_as_they_are, half = T.ToTensor(), T.Normalize([0.5] * 3, [0.5] * 3)
+    fixed = Around(img_size=96, dynamic_img_size=False)
+    # A transform that leaves images as large as they are says nothing of the size.
+    for options in ({"transform": images_as_they_are}, {"preprocessing": {"mean": 0.5, "std": 1}}):
+        vit = attnlib.load(fixed, **options)
+        assert vit.size == (96, 96) and vit.inspect(picture((96, 96))).grid == (6, 6)
+    with pytest.raises(attnlib.ModelError, match="does not run on an image of 64 x 64 pixels"):
+        attnlib.load(fixed, transform=T.Compose([T.Resize((64, 64)), T.ToTensor(), half]))
+    # Any size: the transform's own, and the grid of each image.
+    free = Around(img_size=96)
+    vit = attnlib.load(free, transform=T.Compose([T.Resize((64, 128)), T.ToTensor(), half]))
+    assert vit.size == (64, 128) and vit.layout.grid == (4, 8)
+    inner = attnlib.load(free.inner, transform=vit.transform, img_size=(64, 128))
+    found, expected = (v.inspect(picture((70, 90))) for v in (vit, inner))
+    np.testing.assert_array_equal(found.cls_rows, expected.cls_rows)
+    # One that the model resizes by itself keeps the transform's size.
+    vit = attnlib.load(Resizes(), transform=T.Compose([T.Resize((128, 128)), T.ToTensor()]))
+    assert vit.size == (128, 128) and vit.layout.patch_size == (32, 32)
+
+
 @pytest.mark.parametrize(("channels", "mode"), [(1, "L"), (4, "RGBA")])
 def test_pictures_of_other_channels(channels: int, mode: str) -> None:
     module = any_size(in_chans=channels)

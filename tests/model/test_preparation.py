@@ -102,6 +102,29 @@ def test_every_setting_has_a_source(module: torch.nn.Module) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("channels", "mean", "said"),
+    [
+        (1, (0.4,), "timm's configuration, averaged over its three channels"),
+        (
+            4,
+            (0.6, 0.4, 0.2, 0.4),
+            "timm's configuration, with their average for what is beyond three channels",
+        ),
+        (3, (0.6, 0.4, 0.2), "timm's configuration"),
+    ],
+)
+def test_what_is_made_of_three_channels_says_so(
+    channels: int, mean: tuple[float, ...], said: str
+) -> None:
+    module = torch.nn.Sequential(torch.nn.Conv2d(channels, 8, 16, 16))
+    data = {"mean": (0.6, 0.4, 0.2), "std": (0.25,), "input_size": (3, 64, 64)}
+    built = Built("x", module, data, "timm's configuration")
+    found = prepare(built, module, None, None, None)
+    assert found.mean == pytest.approx(mean) and found.std == (0.25,) * channels
+    assert found.sources["mean"] == said and found.sources["std"] == "timm's configuration"
+
+
 def test_means_of_pixels_up_to_255_are_shares(module: torch.nn.Module) -> None:
     arguments = {"mean": (123.675, 116.28, 103.53), "std": (58.395, 57.12, 57.375)}
     built = Built("x", module, {"crop_pct": 1.0}, "", arguments=arguments)

@@ -64,7 +64,7 @@ def windows(space: Workspace, name: str) -> None:
             width=90,
             help="Counted from 0 among the layers that attend within windows.",
         )
-        image = results.decoded(space.choice, space.by_name[name])
+        image = results.decoded(space.choice, space.vit, space.by_name[name])
         found = results.numbers(
             space.choice,
             space.by_name[name],

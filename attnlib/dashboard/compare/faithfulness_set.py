@@ -126,7 +126,7 @@ def summarise(
     for done, item in enumerate(items):
         progress(done, len(items))
         try:
-            subject = vit.subject(decode(item.sample.data, decoding))
+            subject = vit.subject(decode(item.sample.data, decoding, vit.channels))
             classes = list(
                 dict.fromkeys(
                     [item.predicted] if item.true is None else [item.predicted, item.true]

@@ -23,7 +23,7 @@ def crop_of_png(choice: ModelChoice, vit: Vit, sample: Sample, data: bytes) -> M
 
     def make() -> NDArray[np.bool_]:
         mask = annotation.read_mask(data, decode(sample.data).size)
-        return annotation.to_crop(vit.transform, _as_decoded(choice, sample, mask))
+        return annotation.to_crop(vit.transform, _as_decoded(choice, sample, mask), vit.channels)
 
     return results.numbers(choice, sample, ("mask", sha256(data)), make)
 
@@ -46,7 +46,7 @@ def crop_of_coco(
 
     def make() -> NDArray[np.bool_]:
         mask = coco[1].mask(sample.name, decode(sample.data).size, categories or None)
-        return annotation.to_crop(vit.transform, _as_decoded(choice, sample, mask))
+        return annotation.to_crop(vit.transform, _as_decoded(choice, sample, mask), vit.channels)
 
     return results.numbers(choice, sample, ("coco", coco[0], sample.name, categories), make)
 

@@ -92,7 +92,7 @@ def cascade(
     original = results.heat(choice, vit, sample, method, target, **options)
     stages: list[Stage] = []
     progress(1, total)
-    for stage in randomisation.cascade(vit, results.decoded(choice, sample), original):
+    for stage in randomisation.cascade(vit, results.decoded(choice, vit, sample), original):
         stages.append(stage)
         progress(1 + len(stages), total)
     return original, stages

@@ -136,7 +136,7 @@ def _effective(space: Workspace, name: str) -> None:
             choice,
             sample,
             "head statistics",
-            lambda: head_statistics(vit, vit.pixels(results.decoded(choice, sample))),
+            lambda: head_statistics(vit, vit.pixels(results.decoded(choice, vit, sample))),
         )
 
     found = tasks.run(

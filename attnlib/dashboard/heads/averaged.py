@@ -82,7 +82,7 @@ def _each(
             sample: Sample = sample, decision: Decision = decision, done: int = done
         ) -> HeadEffects:
             # Asked after each layer too, so that “Stop” is heard within a large model's image.
-            pixels = vit.pixels(results.decoded(choice, sample))
+            pixels = vit.pixels(results.decoded(choice, vit, sample))
             return head_effects(
                 vit,
                 pixels,

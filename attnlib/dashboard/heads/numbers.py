@@ -108,7 +108,7 @@ def _each(
         progress(done, len(samples))
 
         def make(sample: Sample = sample) -> HeadStatistics:
-            return head_statistics(vit, vit.pixels(results.decoded(choice, sample)))
+            return head_statistics(vit, vit.pixels(results.decoded(choice, vit, sample)))
 
         try:
             yield results.numbers(choice, sample, "head statistics", make)

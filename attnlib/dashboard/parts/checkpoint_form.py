@@ -62,7 +62,8 @@ def upload() -> tuple[ModelChoice | None, bytes | None]:
         )
         data = file.getvalue() if file is not None else None
         digest = sha256(data) if data is not None else ""
-        wish = _submitted(digest, lambda: {"digest": digest})
+        name = file.name if file is not None else ""
+        wish = _submitted(digest, lambda: {"digest": digest, "file": name})
     return wish, data
 
 

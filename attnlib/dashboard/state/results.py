@@ -92,7 +92,7 @@ def inspect(choice: ModelChoice, vit: Vit, samples: list[Sample]) -> list[Inspec
             found[i] = kept
             continue
         try:
-            images[i] = read(sample.data, choice.decoding)
+            images[i] = read(sample.data, choice.decoding, vit.channels)
         except Exception as error:
             found[i] = error
     pictures = [image.picture for image in images.values()]
@@ -141,19 +141,19 @@ def heat(
     )
 
 
-def decoded(choice: ModelChoice, sample: Sample) -> Image.Image:
-    """The sample's image, decoded as the choice says.
+def decoded(choice: ModelChoice, vit: Vit, sample: Sample) -> Image.Image:
+    """The sample's image, decoded as the choice says, with the model's channels.
 
     Raises:
         ImageError: it cannot be read.
     """
-    return decode(sample.data, choice.decoding)
+    return decode(sample.data, choice.decoding, vit.channels)
 
 
 def subject(choice: ModelChoice, vit: Vit, sample: Sample) -> Subject:
     """The image as a subject, kept so that the next method or layer needs no new pass."""
     found = store().subjects.of(
-        (choice, sample.sha256), lambda: vit.subject(decoded(choice, sample))
+        (choice, sample.sha256), lambda: vit.subject(decoded(choice, vit, sample))
     )
     assert isinstance(found, Subject)
     return found

@@ -154,6 +154,10 @@ def _weights(content: Content, choice: str | None) -> Weights:
     # Beside tensors a safetensors file holds nothing but such texts: all of them are settings.
     about = {"meta": content.metadata, **content.metadata} if content.metadata else root
     named = class_names(about)
+    said = arguments(about)
+    if any(key.rpartition(".")[2] == "pos_weight" for key in tensors):
+        # The only loss of PyTorch's that keeps weights of that name.
+        said.setdefault("criterion", "BCEWithLogitsLoss, whose pos_weight is beside the weights")
     return Weights(
         tensors=_unwrapped(tensors),
         file=name,
@@ -161,7 +165,7 @@ def _weights(content: Content, choice: str | None) -> Weights:
         others=others,
         small=small,
         choice=choice,
-        arguments=arguments(about),
+        arguments=said,
         class_names=None if named is None else named[0],
         names_entry="" if named is None else named[1],
         skipped=skipped,
