@@ -167,6 +167,13 @@ def test_the_architectures_own_classifier_comes_first() -> None:
     assert_logits(load({**model.state_dict(), **aux}), model)
 
 
+def test_the_nearest_classifier_counts() -> None:
+    model = own("head")
+    state = {f"model.net.{name}": tensor for name, tensor in model.state_dict().items()}
+    vit = load({**state, "head.weight": torch.ones(3, WIDTH), "head.bias": torch.ones(3)})
+    assert_logits(vit, model)
+
+
 def test_dinov2_with_a_linear_classifier() -> None:
     """An architecture that has none by itself."""
     name, options = "vit_small_patch14_dinov2", {"img_size": 56, "depth": 2}

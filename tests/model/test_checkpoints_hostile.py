@@ -364,6 +364,38 @@ def test_modules_of_all_kinds_end_in_words(module: torch.nn.Module) -> None:
             attnlib.load(module, device="cpu", **options)
 
 
+class Learner:
+    """What has a model among its fields, as a learner of fastai."""
+
+    def __init__(self, model: torch.nn.Module) -> None:
+        self.model = model
+
+
+@pytest.mark.parametrize(
+    ("wrap", "path"),
+    [
+        (lambda model: model, ""),
+        (lambda model: Learner(model), ".model"),
+        (lambda model: {"epoch": 3, "net": model}, "['net']"),
+    ],
+)
+def test_the_way_out_of_a_pickled_model_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wrap: Callable[..., Any], path: str
+) -> None:
+    """The two lines of the message are run, and what they write is what was pickled."""
+    monkeypatch.chdir(tmp_path)
+    model = timm.create_model(ARCHITECTURE, img_size=64, depth=2, num_classes=3)
+    torch.save(wrap(model), "m.pt")
+    said = {"model_args": {"depth": 2}, "device": "cpu"}
+    with pytest.raises(ModelError, match="whole model") as caught:
+        attnlib.load(ARCHITECTURE, checkpoint="m.pt", **said)
+    lines = str(caught.value).split("\n", 1)[1]
+    assert f"weights_only=False){path}\n" in lines
+    exec(lines, {})
+    vit = attnlib.load(ARCHITECTURE, checkpoint="weights.pth", **said)
+    assert torch.equal(vit.module.head.weight, model.head.weight)
+
+
 @pytest.mark.parametrize("asked", [{"depth": 10**6}, {"depths": (10**9, 1)}])
 def test_more_layers_than_a_file_can_hold_are_not_built(asked: dict[str, Any]) -> None:
     state = timm.create_model(ARCHITECTURE, img_size=32, depth=1).state_dict()
