@@ -72,7 +72,8 @@ def examine(title: str, folder: Path) -> Outcome:
     problems, difference = compared(made, vit)
     source = vit.preparation.sources.get("mean", "")
     mean = "/".join(f"{number:.3g}" for number in vit.mean)
-    words = [vit.layout.query, vit.outputs.kind, vit.names.source, f"mean {mean} ({source})"]
+    names = vit.names.source.replace("numbers: the model brings no names", "no names")
+    words = [vit.layout.query, vit.outputs.kind, names, f"mean {mean} ({source})"]
     verdict = "exact" if not problems else "WRONG: " + "; ".join(problems)
     sidebar = _sidebar(made, vit)
     return Outcome(title, verdict, sidebar, "; ".join(words), f"{difference:.0e}")

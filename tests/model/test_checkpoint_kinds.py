@@ -63,6 +63,16 @@ def test_every_kind_has_one_title() -> None:
     assert len(KINDS) >= 60
 
 
+def test_the_table_in_the_documents_is_of_all_kinds_and_none_is_wrong() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "checkpoints.md").read_text(encoding="utf-8")
+    lines = text.split("<!-- kinds -->")[1].splitlines()
+    rows = [line.strip("| ").split(" | ") for line in lines if line.startswith("| ")][1:]
+    assert {row[0] for row in rows} == KINDS.keys()
+    for title, library, _, sidebar, *_ in rows:
+        assert library == ("refused" if title.startswith("refused") else "exact"), title
+        assert sidebar in ("the same", "refused", "not offered", "—"), title
+
+
 @pytest.mark.parametrize("title", SAMPLE)
 def test_what_is_loaded_is_the_original(title: str, tmp_path: Path) -> None:
     made = KINDS[title](tmp_path)
