@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 import attnlib
+from attnlib.capture.outputs import KINDS
 from attnlib.capture.passes import PRECISIONS
 from attnlib.data.image import check, decode
 from attnlib.data.labels import read_class_names
@@ -17,8 +19,17 @@ HELP = "draw an attribution map over an image"
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("image", type=Path)
-    parser.add_argument("--model", default="demo", help="demo, a timm name or hf-hub:org/name")
+    parser.add_argument(
+        "--model",
+        default="demo",
+        help="demo, a timm name, a folder of transformers or timm, hf-hub:org/name, or auto: the "
+        "architecture that fits the checkpoint",
+    )
     parser.add_argument("--checkpoint", help="a file of weights for that architecture")
+    parser.add_argument("--weights", help="which of several in that file: ema, student, …")
+    parser.add_argument(
+        "--outputs", choices=KINDS, help="what the logits mean; found out if absent"
+    )
     parser.add_argument("--class-names", type=Path, help="a file with one name per line, or JSON")
     parser.add_argument("--method", default="relevance", choices=tuple(attnlib.methods()))
     parser.add_argument("--target", help="class index or name; the predicted class if absent")
@@ -47,11 +58,15 @@ def run(given: argparse.Namespace) -> None:
     vit = attnlib.load(
         given.model,
         checkpoint=given.checkpoint,
+        weights=given.weights,
+        outputs=given.outputs,
         class_names=listed,
         device=given.device,
         precision=given.precision,
     )
     image = decode(data, channels=vit.channels)
+    for note in vit.notes:
+        print(f"note: {note}", file=sys.stderr)
     target = None if given.target is None else _class(vit, given.target)
     heat = vit.attribute(image, given.method, target)
     try:

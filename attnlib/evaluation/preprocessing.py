@@ -7,7 +7,7 @@ preparations are few, so they are tried, and one that is better by more than cha
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -15,10 +15,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from scipy import optimize, special, stats
+from scipy import stats
 from timm.data.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 
 from attnlib.errors import ModelError
+from attnlib.evaluation.truth import Score, score
 from attnlib.methods.base import Progress
 from attnlib.model import running
 from attnlib.model.inputs import per_channel
@@ -61,18 +62,25 @@ class Tried:
     Attributes:
         title: what differs from the present one; "as now" for that itself.
         changes: the same for :meth:`attnlib.model.vit.Vit.prepared`.
-        right: ``(n,)``, whether the most probable class is the label.
-        confidence: ``(n,)``, its probability.
-        loss: ``(n,)``, minus the logarithm of the label's probability, in nats, at the
-            temperature that suits the preparation best: mere doubt, which lowers the loss of a
-            model that is too sure of itself, is then no gain.
+        score: how right the model is on the images so prepared.
     """
 
     title: str
     changes: tuple[tuple[str, Any], ...]
-    right: NDArray[np.bool_]
-    confidence: NDArray[np.float64]
-    loss: NDArray[np.float64]
+    score: Score
+
+    @property
+    def right(self) -> NDArray[np.bool_]:
+        """``(n,)``, see :class:`attnlib.evaluation.truth.Score`; so are the others."""
+        return self.score.right
+
+    @property
+    def confidence(self) -> NDArray[np.float64]:
+        return self.score.confidence
+
+    @property
+    def loss(self) -> NDArray[np.float64]:
+        return self.score.loss
 
     @property
     def accuracy(self) -> float:
@@ -174,10 +182,11 @@ def _images(tried: Tried) -> str:
 def check(
     vit: Vit,
     images: Sequence[Callable[[], Image.Image]],
-    labels: Sequence[int],
+    labels: Sequence[int | Collection[int]],
     progress: Progress | None = None,
     *,
     own: Preparation | None = None,
+    threshold: float = 0.5,
 ) -> Check:
     """Try the usual preparations on labelled images.
 
@@ -187,19 +196,19 @@ def check(
 
     Args:
         images: functions that decode one image each, so that they need not all lie in memory.
-        labels: class index of each.
+        labels: class index of each; of independent labels those that it has.
         progress: called with (passes of one image done, most that there can be); what it raises
             ends the check.
         own: the model's own preparation, where the present one was changed: it is tried too.
+        threshold: from which probability on an independent label counts as predicted.
 
     Raises:
         ModelError: the model gives no classes of which one is true, or there are no images.
     """
-    if vit.outputs.kind not in ("classes", "binary"):
-        raise ModelError("Preprocessing is checked by labels, one class for each image.")
+    if not vit.outputs.classifies:
+        raise ModelError("Preprocessing is checked by labels, and this model has no classes.")
     if not images or len(images) != len(labels):
         raise ModelError("Preprocessing is checked on images with labels, and there are none.")
-    truth = np.asarray(labels, dtype=np.int64)
     most = len(images) * (2 + sum(map(len, ASPECTS)))
     done = 0
 
@@ -214,7 +223,7 @@ def check(
         settings = {name: getattr(own, name) for name in DEFAULTS}
         if not _agrees(vit.preparation, settings):
             first[OWN_SETTINGS] = settings
-    tried = _measure(vit, first, images, truth, step)
+    tried = _measure(vit, first, images, labels, step, threshold)
     best = max(tried, key=lambda t: t.rank)
     best_title = "" if best is tried[0] else best.title
     for aspect in ASPECTS:
@@ -227,7 +236,7 @@ def check(
             if not _agrees(base, changes):
                 whole = f"{best_title}, {title}" if best_title else title
                 wanted[whole] = {**dict(best.changes), **changes}
-        found = _measure(vit, wanted, images, truth, step)
+        found = _measure(vit, wanted, images, labels, step, threshold)
         tried += found
         leading = max(found, key=lambda t: t.rank, default=best)
         if leading.rank > best.rank:
@@ -262,8 +271,9 @@ def _measure(
     vit: Vit,
     wanted: Mapping[str, Changes],
     images: Sequence[Callable[[], Image.Image]],
-    labels: NDArray[np.int64],
+    labels: Sequence[int | Collection[int]],
     step: Callable[[int], None],
+    threshold: float,
 ) -> list[Tried]:
     """All images under some preparations."""
     models = {title: vit.prepared(changes) for title, changes in wanted.items()}
@@ -275,22 +285,6 @@ def _measure(
             step(len(pictures))
     tried = []
     for title, parts in logits.items():
-        shares = vit.outputs.probabilities(torch.cat(parts)).numpy()
-        right = shares.argmax(axis=1) == labels
-        loss = _calibrated(np.log(shares.clip(1e-30)), labels)
-        changes = tuple(wanted[title].items())
-        tried.append(Tried(title, changes, right, shares.max(axis=1), loss))
+        found = score(vit.outputs, torch.cat(parts), labels, threshold)
+        tried.append(Tried(title, tuple(wanted[title].items()), found))
     return tried
-
-
-def _calibrated(logs: NDArray[np.float64], labels: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Losses ``(n,)`` of log-probabilities ``(n, C)`` at the temperature that lowers them most."""
-    rows = np.arange(len(labels))
-
-    def losses(sharpness: float) -> NDArray[np.float64]:
-        scaled = logs * math.exp(sharpness)
-        lost: NDArray[np.float64] = special.logsumexp(scaled, axis=1) - scaled[rows, labels]
-        return lost
-
-    found = optimize.minimize_scalar(lambda s: losses(s).mean(), bounds=(-5, 3), method="bounded")
-    return losses(float(found.x))

@@ -111,7 +111,8 @@ def _restored(source: str, weights: Weights, given: Mapping[str, Any]) -> Built:
         raise ModelError(_wrong(name, made, weights, given))
     module, notes = restore(made, weights, said)
     if source == AUTO:
-        notes.insert(0, f"The architecture was found by the weights: {name}.")
+        by = "by the weights" if told.architecture is None else "in the checkpoint's arguments"
+        notes.insert(0, f"The architecture was found {by}: {name}.")
     used = {key: told.options[key] for key in told.options if _holds(made, key, told.options[key])}
     used = {key: value for key, value in used.items() if key not in given} | dict(told.data)
     if used:
@@ -125,11 +126,14 @@ def _restored(source: str, weights: Weights, given: Mapping[str, Any]) -> Built:
             "so it was not taken for names of classes."
         )
         names = None
+    naming = made.aligned.naming
+    library = naming if naming is not None and naming.data else None
     return Built(
         name,
         module,
-        {**own_config(module), **told.data},
-        "timm's configuration",
+        {**own_config(module), **(library.data if library else {}), **told.data},
+        library.data_source if library else "timm's configuration",
+        embeds=made.aligned.embeds,
         arguments=weights.arguments,
         class_names=names,
         names_source="" if names is None else f"the checkpoint's “{weights.names_entry}”",

@@ -22,6 +22,7 @@ class Built:
         class_names: those that came with it.
         names_source: where they come from, in words; "" where there are none.
         imagenet: what says that its classes are ImageNet's; "" where nothing does.
+        embeds: whether its outputs are known to be an embedding of the image, not classes.
         processor: an image processor of transformers that belongs to it.
         notes: what a person should know: weights left out, options that shapes cannot tell.
     """
@@ -34,5 +35,6 @@ class Built:
     class_names: tuple[str, ...] | None = None
     names_source: str = ""
     imagenet: str = ""
+    embeds: bool = False
     processor: Any = None
     notes: tuple[str, ...] = ()

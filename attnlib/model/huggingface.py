@@ -36,6 +36,7 @@ class Repository:
         config: what its ``config.json`` says, or ``adapter_config.json`` where it is an adapter.
         adapter: whether it holds an adapter to other weights.
         local: whether it is a folder on this machine.
+        cached: of a hub id that cannot be asked now, the folder in the local cache.
     """
 
     place: str
@@ -43,6 +44,12 @@ class Repository:
     config: Mapping[str, Any]
     adapter: bool
     local: bool
+    cached: str = ""
+
+    @property
+    def reads(self) -> str:
+        """What transformers is given: without a network it would ask for an id again and again."""
+        return self.cached or self.place
 
     @property
     def of_timm(self) -> bool:
@@ -67,9 +74,10 @@ def repository(source: str) -> Repository | None:
         return None
     place, _, revision = name.partition("@")
     for file in (CONFIG, ADAPTER):
-        config = _fetched(place, file, revision or None)
-        if config is not None:
-            return Repository(place, revision or None, config, file == ADAPTER, False)
+        path = _fetched(place, file, revision or None)
+        if path is not None:
+            cached = "" if network.online() else str(path.parent)
+            return Repository(place, revision or None, _read(path), file == ADAPTER, False, cached)
     raise ModelError(f"{place} has no {CONFIG}, so nothing says what model it is.")
 
 
@@ -82,16 +90,16 @@ def built(repo: Repository) -> Built:
     """
     transformers = _transformers()
     options: dict[str, Any] = {
-        "revision": repo.revision,
-        "local_files_only": repo.local or not network.online(),
+        "revision": None if repo.cached else repo.revision,
+        "local_files_only": repo.local or bool(repo.cached),
         "trust_remote_code": False,
     }
     try:
         if repo.adapter:
-            module, notes = adapted(transformers, repo.place, repo.config, repo.local, options)
+            module, notes = adapted(transformers, repo.reads, repo.config, repo.local, options)
         else:
-            module, notes = whole(transformers, repo.place, options)
-        processor, source, more = processor_of(transformers, repo.place, module, options)
+            module, notes = whole(transformers, repo.reads, options)
+        processor, source, more = processor_of(transformers, repo.reads, module, options)
     except ModelError:
         raise
     except Exception as error:
@@ -133,7 +141,7 @@ def _read(path: Path) -> Mapping[str, Any]:
     return found
 
 
-def _fetched(place: str, file: str, revision: str | None) -> Mapping[str, Any] | None:
+def _fetched(place: str, file: str, revision: str | None) -> Path | None:
     """A configuration from the hub or its local cache; None where the id has no such file."""
     try:
         path = huggingface_hub.hf_hub_download(
@@ -155,7 +163,7 @@ def _fetched(place: str, file: str, revision: str | None) -> Mapping[str, Any] |
         ) from error
     except Exception as error:
         raise ModelError(f"{place!r} is no id on the hub: {error}") from error
-    return _read(Path(path))
+    return Path(path)
 
 
 def _transformers() -> Any:

@@ -136,6 +136,7 @@ def assemble(
             support.logits,
             outputs,
             built.imagenet,
+            built.embeds,
             normalised=normalised,
         )
         return Vit(

@@ -21,6 +21,8 @@ _TASKS: dict[str, Kind] = {
     "binary": "binary",
     "regression": "regression",
 }
+# How configurations name a class: Hydra, Lightning's command line, others.
+_NAMES_OF = ("_target_", "class_path", "name", "type", "kind")
 # A training's own word for the task, for its loss, and switches that say it.
 _TASK_KEYS = ("problem_type", "task", "task_type", "objective")
 _LOSS_KEYS = ("loss", "loss_fn", "loss_function", "loss_func", "criterion", "loss_name")
@@ -66,6 +68,7 @@ def outputs_of(
     count: int,
     said: Kind | None,
     exclusive: str = "",
+    embeds: bool = False,
     *,
     normalised: bool = False,
 ) -> Outputs:
@@ -75,6 +78,7 @@ def outputs_of(
         arguments: what the training said about itself in the checkpoint.
         count: L, how many logits there are.
         exclusive: what is known to make them exclusive classes, if nothing else is said.
+        embeds: whether they are known to be an embedding of the image.
         normalised: as :func:`attnlib.capture.ending.ends_normalised` says of them.
 
     Raises:
@@ -93,6 +97,8 @@ def outputs_of(
             kind = "classes"
         if kind != "binary" or count == 1:
             return Outputs(kind, source, _doubt(arguments))
+    if embeds or _projects(module):
+        return Outputs("features", "the last layer is CLIP's projection, not a classifier")
     if normalised:
         return Outputs("features", "the outputs come from a normalisation, not from a classifier")
     if count == 1:
@@ -127,6 +133,12 @@ def _headless(module: nn.Module) -> bool:
     return getattr(module, "num_classes", None) == 0 or getattr(config, "num_labels", None) == 0
 
 
+def _projects(module: nn.Module) -> bool:
+    """Whether a ready module ends as CLIP's image towers do, of open_clip or transformers."""
+    own = dict(module.named_parameters(recurse=False))
+    return {"class_embedding", "proj"} <= own.keys() or hasattr(module, "visual_projection")
+
+
 def _told(module: nn.Module, arguments: Mapping[str, Any]) -> list[tuple[Kind, str]]:
     """What the model's configuration and the training's own words say, most certain first."""
     found: list[tuple[Kind, str]] = []
@@ -135,19 +147,30 @@ def _told(module: nn.Module, arguments: Mapping[str, Any]) -> list[tuple[Kind, s
     if str(word) in _TASKS:
         source = f"problem_type in the model's configuration is {word!r}"
         found.append((_TASKS[str(word)], source))
-    for key in _TASK_KEYS:
-        word = arguments.get(key)
-        kind = _TASKS.get(_plain(word)) if isinstance(word, str) else None
+    for key, word in arguments.items():
+        kind = _of_task(word) if _about(key, _TASK_KEYS) else None
         if kind is not None:
             found.append((kind, f"{key} in the checkpoint is {word!r}"))
     for key, kind in _SWITCHES.items():
         if arguments.get(key) is True:
             found.append((kind, f"{key} in the checkpoint is True"))
-    for key in _LOSS_KEYS:
-        kind = _of_loss(arguments.get(key))
+    for key, word in arguments.items():
+        kind = _of_loss(word) if _about(key, _LOSS_KEYS) else None
         if kind is not None:
-            found.append((kind, f"{key} in the checkpoint is {str(arguments[key])[:60]!r}"))
+            found.append((kind, f"{key} in the checkpoint is {str(word)[:60]!r}"))
     return found
+
+
+def _about(key: str, subjects: tuple[str, ...]) -> bool:
+    """Whether a setting's name, or a name and what configurations put behind it, is a subject."""
+    *before, last = key.split(".")
+    return last in subjects or (last in _NAMES_OF and before[-1:] != [] and before[-1] in subjects)
+
+
+def _of_task(word: object) -> Kind | None:
+    """What a task is called, whatever else stands in the word."""
+    plain = _plain(word) if isinstance(word, str) else ""
+    return next((kind for part, kind in _TASKS.items() if part in plain), None)
 
 
 def _of_loss(loss: object) -> Kind | None:

@@ -98,7 +98,7 @@ def adapted(
     except ImportError as error:
         raise ModelError(
             "This is an adapter (PEFT), and the package that merges it is not installed: "
-            "pip install peft. Or merge it where it was trained: "
+            "pip install 'attnlib[adapters]'. Or merge it where it was trained: "
             "model.merge_and_unload().save_pretrained('merged')."
         ) from error
     base = str(adapter.get("base_model_name_or_path") or "")

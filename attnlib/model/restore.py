@@ -15,6 +15,7 @@ from torch.overrides import TorchFunctionMode
 from attnlib.errors import ModelError
 from attnlib.model.checkpoint import Weights, fit
 from attnlib.model.checkpoint.align import Alignment, align
+from attnlib.model.checkpoint.heads import advice
 from attnlib.model.checkpoint.misfits import misfits, some
 from attnlib.model.checkpoint.options import classifier, revealed, unrevealed
 
@@ -54,6 +55,7 @@ def plan(name: str, weights: Weights, said: Mapping[str, Any]) -> Plan:
     Raises:
         ModelError: timm cannot build it with what was said.
     """
+    _refuse_deeper(said, weights)
     found: dict[str, Any] = {}
     tried: set[str] = set()
     skeleton = _skeleton(name, said)
@@ -83,6 +85,22 @@ def plan(name: str, weights: Weights, said: Mapping[str, Any]) -> Plan:
     return Plan(name, {**said, **found}, found, tuple(told), skeleton, aligned)
 
 
+def _refuse_deeper(said: Mapping[str, Any], weights: Weights) -> None:
+    """Refuse more layers than the file has tensors: even without memory each takes its time.
+
+    Raises:
+        ModelError: there are more.
+    """
+    for name, value in said.items():
+        counts = value if isinstance(value, list | tuple) else [value]
+        layers = sum(n for n in counts if isinstance(n, int)) if "depth" in name else 0
+        if layers > len(weights.tensors):
+            raise ModelError(
+                f"{name}={value!r:.60} asks for more layers than {weights.file} has tensors "
+                f"({len(weights.tensors)})."
+            )
+
+
 def restore(made: Plan, weights: Weights, said: Mapping[str, Any]) -> tuple[nn.Module, list[str]]:
     """The module of a plan with its weights, and what a person should know about it.
 
@@ -103,13 +121,13 @@ def restore(made: Plan, weights: Weights, said: Mapping[str, Any]) -> tuple[nn.M
     if made.found:
         found = ", ".join(f"{key}={_shown(value)}" for key, value in made.found.items())
         told.append(f"Told by the shapes of the weights: {found}.")
-    if made.found.get("num_classes") == 0:
-        told.append(f"{weights.file} holds no classifier: the outputs are features.")
-    if any(name.endswith(("visual.proj", "visual.head.proj.weight")) for name in weights.tensors):
+    if "num_classes" not in said and getattr(module, "num_classes", None) == 0:
+        bare = f"{weights.file} holds no classifier: the outputs are features."
+        told.append(f"{bare} {advice(made.aligned.heads)}".strip())
+    if made.aligned.embeds and getattr(module, "num_classes", 0) != 0:
         told.append(
             f"The classifier “{classifier(module)}” is CLIP's projection: the outputs are an "
-            "embedding of the image, not classes. CLIP's own activation is quick GELU in the "
-            "first models (…_quickgelu_…), which shapes do not show."
+            "embedding of the image, not classes."
         )
     open_questions = unrevealed(module, {**said, **made.found})
     if open_questions:

@@ -6,7 +6,6 @@ Needs an environment of its own, since these libraries are not among ours::
     python -m pip install -r requirements.txt -r benchmarks/checkpoints/requirements.txt
     python -m benchmarks.checkpoints.table --write
 
-One kind is one function in :mod:`benchmarks.checkpoints.training`,
-:mod:`~benchmarks.checkpoints.libraries`, :mod:`~benchmarks.checkpoints.modules` or
-:mod:`~benchmarks.checkpoints.refused`.
+One kind is one function in one of the modules beside this one; :mod:`~benchmarks.checkpoints.table`
+makes them all, and ``tests/model/test_checkpoint_kinds.py`` those that our own libraries make.
 """

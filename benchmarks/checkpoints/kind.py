@@ -30,6 +30,8 @@ class Made:
         upload: a file that the sidebar is given; None where it takes none.
         names: the class names that must be found; None where nothing names them.
         readout: what the prediction is read from, in our words; "" to leave it open.
+        outputs: what the logits mean, one of ``attnlib.capture.outputs.KINDS``; "" to leave it
+            open.
         mean: of the normalisation that must be found.
     """
 
@@ -41,6 +43,7 @@ class Made:
     upload: Path | None = None
     names: tuple[str, ...] | None = None
     readout: str = ""
+    outputs: str = ""
     mean: tuple[float, ...] | None = None
 
 

@@ -1,4 +1,4 @@
-"""Folders and state dicts of transformers, PEFT, timm's hub, torchvision, open_clip and MONAI."""
+"""Folders of transformers, of PEFT and of timm's hub."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from typing import Any
 
 import timm
 import torch
-import torchvision
 import transformers as tr
 from torch import Tensor, nn
 
-from benchmarks.checkpoints.kind import NAMES, SHORT, TINY, Made, file, filled, kind, tiny
+from benchmarks.checkpoints.kind import NAMES, SHORT, Made, file, filled, kind, tiny
 
 SIZES: dict[str, Any] = {
     "hidden_size": 32,
@@ -237,50 +236,6 @@ def _timm_bin(folder: Path) -> Made:
     for path in folder.glob("*.safetensors"):
         path.unlink()
     return Made(str(folder), {}, made.module, names=NAMES, mean=MEAN)
-
-
-@kind("torchvision vit_b_16, its own names")
-def _torchvision(folder: Path) -> Made:
-    module = torchvision.models.VisionTransformer(
-        image_size=64, patch_size=16, num_layers=2, num_heads=3, hidden_dim=192, mlp_dim=768,
-        num_classes=3,
-    )  # fmt: skip
-    filled(module)
-    path = file(folder, "tv.pth", {"model": module.state_dict()})
-    return Made(TINY, {"checkpoint": path, "img_size": 64, "model_args": {"depth": 2}}, module,
-                upload=path)  # fmt: skip
-
-
-@kind("open_clip, the image tower's state dict with a classifier")
-def _open_clip(folder: Path) -> Made:
-    import open_clip
-
-    visual = open_clip.create_model("ViT-B-16").visual
-    filled(visual)
-    state = {f"visual.{n}": t for n, t in visual.state_dict().items()}
-    path = file(folder, "open_clip.pt", state)
-    name = "vit_base_patch16_clip_224.openai"
-    return Made(name, {"checkpoint": path, "num_classes": 512}, visual, upload=path)
-
-
-@kind("MONAI ViT, its own names")
-def _monai(folder: Path) -> Made:
-    from monai.networks.nets import ViT
-
-    module = ViT(
-        in_channels=3, img_size=(64, 64), patch_size=16, hidden_size=192, mlp_dim=768,
-        num_layers=2, num_heads=3, classification=True, num_classes=3, spatial_dims=2,
-        post_activation=None,
-    )  # fmt: skip
-    filled(module)
-    path = file(folder, "monai.pt", module.state_dict())
-    return Made(
-        TINY,
-        {"checkpoint": path, "img_size": 64, "model_args": {"depth": 2}},
-        module,
-        lambda x: module(x)[0],
-        upload=path,
-    )
 
 
 @kind("refused: a transformers folder without its weights")

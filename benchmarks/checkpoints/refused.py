@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import pickle
 import zipfile
 from pathlib import Path
@@ -46,8 +47,6 @@ def _onnx(folder: Path) -> Made:
 
 @kind("refused: Keras")
 def _keras(folder: Path) -> Made:
-    import os
-
     os.environ.setdefault("KERAS_BACKEND", "torch")
     import keras
 
@@ -57,8 +56,6 @@ def _keras(folder: Path) -> Made:
 
 @kind("refused: Keras, HDF5")
 def _h5(folder: Path) -> Made:
-    import os
-
     os.environ.setdefault("KERAS_BACKEND", "torch")
     import keras
 
@@ -66,13 +63,18 @@ def _h5(folder: Path) -> Made:
     return refused(folder / "m.h5")
 
 
+def _example(number: int) -> Any:
+    return torch.randn(3, 64, 64), torch.tensor(number % 3)
+
+
 @kind("refused: fastai Learner.export")
 def _fastai(folder: Path) -> Made:
+    from fastai.data.core import DataLoaders, TfmdDL, TfmdLists
     from fastai.learner import Learner
-    from fastai.vision.all import CrossEntropyLossFlat, DataLoaders, TfmdDL
+    from fastai.losses import CrossEntropyLossFlat
 
-    data = [(torch.randn(3, 64, 64), torch.tensor(1)) for _ in range(4)]
-    loaders = DataLoaders(TfmdDL(data, bs=2), TfmdDL(data, bs=2))
+    lists = TfmdLists(range(4), [_example])
+    loaders = DataLoaders(TfmdDL(lists, bs=2), TfmdDL(lists, bs=2))
     learner = Learner(loaders, tiny(), loss_func=CrossEntropyLossFlat(), path=folder)
     learner.export("export.pkl")
     return refused(folder / "export.pkl")
@@ -82,7 +84,7 @@ def _fastai(folder: Path) -> Made:
 def _code(folder: Path) -> Made:
     class Evil:
         def __reduce__(self) -> Any:
-            return print, ("this must never be printed",)
+            return os.system, ("echo this must never be printed",)
 
     (folder / "evil.pkl").write_bytes(pickle.dumps(Evil()))
     return refused(folder / "evil.pkl")

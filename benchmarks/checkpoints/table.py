@@ -22,16 +22,22 @@ from attnlib.dashboard.parts.checkpoint_form import WEIGHT_TYPES
 from attnlib.dashboard.state import startup
 from attnlib.data.image import decode
 from attnlib.model import demo
-from benchmarks.checkpoints import libraries, modules, refused, training
+from benchmarks.checkpoints import (
+    architectures,
+    heads,
+    libraries,
+    modules,
+    namings,
+    refused,
+    training,
+)
+from benchmarks.checkpoints.compare import compared
 from benchmarks.checkpoints.kind import KINDS, Made
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = ROOT / "docs" / "checkpoints.md"
 MARK = re.compile(r"(<!-- kinds -->\n).*?(<!-- end kinds -->)", re.DOTALL)
-# Interpolated or rounded weights are never compared; what is left is the order of sums.
-CLOSE = 1e-4
-ALL = (training, libraries, modules, refused)
-PIXELS = {1: "L", 3: "RGB", 4: "RGBA"}
+ALL = (training, architectures, heads, libraries, namings, modules, refused)
 
 
 @dataclass
@@ -42,6 +48,7 @@ class Outcome:
     verdict: str
     sidebar: str
     found: str
+    difference: str = ""
 
 
 def examine(title: str, folder: Path) -> Outcome:
@@ -51,6 +58,8 @@ def examine(title: str, folder: Path) -> Outcome:
         made = KINDS[title](folder)
     except ImportError as error:
         return Outcome(title, "not made", "", f"{error.name} is not installed")
+    except Exception as error:
+        return Outcome(title, "MAKER FAILED", "", f"{type(error).__name__}: {error}")
     try:
         vit = attnlib.load(made.source, device="cpu", **made.options)
     except attnlib.AttnlibError as error:
@@ -60,37 +69,13 @@ def examine(title: str, folder: Path) -> Outcome:
         return Outcome(title, "FOREIGN EXCEPTION", "", f"{type(error).__name__}: {error}")
     if made.module is None:
         return Outcome(title, "LOADED, WRONGLY", "", "")
-    problems, difference = _compared(made, vit)
-    words = [f"Δ {difference:.0e}", vit.layout.query, vit.outputs.title]
-    words.append(f"names: {vit.names.source}")
-    words.append(f"mean {', '.join(f'{m:.3g}' for m in vit.mean)}: "
-                 f"{vit.preparation.sources.get('mean', '')}")  # fmt: skip
-    words += vit.notes
+    problems, difference = compared(made, vit)
+    source = vit.preparation.sources.get("mean", "")
+    mean = "/".join(f"{number:.3g}" for number in vit.mean)
+    words = [vit.layout.query, vit.outputs.kind, vit.names.source, f"mean {mean} ({source})"]
     verdict = "exact" if not problems else "WRONG: " + "; ".join(problems)
-    return Outcome(title, verdict, _sidebar(made, vit), " · ".join(words))
-
-
-def _compared(made: Made, vit: attnlib.Vit) -> tuple[list[str], float]:
-    """What differs from the original, and the largest difference of a logit."""
-    assert made.module is not None
-    generator = torch.Generator().manual_seed(0)
-    pixels = torch.randn(1, made.channels, *vit.size, generator=generator)
-    with torch.no_grad():
-        expected = (made.logits or made.module)(pixels)[0]
-    found = torch.from_numpy(vit.inspect_pixels(pixels)[0].logits.copy())
-    problems = []
-    if found.shape != expected.shape:
-        return [f"{len(found)} logits, not {len(expected)}"], float("nan")
-    difference = float((found - expected).abs().max())
-    if not difference <= CLOSE * max(1.0, float(expected.abs().max())):
-        problems.append(f"logits differ by {difference:.2g}")
-    if made.names is not None and vit.class_names != made.names:
-        problems.append(f"names {vit.class_names}")
-    if made.readout and vit.layout.query != made.readout:
-        problems.append(f"readout {vit.layout.query}")
-    if made.mean is not None and tuple(vit.mean) != made.mean:
-        problems.append(f"mean {vit.mean}")
-    return problems, difference
+    sidebar = _sidebar(made, vit)
+    return Outcome(title, verdict, sidebar, "; ".join(words), f"{difference:.0e}")
 
 
 def _sidebar(made: Made, vit: attnlib.Vit | None) -> str:
@@ -166,16 +151,23 @@ def main() -> None:
     summary = f"{len(outcomes)} kinds: {said}."
     print(summary)
     if given.write:
-        rows = ["| kind | library | sidebar | what is said |", "|---|---|---|---|"]
-        rows += [f"| {o.title} | {o.verdict} | {o.sidebar} | {_cell(o.found)} |" for o in outcomes]
-        table = "\n".join([summary, "", *rows]) + "\n"
         text = DOCUMENT.read_text(encoding="utf-8")
+        table = "\n".join([summary, "", *_rows(outcomes)]) + "\n"
         DOCUMENT.write_text(MARK.sub(lambda m: m[1] + table + m[2], text), encoding="utf-8")
 
 
+def _rows(outcomes: list[Outcome]) -> list[str]:
+    """The lines of the table; a refusal's words are shortened."""
+    rows = ["| kind | library | max \\|Δ\\| | sidebar | what is said |", "|---|---|---|---|---|"]
+    for o in outcomes:
+        cells = (o.title, o.verdict, o.difference, o.sidebar, _cell(o.found))
+        rows.append(f"| {' | '.join(cells)} |")
+    return rows
+
+
 def _cell(text: str) -> str:
-    text = re.sub(r"/tmp/\S+/", "", " ".join(text.split()))
-    return (text if len(text) <= 300 else text[:299] + "…").replace("|", "\\|")
+    text = re.sub(r"/tmp/\S+/", "", " ".join(text.split())).replace("|", "\\|")
+    return text if len(text) <= 160 else text[:159] + "…"
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,8 +16,9 @@ from torch import nn
 import attnlib
 from attnlib import audit
 from attnlib.data.image import decode
+from attnlib.heads.ablation import without_heads
 from attnlib.model import demo
-from tests.dashboard.driving import settle, text, upload, use
+from tests.dashboard.driving import PAGES, finish, settle, text, upload, use
 from tests.dashboard.screen import Screen
 
 PICTURES = demo.images()[:8]
@@ -167,17 +168,35 @@ def test_one_logit_is_two_classes(
     assert not app.exception
 
 
-@pytest.mark.parametrize("outputs", [1, 2, 0])
-def test_every_page_stands_for_every_kind(
-    outputs: int, app: AppTest, screen: Screen, monkeypatch: pytest.MonkeyPatch
+KINDS = {"binary": 1, "regression": 2, "features": 0, "labels": 3}
+
+
+@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_part_of_every_page_stands_for_every_kind(
+    kind: str, name: str, app: AppTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    use(app, module(outputs), monkeypatch, outputs="regression" if outputs == 2 else None)
+    said: Any = None if kind == "features" else kind
+    vit = use(app, module(KINDS[kind]), monkeypatch, outputs=said)
     settle(app.run())
-    for folder in sorted(Path("pages").iterdir()):
-        if (folder / "page.py").is_file():
-            app.switch_page(f"../../pages/{folder.name}/page.py").run()
-            settle(app)
-            assert not app.exception, folder.name
+    assert vit.outputs.kind == kind
+    app.session_state["image"] = PICTURES[3].name
+    app.switch_page(f"../../pages/{name}/page.py").run()
+    finish(app)
+    key, parts = PAGES[name]
+    for part in parts:
+        if any(element.key == key for element in app.get("button_group")):
+            app.segmented_control(key=key).set_value(part).run()
+            finish(app)
+            assert not app.exception
+            assert not app.error
+            if kind in ("regression", "features"):
+                assert "%" not in said_of_classes(app), said_of_classes(app)
+
+
+def said_of_classes(app: AppTest) -> str:
+    """The verdicts on the page, which is where a probability would be shown."""
+    return "\n".join(str(e.proto.body) for e in app.get("html") if "no classes" in str(e.proto))
 
 
 def test_what_is_said_in_the_sidebar_is_used(app: AppTest) -> None:
@@ -190,3 +209,28 @@ def test_what_is_said_in_the_sidebar_is_used(app: AppTest) -> None:
     app.selectbox(key="outputs").set_value("binary").run()
     settle(app)
     assert "10 outputs" in text(app) and not app.exception
+
+
+def test_heads_are_removed_from_the_decision_about_one_label(
+    several: tuple[AppTest, attnlib.Vit], screen: Screen
+) -> None:
+    app, vit = several
+    app.slider(key="threshold").set_value(0.3).run()
+    image = next(p for p in predicted(vit, 0.3) if p.extra and not p.missed)
+    label = max(image.extra, key=lambda i: image.probabilities[i])
+    app.session_state["image"] = image.name
+    app.switch_page("../../pages/head_similarity/page.py").run()
+    finish(app)
+    picture = next(decode(i.data) for i in PICTURES if i.name == image.name)
+    pixels = vit.pixels(picture)
+    with torch.no_grad():
+        z = float(vit.module(pixels)[0, label])
+    found = next(c for key, c in screen.cells(app).items() if "head-effects" in key)
+    bar = math.log(0.3 / 0.7)
+    for layer, head in [(0, 0), (3, 2), (5, 3)]:
+        without = float(without_heads(vit, pixels, [(layer, head)])[0, label])
+        assert found.values is not None
+        assert found.values[layer, head] == pytest.approx(without - z, abs=1e-3)
+    words = text(app)
+    name = vit.class_names[label]
+    assert f"logit of “{name}” (predicted) − logit of “no {name}” (true) = {z - bar:+.2f}" in words

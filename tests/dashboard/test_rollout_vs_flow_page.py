@@ -342,7 +342,7 @@ def test_a_box_of_two_clicks_or_four_numbers(page: AppTest, drawn: Drawn, vit: a
     click(page, f"{key} (6, 4)")
     assert drawn[key]["selected"] == [(6, 4)]
     click(page, f"{key} (1, 2)")
-    corners = [f.value for f in page.number_input if not str(f.key).startswith("prep")]
+    corners = [f.value for f in page.number_input if not str(f.key).startswith("pre_")]
     assert corners == [8, 4, 20, 28]
     assert_measured(page, vit, annotation.box_mask((8, 4, 20, 28), (32, 32)))
     page.number_input[2].set_value(32).run()

@@ -47,7 +47,7 @@ def test_labels_are_matched_once_for_each_set_of_labels(
     assert len(calls) == 1
     name = next(n for n in library.names if library.true[n] != 0)
     assert app.session_state["workspace"].labels.labels[name] == library.true[name]
-    app.session_state["session"].manual = {name: demo.CLASS_NAMES[0]}
+    app.session_state["session"].manual = {name: (demo.CLASS_NAMES[0],)}
     app.run()
     app.run()
     assert len(calls) == 2

@@ -17,6 +17,7 @@ from torchvision import transforms as T  # type: ignore[import-untyped]
 import attnlib
 from attnlib.errors import ModelError
 from attnlib.evaluation.preprocessing import Check, Tried, check
+from attnlib.evaluation.truth import Score
 
 IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 
@@ -108,7 +109,7 @@ def test_the_models_own_settings_are_tried_where_they_were_changed() -> None:
 
 def tried(right: list[bool], loss: list[float]) -> Tried:
     count = len(right)
-    return Tried("other", (), np.array(right), np.full(count, 0.5), np.array(loss))
+    return Tried("other", (), Score(np.array(right), np.full(count, 0.5), np.array(loss)))
 
 
 def test_p_values_are_exact_and_corrected() -> None:
@@ -141,9 +142,33 @@ def test_what_cannot_be_checked_is_refused() -> None:
     vit = attnlib.load(model(), device="cpu")
     with pytest.raises(ModelError, match="there are none"):
         check(vit, [], [])
-    several = attnlib.load(model(), device="cpu", outputs="labels")
-    with pytest.raises(ModelError, match="one class for each image"):
-        check(several, lazy(pictures(1)), [0])
+    numbers = attnlib.load(model(), device="cpu", outputs="regression")
+    with pytest.raises(ModelError, match="has no classes"):
+        check(numbers, lazy(pictures(1)), [0])
+
+
+def test_it_finds_the_preparation_for_independent_labels() -> None:
+    made, images = model(), pictures(30)
+    transform = create_transform(64, **IMAGENET, crop_pct=1.0, interpolation="bilinear")
+    with torch.inference_mode():
+        shares = [made(transform(image)[None])[0].sigmoid() for image in images]
+    sets = [frozenset(torch.nonzero(p >= 0.3).flatten().tolist()) for p in shares]
+    vit = attnlib.load(made, device="cpu", outputs="labels")
+    found = check(vit, lazy(images), sets, threshold=0.3)
+    assert found.best is not None and found.best.accuracy == 1.0
+    assert vit.prepared(dict(found.best.changes)).mean == IMAGENET["mean"]
+    assert found.now.accuracy < 0.9
+    # One row by hand: right, sureness, and the loss at the best temperature by a plain search.
+    z = torch.cat([made(vit.pixels(image)) for image in images]).double().detach()
+    has = torch.tensor([[i in labels for i in range(10)] for labels in sets])
+    said = z.sigmoid() >= 0.3
+    assert found.now.right.tolist() == (said == has).all(dim=1).tolist()
+    sure = torch.where(said, z.sigmoid(), 1 - z.sigmoid()).mean(dim=1)
+    assert np.allclose(found.now.confidence, sure, atol=1e-5)
+    bce = torch.nn.BCEWithLogitsLoss(reduction="none")
+    scales = torch.linspace(-5, 3, 4000, dtype=torch.float64).exp()
+    lost = torch.stack([bce(z * s, has.double()).mean(dim=1) for s in scales])
+    assert np.allclose(found.now.loss, lost[lost.mean(dim=1).argmin()], atol=0.01)
 
 
 def test_the_models_own_settings_come_first_unless_another_is_better_than_they() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import collections
+import json
 import pathlib
 from collections.abc import Callable
 from pathlib import Path
@@ -140,9 +141,13 @@ def test_what_was_left_out_is_named(trained: torch.nn.Module) -> None:
 def test_a_head_that_is_kept_apart_is_named(trained: torch.nn.Module) -> None:
     state = trained.state_dict()
     body = {n: t for n, t in state.items() if not n.startswith("head.")}
-    vit = load({"backbone": body, "linear": {"weight": state["head.weight"]}})
-    assert any("not taken: “linear”" in note for note in vit.notes)
-    assert any("no classifier" in note for note in vit.notes)
+    apart = {"weight": state["head.weight"]}
+    vit = load({"backbone": body, "projector": apart})
+    assert any("not taken: “projector”" in note for note in vit.notes)
+    assert any("no classifier" in note and "num_classes=7" in note for note in vit.notes)
+    taken = load({"backbone": body, "linear": apart})
+    assert torch.equal(taken.module.head.weight, state["head.weight"])
+    assert any("classifier is “linear”" in note for note in taken.notes)
 
 
 @pytest.mark.parametrize(
@@ -213,6 +218,29 @@ def test_arguments_names_and_settings_come_along(tmp_path: Path, noise: Image.Im
     over = attnlib.load("auto", checkpoint=path, device="cpu", model_args={"num_heads": 6})
     assert over.module.blocks[0].attn.num_heads == 6
     assert over.module.global_pool == "avg"
+
+
+def test_the_metadata_of_safetensors_is_read_like_other_checkpoints(tmp_path: Path) -> None:
+    """It holds texts alone: plain ones, or JSON."""
+    model = make(global_pool="avg")
+    config = {"model": ARCHITECTURE, "global_pool": "avg", "mean": [0.1, 0.2, 0.3]}
+    metadata = {
+        "format": "pt",
+        "config": json.dumps(config),
+        "img_size": "64",
+        "depth": "[2",
+        "class_names": json.dumps([f"kind {i}" for i in range(7)]),
+    }
+    path = tmp_path / "model.safetensors"
+    save_file(model.state_dict(), path, metadata=metadata)
+    for source in (path, path.read_bytes()):
+        vit = load(source, architecture="auto")
+        assert (vit.name, vit.module.global_pool, vit.size) == (ARCHITECTURE, "avg", (64, 64))
+        assert vit.class_names == tuple(f"kind {i}" for i in range(7))
+        assert vit.preparation.mean == (0.1, 0.2, 0.3)
+        assert_same(vit, model.state_dict())
+    save_file(model.state_dict(), path, metadata={"model": ARCHITECTURE, "gp": "avg"})
+    assert load(path, architecture="auto").module.global_pool == "avg"
 
 
 @pytest.mark.parametrize(

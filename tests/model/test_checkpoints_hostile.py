@@ -13,6 +13,7 @@ import struct
 import subprocess
 import sys
 import threading
+import time
 import tracemalloc
 import zipfile
 from collections.abc import Callable
@@ -277,10 +278,10 @@ def _other(name: str) -> bytes:
     ("name", "says"),
     [
         ("keras", "Keras"),
-        ("h5", "HDF5.*\n.*\n.*get_weights"),
+        ("h5", "HDF5.*other names and shapes.*\nimport keras.*\n.*save_file"),
         ("onnx", "ONNX.*\nimport torch.*\n.*save_file"),
         ("torchscript", "TorchScript.*\nimport torch.*\n.*torch.jit.load"),
-        ("npz", "numpy archive"),
+        ("npz", r"numpy archive.*\nimport timm.*load_pretrained.*\ntorch\.save"),
         ("gguf", "GGUF"),
         ("html", "web page"),
         ("json", "JSON"),
@@ -361,3 +362,16 @@ def test_modules_of_all_kinds_end_in_words(module: torch.nn.Module) -> None:
     for options in ({}, {"img_size": 32}, {"img_size": 32, "transform": lambda image: image}):
         with pytest.raises(AttnlibError):
             attnlib.load(module, device="cpu", **options)
+
+
+@pytest.mark.parametrize("asked", [{"depth": 10**6}, {"depths": (10**9, 1)}])
+def test_more_layers_than_a_file_can_hold_are_not_built(asked: dict[str, Any]) -> None:
+    state = timm.create_model(ARCHITECTURE, img_size=32, depth=1).state_dict()
+    for content, options in (
+        (state, {"model_args": asked}),
+        ({"state_dict": state, "hyper_parameters": asked | {"img_size": 32}}, {}),
+    ):
+        began = time.process_time()
+        with contextlib.suppress(AttnlibError):
+            attnlib.load(ARCHITECTURE, checkpoint=content, device="cpu", **options)
+        assert time.process_time() - began < 20

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.models.swin_transformer import SwinTransformer
 from torchvision.models.vision_transformer import VisionTransformer
+from torchvision.transforms._presets import ImageClassification
 
 import attnlib
 from attnlib.errors import ModelError
@@ -48,6 +49,24 @@ def test_torchvisions_vit(prefix: str) -> None:
     assert not any(note.startswith("Left out") for note in vit.notes)
     with torch.inference_mode():
         assert_logits(vit, model(images()))
+
+
+def test_the_preparation_is_that_of_the_library_whose_names_they_are() -> None:
+    """timm's configuration of the same architecture normalises with a mean and std of 0.5."""
+    model = VisionTransformer(64, 16, num_layers=2, num_heads=3, hidden_dim=192, mlp_dim=768)
+    usual = ImageClassification(crop_size=64)
+    state = model.state_dict()
+    found = load("vit_tiny_patch16_224", state, model_args={"depth": 2}).preparation
+    assert (list(found.mean), list(found.std)) == (usual.mean, usual.std)
+    assert found.interpolation == usual.interpolation.value == "bilinear"
+    # Of 256 pixels as of torchvision's own weights for 224.
+    assert found.crop_pct == 224 / 256
+    for name in ("mean", "std", "crop_pct", "interpolation"):
+        assert found.sources[name] == "torchvision's usual preparation"
+    said = {"model": state, "args": {"mean": [0.1, 0.2, 0.3]}}
+    found = load("vit_tiny_patch16_224", said, model_args={"depth": 2}).preparation
+    assert (found.mean, list(found.std)) == ((0.1, 0.2, 0.3), usual.std)
+    assert "arguments" in found.sources["mean"] and "torchvision" in found.sources["std"]
 
 
 def test_torchvisions_swin() -> None:
@@ -101,6 +120,9 @@ class ClipTower(nn.Module):
         return self.ln_post(x[:, 0]) @ self.proj
 
 
+CLIP = {"embed_dim": 192, "num_heads": 3, "depth": 2}
+
+
 @pytest.mark.parametrize("prefix", ["", "module."])
 def test_open_clips_image_tower(prefix: str) -> None:
     tower = randomised(ClipTower())
@@ -112,12 +134,49 @@ def test_open_clips_image_tower(prefix: str) -> None:
             for name, tensor in tower.transformer.resblocks[0].state_dict().items()
         }
     state |= {f"{prefix}logit_scale": torch.ones(()), f"{prefix}ln_final.weight": torch.ones(192)}
-    options = {"embed_dim": 192, "num_heads": 3, "depth": 2}
-    vit = load("vit_base_patch16_clip_224", state, model_args=options)
+    vit = load("vit_base_patch16_clip_224", state, model_args=CLIP)
     with torch.inference_mode():
         assert_logits(vit, tower(images()))
     said = " ".join(vit.notes)
     assert "CLIP's projection" in said and "logit_scale" in said
+    assert vit.outputs.kind == "features" and "projection" in vit.outputs.source
+
+
+@pytest.mark.parametrize("prefix", ["", "image_encoder."])
+def test_clips_tower_alone_is_features_prepared_as_clip_does(prefix: str) -> None:
+    tower = randomised(ClipTower())
+    state = {prefix + name: tensor for name, tensor in tower.state_dict().items()}
+    # An architecture with another preparation in timm.
+    name = "vit_base_patch16_clip_224.openai"
+    vit = load(name, state, model_args=CLIP)
+    with torch.inference_mode():
+        assert_logits(vit, tower(images()))
+    assert vit.outputs.kind == "features"
+    assert load(name, state, model_args=CLIP, outputs="classes").outputs.kind == "classes"
+    # The numbers of OpenAI's own repository (clip.py, _transform).
+    assert vit.preparation.mean == (0.48145466, 0.4578275, 0.40821073)
+    assert vit.preparation.std == (0.26862954, 0.26130258, 0.27577711)
+    assert (vit.preparation.interpolation, vit.preparation.crop_pct) == ("bicubic", 1.0)
+
+
+def test_a_classifier_over_clips_features_gives_classes() -> None:
+    tower = randomised(ClipTower())
+    fc = nn.Linear(192, 5)
+    state = {f"clip.visual.{n}": t for n, t in tower.state_dict().items() if n != "proj"}
+    state |= {f"classifier.{name}": tensor for name, tensor in fc.state_dict().items()}
+    vit = load("vit_base_patch16_clip_224", state, model_args=CLIP)
+    tower.proj = nn.Parameter(torch.eye(192))
+    with torch.inference_mode():
+        assert_logits(vit, fc(tower(images())))
+    assert vit.outputs.kind == "classes"
+    assert not any("CLIP's projection" in note for note in vit.notes)
+
+
+def test_a_ready_tower_of_clip_gives_features() -> None:
+    tower = randomised(ClipTower())
+    preparation = {"mean": 0.5, "std": 0.5}
+    vit = attnlib.load(tower, img_size=64, preprocessing=preparation, device="cpu")
+    assert vit.outputs.kind == "features"
 
 
 class MonaiBlock(nn.Module):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import io
 from typing import Any
 
 import numpy as np
@@ -128,6 +129,10 @@ def test_probabilities_are_what_the_kind_says(values: list[float], kind: Kind) -
         ({"multilabel": False}, 5, "classes"),
         ({"bce_loss": True}, 1000, "classes"),
         ({"loss": 0.31}, 1, "binary"),
+        ({"loss._target_": "torch.nn.BCEWithLogitsLoss"}, 5, "labels"),
+        ({"train.criterion.class_path": "torch.nn.MSELoss"}, 5, "regression"),
+        ({"model.name": "bce", "optimizer.name": "mse"}, 5, "classes"),
+        ({"task": "multilabel_classification"}, 5, "labels"),
         ({}, 1, "binary"),
         ({}, 2, "classes"),
     ],
@@ -270,3 +275,26 @@ def test_the_names_of_one_logit() -> None:
     with pytest.raises(attnlib.LabelError, match="3 class names"):
         vit(1, class_names=["a", "b", "c"])
     assert vit(2, "regression").class_names == ("output 0", "output 1")
+
+
+@pytest.mark.parametrize("kept", ["object", "pos_weight", "hydra"])
+def test_the_loss_is_found_in_a_checkpoint_however_it_is_kept(kept: str) -> None:
+    module = timm.create_model("vit_tiny_patch16_224", img_size=32, depth=1, num_classes=3)
+    state = dict(module.state_dict())
+    settings: dict[str, Any] = {"lr": 0.1}
+    if kept == "object":
+        settings["criterion"] = nn.BCEWithLogitsLoss()
+    elif kept == "hydra":
+        settings["loss"] = {"_target_": "torch.nn.BCEWithLogitsLoss"}
+    else:
+        state["criterion.pos_weight"] = torch.ones(3)
+    out = io.BytesIO()
+    torch.save({"state_dict": state, "hyper_parameters": settings}, out)
+    made = attnlib.load(
+        "vit_tiny_patch16_224",
+        checkpoint=out.getvalue(),
+        img_size=32,
+        model_args={"depth": 1},
+        device="cpu",
+    )
+    assert made.outputs.kind == "labels" and "BCEWithLogitsLoss" in made.outputs.source

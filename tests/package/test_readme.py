@@ -83,6 +83,9 @@ CLAIMS = {
     "the state dict nested,\nunder any prefix, with an average beside it": (
         "model/test_checkpoints.py::test_the_weights_are_found_wherever_they_are"
     ),
+    "each compared\nwith the original": (
+        "model/test_checkpoint_kinds.py::test_what_is_loaded_is_the_original"
+    ),
     "the architecture is found too": (
         "model/test_architectures.py::test_auto_takes_the_only_one_that_fits"
     ),

@@ -8,6 +8,7 @@ import numpy as np
 import streamlit as st
 from PIL import Image
 
+from attnlib.audit import Prediction
 from attnlib.dashboard.parts import downloads, preprocessing
 from attnlib.dashboard.parts.markdown import literal
 from attnlib.dashboard.state import models, results, tasks
@@ -24,26 +25,22 @@ MOST = 200
 
 def show(space: Workspace) -> None:
     """A button, then accuracy and confidence under the usual preparations, and the best to take."""
-    labelled = [p for p in space.predictions if p.label is not None]
-    if space.vit.outputs.kind not in ("classes", "binary") or not labelled:
+    labelled = [p for p in space.predictions if p.true is not None]
+    if not space.vit.outputs.classifies or not labelled:
         return
     with st.expander("Check the preprocessing", icon=":material/tune:"):
         chosen = sorted(np.random.default_rng(0).permutation(len(labelled))[:MOST].tolist())
-        pairs = [
-            (space.by_name[labelled[i].name], label)
-            for i in chosen
-            if (label := labelled[i].label) is not None
-        ]
+        pairs = [(space.by_name[labelled[i].name], _true(labelled[i])) for i in chosen]
         st.caption(
             "A model gets worse without a word when its images are not prepared as in its "
             f"training. The usual preparations are tried on {len(pairs)} images with labels."
         )
-        choice, vit = space.choice, space.vit
+        choice, vit, threshold = space.choice, space.vit, space.threshold
         own = models.get(choice.plain, space.session.upload).preparation
         found = tasks.run(
             "preprocessing",
-            (choice, tuple((sample.sha256, label) for sample, label in pairs)),
-            lambda progress: _check(choice, vit, pairs, own, progress),
+            (choice, threshold, tuple((sample.sha256, true) for sample, true in pairs)),
+            lambda progress: _check(choice, vit, pairs, own, threshold, progress),
             button="Check the preprocessing",
             help="Some nine passes of each image; it runs beside the page and can be stopped.",
             shared=True,
@@ -52,18 +49,26 @@ def show(space: Workspace) -> None:
             _results(found)
 
 
+def _true(prediction: Prediction) -> int | frozenset[int]:
+    """The class of an image, or its independent labels."""
+    true = prediction.true or frozenset()
+    return true if prediction.kind == "labels" else next(iter(true))
+
+
 def _check(
     choice: ModelChoice,
     vit: Vit,
-    pairs: list[tuple[Sample, int]],
+    pairs: list[tuple[Sample, int | frozenset[int]]],
     own: Preparation,
+    threshold: float,
     progress: tasks.Progress,
 ) -> Check:
     def decode(sample: Sample) -> Callable[[], Image.Image]:
         return lambda: results.decoded(choice, vit, sample)
 
-    labels = [label for _, label in pairs]
-    return check(vit, [decode(s) for s, _ in pairs], labels, progress, own=own)
+    labels = [true for _, true in pairs]
+    images = [decode(sample) for sample, _ in pairs]
+    return check(vit, images, labels, progress, own=own, threshold=threshold)
 
 
 def _results(found: Check) -> None:

@@ -20,7 +20,8 @@ from attnlib.errors import AttnlibError
 from attnlib.model.build import AUTO
 
 # As training scripts name them; the bytes decide.
-WEIGHT_TYPES = ["safetensors", "pth", "pt", "ckpt", "bin"]
+# timm and others write “.pth.tar”.
+WEIGHT_TYPES = ["safetensors", "pth", "pt", "ckpt", "bin", "tar", "pkl"]
 _SIZE = re.compile(r"\s*([0-9]{1,5})\s*(?:[x×]\s*([0-9]{1,5})\s*)?", re.ASCII | re.IGNORECASE)
 _OPTION = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.+?)\s*", re.ASCII)
 _LONGEST = 500
@@ -61,7 +62,8 @@ def upload() -> tuple[ModelChoice | None, bytes | None]:
         )
         data = file.getvalue() if file is not None else None
         digest = sha256(data) if data is not None else ""
-        wish = _submitted(digest, lambda: {"digest": digest})
+        name = file.name if file is not None else ""
+        wish = _submitted(digest, lambda: {"digest": digest, "file": name})
     return wish, data
 
 

@@ -66,10 +66,12 @@ def summary(title: str, vit: Vit) -> None:
     rows, cols = vit.layout.grid
     outputs, names = vit.outputs, vit.names
     count = f"{len(names.names)} {'classes' if outputs.classifies else 'outputs'}"
+    if vit.name not in (title, "demo") and vit.name not in title:
+        title = f"{title} ({vit.name})"
     st.caption(
         f"**{literal(title)}** · {rows} × {cols} patches · {vit.device} · {vit.precision}  \n"
         f"Query: {vit.layout.query}  \n"
-        f"Outputs: {outputs.title} ({literal(outputs.source)})  \n"
+        f"Outputs: {outputs.title} · {literal(outputs.source)}  \n"
         f"Names of {count}: {literal(names.source)}"
     )
     if outputs.question:
@@ -77,7 +79,7 @@ def summary(title: str, vit: Vit) -> None:
     if vit.notes:
         notes = f"{len(vit.notes)} note{'s' * (len(vit.notes) > 1)}"
         with st.expander(f"What was read: {notes}", icon=":material/checklist:"):
-            st.markdown("\n".join(f"- {literal(note)}" for note in vit.notes))
+            st.caption("\n".join(f"- {literal(note)}" for note in vit.notes))
 
 
 def _change(visitor: Session, wish: ModelChoice, upload: bytes | None) -> None:

@@ -39,6 +39,7 @@ class ModelChoice:
         preprocessing: settings of the preparation that were changed, by name.
         decoding: how files become images, see :func:`attnlib.data.image.decode`.
         names: names of the classes that were chosen for the loaded model; None for its own.
+        file: name of an uploaded file, for the screen alone.
     """
 
     source: str = "demo"
@@ -54,6 +55,7 @@ class ModelChoice:
     preprocessing: tuple[tuple[str, Any], ...] = ()
     decoding: Decoding = "upright"
     names: ClassNames | None = None
+    file: str = field(default="", compare=False)
 
     @property
     def plain(self) -> ModelChoice:
@@ -70,11 +72,9 @@ class ModelChoice:
         """What the model is called on screen."""
         if self.source == "demo":
             return "Demo ViT (CIFAR-10)"
-        if self.checkpoint:
-            name = Path(self.checkpoint).name
+        if self.checkpoint or self.file:
+            name = Path(self.checkpoint or self.file).name
             return name if self.source == AUTO else f"{name} ({self.source})"
-        if self.source == AUTO:
-            return "Uploaded checkpoint"
         return self.source
 
 

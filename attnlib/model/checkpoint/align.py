@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from attnlib.model.checkpoint.heads import Head, beside, joined
 from attnlib.model.checkpoint.misfits import misfits
 from attnlib.model.checkpoint.namings import NAMINGS, Naming
 from attnlib.model.checkpoint.places import named_by, rank
@@ -25,6 +26,8 @@ class Alignment:
         prefix: what stood before the names in the file.
         prefixes: other prefixes under which the file has about as many of the names.
         naming: the other library that the names are of, if any.
+        head: the classifier, where it stands outside the rest of the model.
+        heads: layers that may be the classifier, where none is known to be.
     """
 
     state: StateDict
@@ -32,6 +35,13 @@ class Alignment:
     prefix: str
     prefixes: tuple[str, ...] = ()
     naming: Naming | None = None
+    head: Head | None = None
+    heads: tuple[Head, ...] = ()
+
+    @property
+    def embeds(self) -> bool:
+        """Whether what stands for a classifier is another library's projection to an embedding."""
+        return self.naming is not None and self.naming.embeds and self.head is None
 
     @property
     def interpolated(self) -> list[str]:
@@ -57,18 +67,21 @@ def align(module: nn.Module, weights: Weights) -> Alignment:
     expected = module.state_dict()
     best: tuple[tuple[int, ...], Alignment] | None = None
     for prefix, others, naming, state in _variants(weights, expected):
-        if not misfits(module, state):
-            return Alignment(state, state, prefix, others, naming)
-        filtered = _filtered(module, state)
-        for candidate in (state, filtered):
-            if candidate is None:
+        for made in (state, _filtered(module, state)):
+            if made is None:
                 continue
+            head, heads = beside(module, weights, prefix, state, made)
+            candidate = made if head is None else joined(module, head, made)
+            before = state if head is None else joined(module, head, state)
+            found = Alignment(candidate, before, prefix, others, naming, head, heads)
             names = expected.keys() & candidate.keys()
             shapes = sum(expected[n].shape == candidate[n].shape for n in names)
             told = misfits(module, candidate)
+            if not told and made is state:
+                return found
             score = (not told, len(names), shapes, -len(told))
             if best is None or score > best[0]:
-                best = score, Alignment(candidate, state, prefix, others, naming)
+                best = score, found
     assert best is not None  # the first variant is the file as it is
     return best[1]
 
@@ -85,10 +98,12 @@ def _variants(
             continue
         tried.add(cut)
         state = {n[len(cut) :]: t for n, t in tensors.items() if n.startswith(cut)}
-        yield cut, others if cut == prefix else (), None, state
+        same = others if cut == prefix else ()
+        # First: a file whose names are its library's says more than the names alone.
         for naming in NAMINGS:
             if (converted := naming.convert(state)) is not None:
-                yield cut, (), naming, converted
+                yield cut, same, naming, converted
+        yield cut, same, None, state
 
 
 def _prefix(weights: Weights, expected: Mapping[str, Tensor]) -> tuple[str, tuple[str, ...]]:

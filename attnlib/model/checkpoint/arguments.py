@@ -62,7 +62,7 @@ def arguments(root: Any) -> dict[str, Any]:
                 name = f"{path}.{key}" if path else str(key)
                 if table(item) is not None:
                     deeper.append((name, item))
-                elif (known := _plain(item)) is not None:
+                elif (known := _plain(item) or _loss(item)) is not None:
                     found.setdefault(name, known)
                     found.setdefault(str(key), known)
                 if len(found) > _MOST:
@@ -117,6 +117,13 @@ def _plain(value: Any) -> Any:
         return None
     inner = [_known(item) for item in listed]
     return tuple(item for _, item in inner) if all(ok for ok, _ in inner) else None
+
+
+def _loss(value: Any) -> str | None:
+    """The name of one of PyTorch's losses, where a training kept it as an object."""
+    if isinstance(value, Thing) and value.kind.startswith("torch.nn.modules.loss."):
+        return value.kind.rpartition(".")[2]
+    return None
 
 
 def _known(value: Any) -> tuple[bool, Any]:

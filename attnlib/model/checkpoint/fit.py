@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from torch import nn
 
 from attnlib.errors import ModelError
@@ -43,6 +45,12 @@ def fit(
 
 
 def _notes(weights: Weights, aligned: Alignment, state: StateDict) -> tuple[str, ...]:
+    head = aligned.head
+    if head is not None and any(aligned.state[name] is head.weight for name in state):
+        small = tuple(path for path in weights.small if not f"{head.name}.".startswith(f"{path}."))
+        weights = replace(weights, small=small)
+    else:
+        head = None
     notes = list(weights.notes)
     if aligned.prefixes:
         others = ", ".join(f"“{p.strip('.') or 'no prefix'}”" for p in aligned.prefixes)
@@ -54,6 +62,12 @@ def _notes(weights: Weights, aligned: Alignment, state: StateDict) -> tuple[str,
     if aligned.naming is not None:
         notes.append(
             f"The names are those of {aligned.naming.title}. {aligned.naming.note}".strip()
+        )
+    if head is not None:
+        notes.append(
+            f"The classifier is {head} of {weights.file}, which stands beside the rest of "
+            "the model: it is taken to follow the features at once, as in timm's own. "
+            "num_classes=0 leaves it out."
         )
     resized = [
         f"{name} from {tuple(aligned.before[name].shape)} to {tuple(aligned.state[name].shape)}"

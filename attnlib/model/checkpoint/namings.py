@@ -1,13 +1,19 @@
-"""State dicts of other libraries under timm's names: torchvision and MONAI."""
+"""State dicts of other libraries under timm's names: torchvision, CLIP's and MONAI."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
+from timm.data.constants import (
+    IMAGENET_DEFAULT_MEAN,
+    IMAGENET_DEFAULT_STD,
+    OPENAI_CLIP_MEAN,
+    OPENAI_CLIP_STD,
+)
 from torch import Tensor, nn
 
 from attnlib.model.checkpoint.weights import StateDict
@@ -27,6 +33,9 @@ class Naming:
         change: what to change of a tensor, by its new name.
         options: how timm's architecture must be built to compute the same.
         note: what shapes do not show.
+        data: how its models' images are usually prepared, in timm's words.
+        data_source: what says so.
+        embeds: whether its models end in an embedding of the image instead of classes.
     """
 
     title: str
@@ -36,6 +45,9 @@ class Naming:
     change: Callable[[str, Tensor], Tensor] = lambda name, tensor: tensor
     options: Mapping[str, Any] = field(default_factory=dict)
     note: str = ""
+    data: Mapping[str, Any] = field(default_factory=dict)
+    data_source: str = ""
+    embeds: bool = False
 
     def convert(self, state: Mapping[str, Tensor]) -> StateDict | None:
         """The state under timm's names, or None if it is not of this library."""
@@ -51,6 +63,14 @@ class Naming:
         return made
 
 
+# The settings of its own weights' transforms: 224 of 256 pixels for most.
+_TORCHVISION: Mapping[str, Any] = {
+    "mean": IMAGENET_DEFAULT_MEAN,
+    "std": IMAGENET_DEFAULT_STD,
+    "crop_pct": 224 / 256,
+    "crop_mode": "center",
+    "interpolation": "bilinear",
+}
 _TORCHVISION_VIT = Naming(
     title="torchvision's VisionTransformer",
     mark="encoder.layers.encoder_layer_0.ln_1.weight",
@@ -67,6 +87,8 @@ _TORCHVISION_VIT = Naming(
         (r"\.mlp\.(3|linear_2)\.", ".mlp.fc2."),
         (r"^heads\.(head|0)\.", "head."),
     ),
+    data=_TORCHVISION,
+    data_source="torchvision's usual preparation",
 )
 _TORCHVISION_SWIN = Naming(
     title="torchvision's SwinTransformer",
@@ -80,6 +102,8 @@ _TORCHVISION_SWIN = Naming(
         (r"\.mlp\.3\.", ".mlp.fc2."),
         (r"^head\.", "head.fc."),
     ),
+    data={**_TORCHVISION, "crop_pct": 224 / 232, "interpolation": "bicubic"},
+    data_source="torchvision's usual preparation",
 )
 
 
@@ -111,5 +135,41 @@ _MONAI = Naming(
         "MONAI's ViT ends in a Tanh unless it was built with post_activation other than “Tanh”; "
         "the logits shown here are those before it."
     ),
+    # It scales intensities (ScaleIntensity) and has no weights for photographs.
+    data={
+        "mean": (0.0,) * 3,
+        "std": (1.0,) * 3,
+        "crop_pct": 1.0,
+        "crop_mode": "center",
+        "interpolation": "bilinear",
+    },
+    data_source="assumed, since MONAI has no usual one: values from 0 to 1",
 )
-NAMINGS = (_TORCHVISION_VIT, _TORCHVISION_SWIN, _MONAI)
+# timm's own filter knows these names where they begin with “visual”.
+_CLIP = Naming(
+    title="CLIP's image tower",
+    mark="visual.class_embedding",
+    rules=(),
+    note=(
+        "The activation is quick GELU in CLIP's first models (…_quickgelu_…), which shapes do not "
+        "show."
+    ),
+    data={
+        "mean": OPENAI_CLIP_MEAN,
+        "std": OPENAI_CLIP_STD,
+        "crop_pct": 1.0,
+        "crop_mode": "center",
+        "interpolation": "bicubic",
+    },
+    data_source="CLIP's usual preparation",
+    embeds=True,
+)
+_CLIP_TOWER = replace(_CLIP, mark="class_embedding", rules=((r"^", "visual."),))
+# Its preparation is that of the tower, which timm knows.
+_CLIP_OF_TIMM = Naming(
+    title="open_clip's around an image tower of timm",
+    mark="visual.trunk.pos_embed",
+    rules=(),
+    embeds=True,
+)
+NAMINGS = (_TORCHVISION_VIT, _TORCHVISION_SWIN, _MONAI, _CLIP, _CLIP_TOWER, _CLIP_OF_TIMM)

@@ -126,14 +126,15 @@ def choose(
     )
 
 
-def whole_model(root: Any) -> str | None:
-    """The class of a model that was pickled as a whole, at the top or one step below it."""
-    below = list((table(root) or {}).values())
-    for value in [root, *below]:
+def whole_model(root: Any) -> tuple[str, str] | None:
+    """The class of a model that was pickled as a whole, at the top or one step below it, and how
+    it is reached from what ``torch.load`` gives (``""``, ``"['net']"``, ``".model"``)."""
+    below = [(f"[{key!r}]", value) for key, value in (table(root) or {}).items()]
+    for path, value in [("", root), *below]:
         if isinstance(value, Thing) and isinstance(value.state, dict):
             if "_modules" in value.state and "_parameters" in value.state:
-                return value.kind
+                return value.kind, path
             # A learner of fastai, a trainer: something that has the model among its fields.
             if isinstance(value.state.get("model"), Thing):
-                return value.kind
+                return value.kind, f"{path}.model"
     return None

@@ -15,9 +15,11 @@ from attnlib.errors import ModelError
 from attnlib.model.checkpoint.arguments import arguments, class_names, strangers
 from attnlib.model.checkpoint.files import Content, nowhere, open_file
 from attnlib.model.checkpoint.meanings import Stored
-from attnlib.model.checkpoint.places import choose, places, whole_model
+from attnlib.model.checkpoint.places import Found, choose, places, whole_model
 
 StateDict = dict[str, Tensor]
+# Tensors of a classifier that is kept apart: two layers at most.
+_FEW = 4
 
 _WRAPPERS = re.compile(r"(?<=\.)(_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.")
 
@@ -37,6 +39,7 @@ class Weights:
         class_names: in the order of the classes, if the checkpoint has them.
         names_entry: the checkpoint's entry that holds them.
         skipped: classes of objects in the checkpoint that were left aside.
+        apart: the weights of those of ``small`` that hold one or two layers, by place and name.
     """
 
     tensors: Mapping[str, Tensor]
@@ -49,6 +52,7 @@ class Weights:
     class_names: tuple[str, ...] | None = None
     names_entry: str = ""
     skipped: tuple[str, ...] = ()
+    apart: Mapping[str, Tensor] = field(default_factory=dict)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -129,11 +133,12 @@ def _weights(content: Content, choice: str | None) -> Weights:
             "torch.save(weights, 'weights.pth')"
         )
     found = places(root)
-    if not found and (kind := whole_model(root)) is not None:
+    if not found and (whole := whole_model(root)) is not None:
+        kind, path = whole
         raise ModelError(
             f"{name} is a whole model, pickled with its code ({kind}), and code is not opened "
             "here. Where that code is installed, run:\n"
-            f"import torch; model = torch.load({name!r}, weights_only=False)\n"
+            f"import torch; model = torch.load({name!r}, weights_only=False){path}\n"
             "torch.save(model.state_dict(), 'weights.pth')"
         )
     where, others = choose(found, choice, name)
@@ -144,23 +149,40 @@ def _weights(content: Content, choice: str | None) -> Weights:
             f"{name} asks for {asked / 2**30:.1f} GB out of a file of {content.size / 2**20:.1f} "
             "MB: it is damaged, or made to fill this machine's memory."
         )
-    tensors = {
-        key: value.tensor(content.storages) if isinstance(value, Stored) else value
-        for key, value in found[where].items()
-    }
-    named = class_names(root)
+    tensors = _opened(found[where], content)
+    small = tuple(path for path in found if path not in (where, *others))
+    # Beside tensors a safetensors file holds nothing but such texts: all of them are settings.
+    about = {"meta": content.metadata, **content.metadata} if content.metadata else root
+    named = class_names(about)
+    said = arguments(about)
+    if any(key.rpartition(".")[2] == "pos_weight" for key in tensors):
+        # The only loss of PyTorch's that keeps weights of that name.
+        said.setdefault("criterion", "BCEWithLogitsLoss, whose pos_weight is beside the weights")
     return Weights(
-        tensors=_unwrapped({key: value.detach() for key, value in tensors.items()}),
+        tensors=_unwrapped(tensors),
         file=name,
         where=where,
         others=others,
-        small=tuple(path for path in found if path not in (where, *others)),
+        small=small,
         choice=choice,
-        arguments=arguments(root),
+        arguments=said,
         class_names=None if named is None else named[0],
         names_entry="" if named is None else named[1],
         skipped=skipped,
+        apart={
+            f"{path}.{key}": value
+            for path in small
+            if len(found[path]) <= _FEW
+            for key, value in _opened(found[path], content).items()
+        },
     )
+
+
+def _opened(place: Mapping[str, Found], content: Content) -> StateDict:
+    return {
+        key: (value.tensor(content.storages) if isinstance(value, Stored) else value).detach()
+        for key, value in place.items()
+    }
 
 
 def _unwrapped(tensors: StateDict) -> StateDict:
