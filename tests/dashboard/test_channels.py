@@ -80,3 +80,4 @@ def test_more_channels_than_a_picture_has_are_refused_in_words(
     reasons = dict(zip(table["file"], table["reason"], strict=True))
     assert {"one.png", "two.png"} <= reasons.keys()
     assert all("takes 7 channels, which no picture has" in why for why in reasons.values())
+    assert [i.value for i in app.info] == ["No image could be inspected; the reasons stand above."]

@@ -32,12 +32,19 @@ def show(space: Workspace) -> None:
     """Filters, then one page of cards."""
     chosen, filters = _filtered(space)
     if not chosen:
-        st.info("No image fits these filters." if space.predictions else "No results yet.")
+        st.info("No image fits these filters." if space.predictions else _nothing(space))
         return
     pages = -(-len(chosen) // PER_PAGE)
     page = controls.page("gallery_page", pages, of=filters) if pages > 1 else 1
     for prediction in chosen[(page - 1) * PER_PAGE : page * PER_PAGE]:
         card(space, prediction)
+
+
+def _nothing(space: Workspace) -> str:
+    job = space.session.job
+    if job is not None and job.finished and job.refusals:
+        return "No image could be inspected; the reasons stand above."
+    return "No results yet."
 
 
 def narrow(true: int | None, predicted: int | None, began: bool = False) -> None:
