@@ -41,6 +41,7 @@ def made(p: list[float], true: set[int] | None, threshold: float = 0.5) -> Predi
     return Prediction("x", None, np.array(p, np.float32), 0.5, "labels", given, threshold)
 
 
+@settings(deadline=None)
 @given(images())
 def test_an_image_is_right_if_all_its_labels_are(image: Prediction) -> None:
     said = {i for i in range(LABELS) if image.probabilities[i] >= image.threshold}
@@ -53,6 +54,7 @@ def test_an_image_is_right_if_all_its_labels_are(image: Prediction) -> None:
     assert image.extra.isdisjoint(image.missed)
 
 
+@settings(deadline=None)
 @given(images())
 def test_the_pair_set_side_by_side_is_the_surest_mistake(image: Prediction) -> None:
     p = image.probabilities
@@ -68,6 +70,7 @@ def test_the_pair_set_side_by_side_is_the_surest_mistake(image: Prediction) -> N
         assert image.label != image.predicted
 
 
+@settings(deadline=None)
 @given(images())
 def test_confidence_is_of_the_surest_mistake(image: Prediction) -> None:
     sure = np.where(image.probabilities >= image.threshold, image.probabilities, 0)
@@ -78,6 +81,7 @@ def test_confidence_is_of_the_surest_mistake(image: Prediction) -> None:
     assert image.margin == pytest.approx(distance, abs=1e-7)
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(-12, 12), min_size=LABELS, max_size=LABELS), st.sets(st.integers(0, 3)))
 def test_loss_is_that_of_pytorch(logits: list[float], true: set[int]) -> None:
     z = torch.tensor(logits, dtype=torch.float64)
@@ -87,7 +91,7 @@ def test_loss_is_that_of_pytorch(logits: list[float], true: set[int]) -> None:
     assert found is not None and found == pytest.approx(expected, rel=2e-2, abs=1e-6)
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(images(), min_size=2, max_size=30))
 def test_each_label_by_itself_as_scikit_learn_has_it(found: list[Prediction]) -> None:
     labelled = [p for p in found if p.true is not None]

@@ -56,6 +56,8 @@ def browser() -> Iterator[Any]:
     """Chromium, driven by Playwright."""
     playwright = pytest.importorskip("playwright.sync_api")
     with playwright.sync_playwright() as play:
+        # Five seconds are not enough on a busy machine; what is there is found at once.
+        playwright.expect.set_options(timeout=browsing.WAIT)
         browser = play.chromium.launch(executable_path=browsing.CHROMIUM, args=browsing.FLAGS)
         yield browser
         browser.close()

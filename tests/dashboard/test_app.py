@@ -158,7 +158,8 @@ def test_a_local_checkpoint_with_its_own_classes(
     assert not app.exception
     assert not app.error, [e.value for e in app.error]
     assert "best.safetensors" in text(app).replace("\\", "")
-    assert "2 × 2 patches · 2 classes" in text(app)
+    assert "2 × 2 patches" in text(app)
+    assert "Names of 2 classes: given by you" in text(app)
 
 
 def test_uploaded_weights_with_class_names(app: AppTest) -> None:
@@ -174,7 +175,8 @@ def test_uploaded_weights_with_class_names(app: AppTest) -> None:
     settle(app)
     assert not app.exception
     assert not app.error, [e.value for e in app.error]
-    assert "2 × 2 patches · 2 classes" in text(app)
+    assert "2 × 2 patches" in text(app)
+    assert "Names of 2 classes: given by you" in text(app)
     assert metrics(app)["Images"] == "80"
 
 
