@@ -167,7 +167,7 @@ def _rows(outcomes: list[Outcome]) -> list[str]:
 
 
 def _cell(text: str) -> str:
-    text = re.sub(r"/tmp/\S+/", "", " ".join(text.split())).replace("|", "\\|")
+    text = re.sub(rf"{tempfile.gettempdir()}/\S+/", "", " ".join(text.split())).replace("|", "\\|")
     return text if len(text) <= 160 else text[:159] + "…"
 
 
