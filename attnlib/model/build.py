@@ -18,7 +18,7 @@ from attnlib.model.built import Built
 from attnlib.model.checkpoint import Weights
 from attnlib.model.classes import imagenet_reason
 from attnlib.model.preparation import own_config
-from attnlib.model.restore import Plan, plan, restore
+from attnlib.model.restore import Plan, not_built, plan, restore
 from attnlib.model.settings import Settings, settings
 
 # Instead of a name: the architecture is found by the weights.
@@ -232,11 +232,15 @@ def _place(repository: huggingface.Repository) -> str:
     return repository.place + (f"@{repository.revision}" if repository.revision else "")
 
 
+def similar(name: str) -> str:
+    """timm's names that one may have meant, as a question; "" if none is near."""
+    close = difflib.get_close_matches(name, timm.list_models(), n=3, cutoff=0.5)
+    return f"Did you mean {', '.join(close)}?" if close else ""
+
+
 def _refuse_unknown(name: str) -> None:
     if not name.startswith(HUB) and name != AUTO and not timm.is_model(name):
-        close = difflib.get_close_matches(name, timm.list_models(), n=3, cutoff=0.5)
-        hint = f" Did you mean {', '.join(close)}?" if close else ""
-        raise ModelError(f"timm has no model {name!r}.{hint}")
+        raise ModelError(f"timm has no model {name!r}. {similar(name)}".strip())
     if name.startswith(HUB[:2]) and not (network.cached(name) or network.online()):
         raise network.unreachable(name)
 
@@ -247,14 +251,10 @@ def _create(name: str, pretrained: bool, options: Mapping[str, Any]) -> nn.Modul
         raise network.unreachable(name)
     try:
         return timm.create_model(name, pretrained=pretrained, **options)
-    except TypeError as error:
-        if "img_size" in str(error):
-            raise ModelError(f"{name} does not take another input size (img_size).") from error
-        raise ModelError(f"{name} could not be built: {error}") from error
     except Exception as error:
         # Whatever a hub client raises (there are dozens of kinds) is one situation to the user.
-        if not pretrained and not name.startswith(HUB):
-            raise ModelError(f"{name} could not be built: {error}") from error
+        if isinstance(error, TypeError) or (not pretrained and not name.startswith(HUB)):
+            raise not_built(name, error) from error
         raise ModelError(
             f"The weights of {name} could not be fetched ({type(error).__name__}). "
             f"{network.OFFLINE_HINT}"

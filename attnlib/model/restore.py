@@ -164,9 +164,12 @@ def _skeleton(name: str, options: Mapping[str, Any]) -> nn.Module:
     try:
         with torch.device("meta"), _Uninitialised():
             return timm.create_model(name, pretrained=False, **options)
-    except TypeError as error:
-        if "img_size" in str(error):
-            raise ModelError(f"{name} does not take another input size (img_size).") from error
-        raise ModelError(f"{name} could not be built: {error}") from error
     except Exception as error:
-        raise ModelError(f"{name} could not be built: {error}") from error
+        raise not_built(name, error) from error
+
+
+def not_built(name: str, error: Exception) -> ModelError:
+    """Why timm could not build an architecture, in words."""
+    if isinstance(error, TypeError) and "img_size" in str(error):
+        return ModelError(f"{name} does not take another input size (img_size).")
+    return ModelError(f"{name} could not be built: {error}")

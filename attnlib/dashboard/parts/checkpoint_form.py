@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import difflib
 import re
 from collections.abc import Callable
 from typing import Any
@@ -17,7 +16,7 @@ from attnlib.dashboard.state.models import ModelChoice
 from attnlib.data.image import sha256
 from attnlib.data.labels import read_class_names
 from attnlib.errors import AttnlibError
-from attnlib.model.build import AUTO
+from attnlib.model.build import AUTO, similar
 
 # As training scripts name them; the bytes decide.
 # timm and others write “.pth.tar”.
@@ -147,8 +146,7 @@ def _architecture(name: str) -> str:
     if not name:
         return AUTO
     if not timm.is_model(name):
-        close = difflib.get_close_matches(name, timm.list_models(), n=3, cutoff=0.5)
-        hint = f"Did you mean {', '.join(close)}?" if close else "Leave it empty to find it."
+        hint = similar(name) or "Leave it empty to find it."
         raise AttnlibError(f"timm has no architecture {name[:60]!r}. {hint}")
     return name
 
