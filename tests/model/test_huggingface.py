@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -18,57 +17,9 @@ from torch import nn
 import attnlib
 from attnlib.errors import AttnlibError, ModelError
 from attnlib.model import network
+from benchmarks.checkpoints.libraries import FOLDERS, SIZES, SQUARE
 
-SIZES: dict[str, Any] = {
-    "hidden_size": 32,
-    "intermediate_size": 64,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "image_size": 64,
-    "patch_size": 16,
-}
-SQUARE = {"height": 64, "width": 64}
-SWIN: dict[str, Any] = {
-    "image_size": 64,
-    "patch_size": 4,
-    "embed_dim": 16,
-    "depths": [2, 2],
-    "num_heads": [2, 4],
-    "window_size": 4,
-}
 PLAIN = tr.ViTImageProcessor(size=SQUARE, image_mean=[0.4, 0.5, 0.6], image_std=[0.2, 0.3, 0.4])
-CROPPED = tr.BitImageProcessor(size={"shortest_edge": 72}, crop_size=SQUARE)
-
-KINDS: dict[str, tuple[Any, Any, str]] = {
-    "vit": (tr.ViTForImageClassification, tr.ViTConfig(**SIZES), "CLS token"),
-    "deit": (
-        tr.DeiTForImageClassificationWithTeacher,
-        tr.DeiTConfig(**SIZES),
-        "mean of the CLS and distillation tokens",
-    ),
-    "dinov2": (
-        tr.Dinov2ForImageClassification,
-        tr.Dinov2Config(**SIZES),
-        "CLS token and the average over patches",
-    ),
-    "registers": (
-        tr.Dinov2WithRegistersForImageClassification,
-        tr.Dinov2WithRegistersConfig(**SIZES),
-        "CLS token and the average over patches",
-    ),
-    "beit": (tr.BeitForImageClassification, tr.BeitConfig(**SIZES), "average over patches"),
-    "siglip": (
-        tr.SiglipForImageClassification,
-        tr.SiglipConfig(vision_config=SIZES),
-        "average over patches",
-    ),
-    "clip": (
-        tr.CLIPForImageClassification,
-        tr.CLIPConfig(vision_config=SIZES),
-        "average over patches",
-    ),
-    "swin": (tr.SwinForImageClassification, tr.SwinConfig(**SWIN), ""),
-}
 
 
 def picture() -> Image.Image:
@@ -86,7 +37,7 @@ def filled(module: nn.Module) -> nn.Module:
 
 def saved(folder: Path, kind: str, labels: dict[int, str] | None = None) -> nn.Module:
     """A model of that kind with three classes, saved as its training would."""
-    model, config, _ = KINDS[kind]
+    model, config, _ = FOLDERS[kind]
     config = type(config)(**{**config.to_dict(), "num_labels": 3})
     config.id2label = labels or {0: "cat", 1: "dog", 2: "fox"}
     module = filled(model(config))
@@ -101,7 +52,7 @@ def logits(module: nn.Module, pixels: torch.Tensor) -> np.ndarray:
     return out
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", FOLDERS)
 def test_a_folder_is_the_model_that_was_saved(kind: str, tmp_path: Path) -> None:
     module = saved(tmp_path, kind)
     vit = attnlib.load(str(tmp_path), device="cpu")
@@ -110,7 +61,7 @@ def test_a_folder_is_the_model_that_was_saved(kind: str, tmp_path: Path) -> None
     np.testing.assert_allclose(vit.pixels(picture()).numpy(), pixels.numpy(), atol=1e-6)
     np.testing.assert_allclose(record.logits, logits(module, pixels), atol=1e-5)
     assert vit.class_names == ("cat", "dog", "fox")
-    assert vit.layout.query == KINDS[kind][2] or kind == "swin"
+    assert vit.layout.query == FOLDERS[kind][2] or kind.startswith("Swin")
     assert vit.mean == (0.4, 0.5, 0.6) and not vit.notes
 
 
@@ -127,7 +78,7 @@ def test_names_are_in_the_order_of_their_numbers(tmp_path: Path) -> None:
 
 
 def test_weights_in_shards_and_in_half_precision(tmp_path: Path) -> None:
-    module = saved(tmp_path, "vit")
+    module = saved(tmp_path, "ViT")
     half = module.to(torch.bfloat16)
     (tmp_path / "model.safetensors").unlink()
     half.save_pretrained(tmp_path, max_shard_size="20KB")
@@ -224,7 +175,7 @@ def cached(cache: Path, made: Path, repo: str = "org/tuned") -> None:
 
 @pytest.mark.parametrize("source", ["org/tuned", "hf-hub:org/tuned", "hf-hub:org/tuned@main"])
 def test_a_hub_id_in_the_cache_needs_no_network(source: str, cache: Path, tmp_path: Path) -> None:
-    module = saved(tmp_path / "made", "vit")
+    module = saved(tmp_path / "made", "ViT")
     cached(cache, tmp_path / "made")
     vit = attnlib.load(source, device="cpu")
     found = vit.inspect(picture()).logits
@@ -238,7 +189,7 @@ def test_what_cannot_be_had_is_said(cache: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(ModelError, match=r"no config\.json"):
         attnlib.load(str(tmp_path / "empty"))
-    module = saved(tmp_path / "cut", "vit")
+    module = saved(tmp_path / "cut", "ViT")
     state = {k: v for k, v in module.state_dict().items() if "layernorm_before" not in k}
     module.save_pretrained(tmp_path / "cut", state_dict=state)
     with pytest.raises(ModelError, match="no weights for"):
@@ -252,7 +203,7 @@ def test_what_cannot_be_had_is_said(cache: Path, tmp_path: Path) -> None:
 
 
 def test_code_in_a_repository_is_never_run(tmp_path: Path) -> None:
-    saved(tmp_path, "vit")
+    saved(tmp_path, "ViT")
     config = json.loads((tmp_path / "config.json").read_text())
     config["auto_map"] = {"AutoModelForImageClassification": "evil.Model", "AutoConfig": "evil.C"}
     config["model_type"] = "evil"
@@ -264,7 +215,7 @@ def test_code_in_a_repository_is_never_run(tmp_path: Path) -> None:
 
 
 def test_what_the_configuration_says_is_not_said_twice(tmp_path: Path) -> None:
-    saved(tmp_path, "vit")
+    saved(tmp_path, "ViT")
     with pytest.raises(ModelError, match="num_classes would change nothing"):
         attnlib.load(str(tmp_path), num_classes=4)
 
