@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Sequence
 from functools import lru_cache
 
 from timm.data import ImageNetInfo, infer_imagenet_subset
@@ -29,11 +28,6 @@ def synonyms(class_names: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
         (*_words(name), *([wordnet_id] if wordnet_id and wordnet_id != name else []))
         for name, wordnet_id in zip(class_names, found, strict=True)
     )
-
-
-def is_imagenet(class_names: Sequence[str]) -> bool:
-    """Whether these are the names of one of ImageNet's label sets, in its order."""
-    return _in_order(tuple(class_names)) is not None
 
 
 def _words(name: str) -> tuple[str, ...]:
