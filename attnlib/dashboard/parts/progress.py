@@ -59,6 +59,7 @@ def _refusals(space: Workspace) -> None:
         with st.expander(
             f"{len(refused)} file{'s' if len(refused) > 1 else ''} could not be used",
             icon=":material/warning:",
+            expanded=True,
         ):
             st.dataframe(
                 [{"file": item.name, "reason": item.reason} for item in refused],

@@ -53,6 +53,6 @@ def start_inspection(space: Workspace) -> None:
         if job.choice == space.choice and job.samples is space.samples:
             return
         job.stop()
-    visitor.job = Inspection(space.choice, space.vit, space.samples)
+    visitor.job = Inspection(space.choice, space.vit, space.samples, before=job)
     visitor.job.first = wanted
     visitor.job.start(wait=0.8)
