@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import streamlit as st
 
-from attnlib.dashboard.mistakes import confusion, detail, gallery, labels, preprocessing, summary
+from attnlib.dashboard.mistakes import (
+    confusion,
+    detail,
+    gallery,
+    labelling,
+    labels,
+    preprocessing,
+    summary,
+)
 from attnlib.dashboard.parts import chosen, verdict
 from attnlib.dashboard.state.workspace import Workspace
 
 
 def show(space: Workspace) -> None:
     """What came in, then the gallery or the opened image."""
+    labelling.strange(space)
     summary.line(space)
-    summary.label_problems(space)
-    summary.label_table(space)
+    labelling.problems(space)
+    labelling.table(space)
     name = st.session_state.get("image")
     if name is not None:
         verdict.back_button()

@@ -33,6 +33,7 @@ def show() -> Workspace:
         with summary:
             model_choice.summary(visitor.choice.title, vit)
         naming.rule(visitor)
+        naming.meanings(visitor)
         space = workspace.build(visitor, vit, threshold)
         naming.numbers(space)
         naming.ambiguous(space)

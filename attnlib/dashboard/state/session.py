@@ -7,6 +7,7 @@ there at once, because an uploader forgets its files when it is not drawn for on
 from __future__ import annotations
 
 from collections.abc import Collection as Several
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import streamlit as st
@@ -39,11 +40,13 @@ class Session:
     Attributes:
         samples: the images, the demo's or the visitor's own.
         own: whether the images are the visitor's own.
+        changes: how often the images have changed.
         files: all that was uploaded and not taken away again, by a number of its own.
         refusals: files that were not taken, with the reason.
         objects: masks and annotations that came with the images or later.
         table: labels from a CSV file, if one was given.
         manual: labels chosen on the page: sample name -> class names.
+        meanings: label text -> name of the class that the visitor says it means.
         rule: how labels that are numbers are read; None for what is likeliest.
         choice: the model in use.
         upload: bytes of an uploaded checkpoint.
@@ -56,11 +59,13 @@ class Session:
 
     samples: tuple[Sample, ...]
     own: bool = False
+    changes: int = 0
     files: dict[int, File] = field(default_factory=dict)
     refusals: tuple[Refusal, ...] = ()
     objects: Objects = field(default_factory=Objects)
     table: LabelTable | None = None
     manual: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    meanings: Mapping[str, str] = field(default_factory=dict)
     rule: Rule | None = None
     choice: ModelChoice = DEMO
     upload: bytes | None = None
@@ -115,6 +120,7 @@ class Session:
             stay = {s.name for s in images if (s.name, s.sha256) in before}
             self.manual = {name: said for name, said in self.manual.items() if name in stay}
             self.samples = images
+            self.changes += 1
         self.refusals = collection.refusals
         self.objects = Objects({**self._given_masks(), **found}, self._given_coco())
         self._annotated = ""

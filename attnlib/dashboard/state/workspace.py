@@ -155,7 +155,7 @@ def build(session: Session, vit: Vit, threshold: float = 0.5) -> Workspace:
         threshold: from which probability on an independent label counts as predicted.
     """
     several = vit.outputs.kind == "labels"
-    labels = (session.table, dict(session.manual), session.rule)
+    labels = (session.table, dict(session.manual), session.rule, dict(session.meanings))
     given = (session.samples, labels, vit.class_names, several)
     if session.matched is None or session.matched[0] != given:
         session.matched, session.predictions = (given, _matched(session, vit)), {}
@@ -167,11 +167,16 @@ def build(session: Session, vit: Vit, threshold: float = 0.5) -> Workspace:
 def _matched(session: Session, vit: Vit) -> LabelMatch:
     """Labels of the samples; manual ones win over a table, a table over folders."""
     several = vit.outputs.kind == "labels"
-    match = match_labels(
-        session.samples, session.table, vit.class_names, several=several, rule=session.rule
-    )
     index = {name: i for i, name in enumerate(vit.class_names)}
-    # Labels of another model's classes wait until that model is back.
+    match = match_labels(
+        session.samples,
+        session.table,
+        vit.class_names,
+        # What was said of another model's classes waits until that model is back.
+        {text: index[name] for text, name in session.meanings.items() if name in index},
+        several=several,
+        rule=session.rule,
+    )
     manual = {
         name: frozenset(index[label] for label in labels)
         for name, labels in session.manual.items()
@@ -183,6 +188,7 @@ def _matched(session: Session, vit: Vit) -> LabelMatch:
         labels={**match.labels, **alone},
         sets={**match.sets, **manual},
         unlabelled=tuple(name for name in match.unlabelled if name not in manual),
+        strange={name: text for name, text in match.strange.items() if name not in manual},
     )
 
 
