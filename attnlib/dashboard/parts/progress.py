@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from attnlib.dashboard.parts.markdown import literal
 from attnlib.dashboard.state.inspection import Inspection
 from attnlib.dashboard.state.workspace import Workspace
 
@@ -12,6 +13,11 @@ def show(space: Workspace) -> None:
     """Progress while the inspection runs, why it stopped and how to go on, and refusals."""
     # Always one element, so that what stands below keeps its place.
     with st.container(gap="small"):
+        if space.choice.random:
+            st.warning(
+                f"{literal(space.choice.title)}: nothing was learned. Predictions and maps are "
+                "those of chance."
+            )
         job = space.session.job
         if job is not None:
             _state(space, job)

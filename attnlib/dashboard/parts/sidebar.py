@@ -32,6 +32,7 @@ def show() -> Workspace:
         vit = naming.folders(visitor, vit)
         with summary:
             model_choice.summary(visitor.choice.title, vit)
+        visitor.models.keep(visitor.choice, visitor.upload)
         naming.rule(visitor)
         naming.meanings(visitor)
         space = workspace.build(visitor, vit, threshold)

@@ -15,6 +15,7 @@ import streamlit as st
 from attnlib.audit import Prediction
 from attnlib.dashboard.state.inspection import Inspection
 from attnlib.dashboard.state.models import DEMO, ModelChoice
+from attnlib.dashboard.state.shelf import Shelf
 from attnlib.data import masks
 from attnlib.data.annotation import Coco
 from attnlib.data.collection import Collection, Opened, Refusal, Sample, collect
@@ -50,6 +51,7 @@ class Session:
         rule: how labels that are numbers are read; None for what is likeliest.
         choice: the model in use.
         upload: bytes of an uploaded checkpoint.
+        models: those that were loaded, among them the one in use.
         model_problem: why the last wish for another model failed.
         failed: the wish that failed.
         job: the inspection of these samples by this model.
@@ -69,6 +71,7 @@ class Session:
     rule: Rule | None = None
     choice: ModelChoice = DEMO
     upload: bytes | None = None
+    models: Shelf = field(default_factory=Shelf)
     model_problem: str = ""
     failed: ModelChoice | None = None
     job: Inspection | None = None
