@@ -5,7 +5,7 @@
 """
 
 from attnlib.audit.numbers import Summary, confused_classes, confusion, summarise, wilson
-from attnlib.audit.order import SortKey, nearest, order, select
+from attnlib.audit.order import SortKey, nearest, of_classes, order, select
 from attnlib.audit.per_label import LABEL_HEADINGS, average_precision, per_label
 from attnlib.audit.prediction import Outcome, Prediction
 from attnlib.audit.table import HEADINGS, predictions, to_csv
@@ -21,6 +21,7 @@ __all__ = [
     "confused_classes",
     "confusion",
     "nearest",
+    "of_classes",
     "order",
     "per_label",
     "predictions",

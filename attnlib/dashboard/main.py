@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from attnlib.dashboard.parts import address, progress, sidebar
+from attnlib.dashboard.parts import address, frame, progress, sidebar
 from attnlib.dashboard.state import startup
 
 st.set_page_config(page_title="ViT debugger", page_icon=startup.ICON, layout="wide")
@@ -55,6 +55,8 @@ page = st.navigation(
     ]
 )
 address.follow(page.url_path)
-progress.show(sidebar.show())
+space = sidebar.show()
+frame.top(page.title, maps=page.url_path != "complexity-calculator")
+progress.show(space)
 page.run()
 address.flush()

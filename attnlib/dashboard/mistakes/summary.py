@@ -10,11 +10,26 @@ from attnlib import audit
 from attnlib.audit import Prediction
 from attnlib.audit.report import ReportEntry, html_report
 from attnlib.dashboard.mistakes import case as cases
-from attnlib.dashboard.parts.pictures import Style, encoded
+from attnlib.dashboard.parts import drawn
+from attnlib.dashboard.parts.pictures import encoded
+from attnlib.dashboard.state.models import DEMO
 from attnlib.dashboard.state.workspace import Workspace
+from attnlib.dashboard.triage import opened
 from attnlib.model import demo
 
 REPORT_LIMIT = 60
+
+
+def intro(space: Workspace) -> None:
+    """What this is and what to do next, until somebody has done one of it."""
+    if opened.last() or space.session.own or space.choice.plain != DEMO:
+        return
+    st.markdown(
+        "**See what a vision transformer got wrong, beside the attention that led to it; test a "
+        "reason, and take the answer away.**  \n"
+        ":material/ads_click: Open a mistake below · :material/upload: drop your own images in "
+        "the sidebar · :material/model_training: choose your own model there."
+    )
 
 
 def line(space: Workspace) -> None:
@@ -61,8 +76,8 @@ def line(space: Workspace) -> None:
         facts = demo.facts()
         st.caption(
             "Embedded CIFAR-10 test images: 60 drawn at random and the demo model's 20 most "
-            f"confident mistakes. Over the whole test split of {facts['test_images']:,} images its "
-            f"accuracy is {facts['test_accuracy']:.1%}."
+            f"confident mistakes. Over all {facts['test_images']:,} test images its accuracy is "
+            f"{facts['test_accuracy']:.1%}."
         )
 
 
@@ -72,7 +87,7 @@ def exports(space: Workspace) -> None:
         st.download_button(
             "Table (CSV)",
             lambda: audit.to_csv(
-                space.table[list(audit.HEADINGS)].round(6).rename(columns=audit.HEADINGS)
+                space.said_table[list(audit.HEADINGS)].round(6).rename(columns=audit.HEADINGS)
             ),
             "predictions.csv",
             "text/csv",
@@ -106,13 +121,17 @@ def report(space: Workspace) -> str:
 
 
 def _entry(space: Workspace, prediction: Prediction) -> ReportEntry:
-    case = cases.build(space, prediction, Style(), side=264)
+    case = cases.build(space, prediction, cases.computed(space))
+    panels = [*case.panels, *(panel for one in case.references for panel in one.panels)]
+    style, remark = drawn.style(), space.remark(prediction.name)
+    said = [*remark.tags, *([f"should be {remark.should_be}"] if remark.should_be else [])]
+    notes = [space.by_name[prediction.name].note, ", ".join(said), remark.note]
     true = space.true(prediction)
     return ReportEntry(
         prediction.name,
         "no label" if true is None else true,
         space.said(prediction),
         [(space.class_name(index), share) for index, share in prediction.top(5)],
-        [(p.caption, encoded(p.picture)) for p in [*case.panels, *case.references]],
-        space.by_name[prediction.name].note,
+        [(p.caption, encoded(p.picture(space, style, 264))) for p in panels],
+        "\n".join(filter(None, notes)),
     )

@@ -15,6 +15,7 @@ import streamlit as st
 from attnlib.audit import Prediction
 from attnlib.dashboard.state.inspection import Inspection
 from attnlib.dashboard.state.models import DEMO, ModelChoice
+from attnlib.dashboard.state.remarks import Remark
 from attnlib.dashboard.state.shelf import Shelf
 from attnlib.data import masks
 from attnlib.data.annotation import Coco
@@ -56,6 +57,7 @@ class Session:
         failed: the wish that failed.
         job: the inspection of these samples by this model.
         predictions: by sample name, as of the last run.
+        remarks: what the visitor said of images, by sample name.
         matched: what the labels were matched from, and the match.
     """
 
@@ -76,6 +78,7 @@ class Session:
     failed: ModelChoice | None = None
     job: Inspection | None = None
     predictions: dict[str, Prediction] = field(default_factory=dict)
+    remarks: dict[str, Remark] = field(default_factory=dict)
     matched: tuple[object, LabelMatch] | None = None
     # Which files the uploader shows that is drawn now: its key, and by id their numbers here.
     uploader: int = 0

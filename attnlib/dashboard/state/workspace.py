@@ -14,6 +14,7 @@ from attnlib import audit
 from attnlib.dashboard.state import results
 from attnlib.dashboard.state.inspection import Outcome
 from attnlib.dashboard.state.models import ModelChoice
+from attnlib.dashboard.state.remarks import Remark
 from attnlib.dashboard.state.results import Inspected
 from attnlib.dashboard.state.session import Session
 from attnlib.data.collection import Sample
@@ -111,6 +112,16 @@ class Workspace:
         return audit.predictions(self.predictions, self.vit.class_names)
 
     @cached_property
+    def said_table(self) -> pd.DataFrame:
+        """The same with what a person said of the images: tags, the right label, a note."""
+        said = [self.remark(name) for name in self.table["image"]]
+        return self.table.assign(
+            tags=[" | ".join(remark.tags) for remark in said],
+            should_be=[remark.should_be for remark in said],
+            note=[remark.note for remark in said],
+        )
+
+    @cached_property
     def prediction_of(self) -> Mapping[str, audit.Prediction]:
         return {prediction.name: prediction for prediction in self.predictions}
 
@@ -125,9 +136,18 @@ class Workspace:
             for i, p in enumerate(self.predictions)
             if p.outcome == "right" and label in (p.true or ())
         ]
-        query = next(i for i, p in enumerate(self.predictions) if p.name == name)
-        found = audit.nearest(self._embeddings, query, right, count) if right else []
+        found = audit.nearest(self._embeddings, self._place[name], right, count) if right else []
         return [(self.predictions[i].name, similarity) for i, similarity in found]
+
+    def usual_likeness(self, name: str) -> float:
+        """The similarity of an image to others that a quarter of them exceeds."""
+        others = [i for i in range(len(self.predictions)) if i != self._place[name]]
+        found = audit.nearest(self._embeddings, self._place[name], others, len(others))
+        return float(np.quantile([likeness for _, likeness in found], 0.75)) if found else 0.0
+
+    @cached_property
+    def _place(self) -> Mapping[str, int]:
+        return {prediction.name: i for i, prediction in enumerate(self.predictions)}
 
     def said(self, prediction: audit.Prediction) -> list[str]:
         """The names of what is predicted: one class, or any number of labels."""
@@ -137,6 +157,10 @@ class Workspace:
         """The names of the true class or labels; None where they are not known."""
         true = prediction.true
         return None if true is None else [self.class_name(index) for index in sorted(true)]
+
+    def remark(self, name: str) -> Remark:
+        """What was said of an image; an empty one where nothing was."""
+        return self.session.remarks.get(name, Remark())
 
     def class_name(self, index: int) -> str:
         """The first synonym of a class's name."""
