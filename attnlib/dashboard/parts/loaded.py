@@ -55,7 +55,9 @@ def _pick(visitor: Session, entries: dict[str, Kept]) -> None:
         st.session_state["pre_size"] = "" if size is None else f"{size[0]}x{size[1]}"
 
 
-def another(visitor: Session, key: str, *, help: str) -> tuple[ModelChoice, Vit] | None:
+def another(
+    visitor: Session, key: str, label: str = "Other model", *, help: str
+) -> tuple[ModelChoice, Vit] | None:
     """A second model to set beside the one in use: a loaded one, the demo's, or one of timm's.
 
     Returns:
@@ -72,7 +74,7 @@ def another(visitor: Session, key: str, *, help: str) -> tuple[ModelChoice, Vit]
     options = [*known, *(name for name in models.timm_names() if name not in known)]
     code = controls.maybe(
         key,
-        "Other model",
+        label,
         options,
         title=lambda code: shelf.title(known[code]) if code in known else code,
         placeholder="One that you loaded, or type to search",

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection as Several
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import streamlit as st
 
@@ -56,6 +57,7 @@ class Session:
         model_problem: why the last wish for another model failed.
         failed: the wish that failed.
         job: the inspection of these samples by this model.
+        beside: other models on the same images, see :mod:`attnlib.dashboard.state.beside`.
         predictions: by sample name, as of the last run.
         remarks: what the visitor said of images, by sample name.
         matched: what the labels were matched from, and the match.
@@ -77,6 +79,7 @@ class Session:
     model_problem: str = ""
     failed: ModelChoice | None = None
     job: Inspection | None = None
+    beside: dict[ModelChoice, Any] = field(default_factory=dict)
     predictions: dict[str, Prediction] = field(default_factory=dict)
     remarks: dict[str, Remark] = field(default_factory=dict)
     matched: tuple[object, LabelMatch] | None = None

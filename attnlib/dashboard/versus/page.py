@@ -1,0 +1,24 @@
+"""The page as a whole: two models on the same images, or the checkpoints of a training run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from attnlib.dashboard.parts import views
+from attnlib.dashboard.state.workspace import Workspace
+from attnlib.dashboard.versus import pair
+
+VIEWS: dict[str, Callable[[Workspace], None]] = {
+    "Two models": pair.show,
+}
+
+
+def show(space: Workspace) -> None:
+    """The chosen view."""
+    view = views.choose(
+        "versus_view",
+        VIEWS,
+        label="Compare",
+        help="Two models image by image, or many checkpoints of one training run.",
+    )
+    view(space)
