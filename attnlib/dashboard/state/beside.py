@@ -55,9 +55,11 @@ def look(space: Workspace, choice: ModelChoice, vit: Vit) -> Workspace:
     while len(held) > MOST:
         held.pop(next(iter(held))).job.stop()
     found = held[choice]
-    given = workspace.given(visitor, vit)
+    names, several = vit.class_names, vit.outputs.kind == "labels"
+    given = workspace.given(visitor, names, several)
     if found.matched is None or found.matched[0] != given:
-        found.matched, found.predictions = (given, workspace.matched(visitor, vit)), {}
+        found.matched = given, workspace.matched(visitor, names, several)
+        found.predictions = {}
     return Workspace(
         visitor,
         vit,

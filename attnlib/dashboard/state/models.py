@@ -143,16 +143,33 @@ def get(choice: ModelChoice, upload: bytes | None = None) -> Vit:
     return _loaded(choice.weights, upload).vit(choice)
 
 
+def once(choice: ModelChoice, upload: bytes | None) -> Vit:
+    """The model of a choice, which nobody keeps: for one of many checkpoints after the other.
+
+    Raises:
+        AttnlibError: as :func:`attnlib.load`.
+    """
+    return _Loaded(_built(choice.weights, upload)).vit(choice)
+
+
 @st.cache_resource(max_entries=3, show_spinner="Loading the model …")
 def _loaded(choice: ModelChoice, _upload: bytes | None) -> _Loaded:
+    loaded = _Loaded(_built(choice, _upload))
+    # A model that cannot be used is not kept.
+    loaded.vit(choice)
+    garbage.settle()
+    return loaded
+
+
+def _built(choice: ModelChoice, upload: bytes | None) -> Built:
     source, checkpoint = choice.source, choice.checkpoint or None
     if checkpoint is not None and os.path.isdir(checkpoint):
         # A folder says by itself what model it is.
         source, checkpoint = checkpoint, None
     with _drawn(choice.random):
-        built = build(
+        return build(
             source,
-            checkpoint=checkpoint if _upload is None else _upload,
+            checkpoint=checkpoint if upload is None else upload,
             weights=choice.taken or None,
             num_classes=None,
             img_size=choice.img_size,
@@ -160,11 +177,6 @@ def _loaded(choice: ModelChoice, _upload: bytes | None) -> _Loaded:
             model_args=dict(choice.model_args) or None,
             class_count=len(choice.class_names) or None,
         )
-    loaded = _Loaded(built)
-    # A model that cannot be used is not kept.
-    loaded.vit(choice)
-    garbage.settle()
-    return loaded
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from attnlib.dashboard.state.inspection import Inspection
 from attnlib.dashboard.state.models import DEMO, ModelChoice
 from attnlib.dashboard.state.remarks import Remark
 from attnlib.dashboard.state.shelf import Shelf
+from attnlib.dashboard.state.training import Run
 from attnlib.data import masks
 from attnlib.data.annotation import Coco
 from attnlib.data.collection import Collection, Opened, Refusal, Sample, collect
@@ -58,6 +59,7 @@ class Session:
         failed: the wish that failed.
         job: the inspection of these samples by this model.
         beside: other models on the same images, see :mod:`attnlib.dashboard.state.beside`.
+        training: the checkpoints of a training run.
         predictions: by sample name, as of the last run.
         remarks: what the visitor said of images, by sample name.
         matched: what the labels were matched from, and the match.
@@ -80,6 +82,7 @@ class Session:
     failed: ModelChoice | None = None
     job: Inspection | None = None
     beside: dict[ModelChoice, Any] = field(default_factory=dict)
+    training: Run = field(default_factory=Run)
     predictions: dict[str, Prediction] = field(default_factory=dict)
     remarks: dict[str, Remark] = field(default_factory=dict)
     matched: tuple[object, LabelMatch] | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -183,28 +183,34 @@ def build(session: Session, vit: Vit, threshold: float = 0.5) -> Workspace:
     Args:
         threshold: from which probability on an independent label counts as predicted.
     """
-    now = given(session, vit)
+    several = vit.outputs.kind == "labels"
+    now = given(session, vit.class_names, several)
     if session.matched is None or session.matched[0] != now:
-        session.matched, session.predictions = (now, matched(session, vit)), {}
+        session.matched = now, matched(session, vit.class_names, several)
+        session.predictions = {}
     workspace = Workspace(session, vit, session.choice, session.matched[1], threshold)
     st.session_state["workspace"] = workspace
     return workspace
 
 
-def given(session: Session, vit: Vit) -> tuple[object, ...]:
-    """All that the match of labels depends on."""
+def given(session: Session, class_names: Sequence[str], several: bool) -> tuple[object, ...]:
+    """All that the match of labels depends on; the arguments are those of `matched`."""
     labels = (session.table, dict(session.manual), session.rule, dict(session.meanings))
-    return (session.samples, labels, vit.class_names, vit.outputs.kind == "labels")
+    return (session.samples, labels, tuple(class_names), several)
 
 
-def matched(session: Session, vit: Vit) -> LabelMatch:
-    """Labels of the samples; manual ones win over a table, a table over folders."""
-    several = vit.outputs.kind == "labels"
-    index = {name: i for i, name in enumerate(vit.class_names)}
+def matched(session: Session, class_names: Sequence[str], several: bool) -> LabelMatch:
+    """Labels of the samples; manual ones win over a table, a table over folders.
+
+    Args:
+        class_names: of a model.
+        several: whether its labels are independent.
+    """
+    index = {name: i for i, name in enumerate(class_names)}
     match = match_labels(
         session.samples,
         session.table,
-        vit.class_names,
+        class_names,
         # What was said of another model's classes waits until that model is back.
         {text: index[name] for text, name in session.meanings.items() if name in index},
         several=several,

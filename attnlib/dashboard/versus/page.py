@@ -6,10 +6,11 @@ from collections.abc import Callable
 
 from attnlib.dashboard.parts import views
 from attnlib.dashboard.state.workspace import Workspace
-from attnlib.dashboard.versus import pair
+from attnlib.dashboard.versus import pair, run
 
 VIEWS: dict[str, Callable[[Workspace], None]] = {
     "Two models": pair.show,
+    "A training run": run.show,
 }
 
 
