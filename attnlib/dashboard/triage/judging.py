@@ -26,7 +26,7 @@ def show(space: Workspace, prediction: Prediction) -> None:
         else:
             space.session.remarks.pop(name, None)
 
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         _tags(space, said, of, change)
         with st.popover(
             _title(said), icon=":material/edit_note:", help="A note, other tags, the right label."
@@ -50,6 +50,7 @@ def _tags(space: Workspace, said: Remark, of: str, change: Any) -> None:
         known,
         selection_mode="multi",
         key=key,
+        label_visibility="collapsed",
         on_change=lambda: change(tags=remarks.tidy(st.session_state[key])),
         help="Why is it wrong? A click gives a tag or takes it away; the gallery filters by them.",
     )

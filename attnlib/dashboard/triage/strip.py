@@ -10,7 +10,7 @@ from attnlib.audit import Prediction
 from attnlib.dashboard.parts import chosen, keys, pictures
 from attnlib.dashboard.parts.pictures import plain
 from attnlib.dashboard.state.workspace import Workspace
-from attnlib.dashboard.triage import opened, order, verdict
+from attnlib.dashboard.triage import judging, opened, order, verdict
 from attnlib.dashboard.triage.order import Shown
 
 SIDE = 92
@@ -47,8 +47,7 @@ def show(space: Workspace, picture: bool = True) -> Prediction | None:
         with st.container(width=340, gap="small"):
             st.html(_words(space, found))
         _steps(before, after, _where(space, names, place))
-    if st.session_state.get(opened.IMAGE) is None:
-        st.caption("The first of the gallery. Choose another image in the sidebar.")
+    judging.show(space, found)
     actions = {"back": opened.close}
     if before is not None:
         actions["previous"] = lambda: opened.open_image(before)
@@ -110,7 +109,7 @@ def _words(space: Workspace, prediction: Prediction) -> str:
         for tag in verdict.tags(space.remark(prediction.name))
     )
     return (
-        f"<div style='font-size:1rem'><b style='color:{colour}'>{word}</b> "
+        f"<div><b style='color:color-mix(in srgb, {colour} 70%, currentColor)'>{word}</b> "
         f"<b>{said}</b> {verdict.confidence(space, prediction)}</div>"
         "<div style='font-size:.8rem;overflow:hidden;text-overflow:ellipsis;white-space:nowrap' "
         f"title='{html.escape(prediction.name)}'>{html.escape(prediction.name)}{tags}</div>"
