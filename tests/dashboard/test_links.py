@@ -74,11 +74,13 @@ WIDGET = re.compile(
     r"st\.(selectbox|multiselect|slider|select_slider|number_input|text_input|text_area|toggle"
     r"|checkbox|radio|segmented_control|pills|pagination|data_editor|color_picker)\("
 )
-# Lists that follow a value of the address, and the table in which own images are labelled.
+# Lists that follow a value of the address, the table in which own images are labelled, and what is
+# said of an image, which is data and no view.
 BARE = {
     "attention/choose.py": 1,
     "compare/difference.py": 1,
     "mistakes/summary.py": 1,
+    "triage/judging.py": 4,
     "walk/place.py": 1,
     "walk/player.py": 1,
 }
@@ -94,6 +96,8 @@ def test_no_control_is_declared_in_another_way() -> None:
     assert {name: count for name, count in found.items() if count} == BARE
 
 
+# The same on every page, see `parts/drawn.py`.
+DRAWING = ("mode", "colormap", "opacity", "fade", "interpolation", "keep")
 SHARED = ("target", "fusion", "discard", "residual", "start", "source", "end", "opacity")
 
 
@@ -107,6 +111,10 @@ def test_a_link_opens_what_its_sender_saw(walker: Walker, scene: str) -> None:
     changed, shared = [], {f"compare_{name}" for name in SHARED} | {"colormap"}
     for key in list(walker.codecs):
         if key in LEADING or key in start or key not in walker.codecs:
+            continue
+        if key.startswith("gallery_") and not scene.startswith("gallery"):
+            continue  # walked there; here they only say who comes next
+        if key in DRAWING and scene not in ("gallery", "opened, raw", "attention, One head"):
             continue
         if scene.startswith("compare") and key in shared and scene != "compare, Maps":
             continue  # walked there; here each of them would mean minutes
