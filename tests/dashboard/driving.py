@@ -84,8 +84,7 @@ def finish(app: AppTest) -> AppTest:
 
 def made(app: AppTest) -> int:
     """How many maps were made beside the page; 0 before the page has said what it waits for."""
-    filling = app.session_state["filling"] if "filling" in app.session_state else None
-    return 0 if filling is None else filling.made
+    return app.session_state["filling"].made if "filling" in app.session_state else 0
 
 
 def idle(app: AppTest) -> bool:

@@ -158,7 +158,7 @@ def seen(walker: Walker, app: AppTest) -> dict[str, Any]:
         f"{kind} {element.key}": element.value
         for kind in WIDGETS
         for element in app.get(kind)
-        if element.key not in UNLINKED
+        if element.key not in UNLINKED and not element.key.startswith("said_")
     }
     pictures = [picture.url for element in app.get("image") for picture in element.proto.imgs]
     sent = [json.loads(e.proto.json) for e in app.get("bidi_component")]

@@ -42,7 +42,7 @@ def _title(said: Remark) -> str:
 
 
 def _tags(space: Workspace, said: Remark, of: str, change: Any) -> None:
-    key = f"tags_{of}"
+    key = f"said_tags_{of}"
     known = remarks.known(space.session.remarks)
     st.session_state[key] = list(said.tags)
     st.pills(
@@ -57,7 +57,7 @@ def _tags(space: Workspace, said: Remark, of: str, change: Any) -> None:
 
 
 def _new_tag(said: Remark, of: str, change: Any) -> None:
-    key = f"new_tag_{of}"
+    key = f"said_new_tag_{of}"
 
     def add() -> None:
         change(tags=remarks.tidy([*said.tags, st.session_state[key]]))
@@ -74,7 +74,7 @@ def _new_tag(said: Remark, of: str, change: Any) -> None:
 
 
 def _note(said: Remark, of: str, change: Any) -> None:
-    key = f"note_{of}"
+    key = f"said_note_{of}"
     st.session_state.setdefault(key, said.note)
     st.text_area(
         "Note",
@@ -87,7 +87,7 @@ def _note(said: Remark, of: str, change: Any) -> None:
 
 
 def _label(space: Workspace, said: Remark, of: str, change: Any) -> None:
-    key = f"should_be_{of}"
+    key = f"said_should_be_{of}"
     names = list(space.vit.class_names)
     if key not in st.session_state and said.should_be in names:
         st.session_state[key] = said.should_be
