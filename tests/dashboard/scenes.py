@@ -166,4 +166,5 @@ def seen(walker: Walker, app: AppTest) -> dict[str, Any]:
         one.get("image") or one["version"] for one in sent if {"image", "version"} & {*one}
     ]
     charts = [element.proto.spec for element in app.get("vega_lite_chart")]
-    return {**state, **shown, "pictures": pictures, "charts": charts}
+    tables = [element.value.to_csv() for element in app.dataframe]
+    return {**state, **shown, "pictures": pictures, "charts": charts, "tables": tables}
