@@ -5,7 +5,14 @@ import streamlit as st
 from attnlib.dashboard.parts import address, frame, progress, sidebar
 from attnlib.dashboard.state import startup
 
-st.set_page_config(page_title="ViT debugger", page_icon=startup.ICON, layout="wide")
+SIDEBAR = 260  # pixels
+
+st.set_page_config(
+    page_title="ViT debugger",
+    page_icon=startup.ICON,
+    layout="wide",
+    initial_sidebar_state=SIDEBAR,
+)
 startup.once()
 
 page = st.navigation(

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from attnlib.dashboard.mistakes.case import Case
 from attnlib.dashboard.parts.board import Card, Pictures, encoded
+from attnlib.dashboard.parts.pictures import scale_of
 from attnlib.dashboard.state import results
 from attnlib.dashboard.state.workspace import Workspace
 from attnlib.dashboard.triage import verdict
@@ -34,7 +37,11 @@ def full(space: Workspace, case: Case) -> Card:
 def small(space: Workspace, case: Case) -> Card:
     """A thumbnail with the map of the predicted class, or whatever stands in for it."""
     prediction = case.prediction
-    panels = case.panels[1:2] or case.panels[:1]
+    # Alone, a map has a scale of its own.
+    panels = [
+        replace(one, scale=None if one.heat is None else scale_of([one.heat]))
+        for one in case.panels[1:2] or case.panels[:1]
+    ]
     return Card(
         prediction.name,
         [panel.figure(space) for panel in panels],

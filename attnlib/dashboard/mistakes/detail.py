@@ -20,7 +20,7 @@ from attnlib.dashboard.parts.downloads import stem_of
 from attnlib.dashboard.parts.pictures import Style, draw, encoded, scale_of
 from attnlib.dashboard.parts.style import legend_bar
 from attnlib.dashboard.state.workspace import Workspace
-from attnlib.dashboard.triage import judging, order, verdict
+from attnlib.dashboard.triage import order, verdict
 from attnlib.errors import AttnlibError
 from attnlib.methods import Heat, Method
 from attnlib.pictures.colormaps import Scale
@@ -45,7 +45,6 @@ def show(space: Workspace, name: str) -> None:
         beside = _beside(space, prediction, method, options)
     except AttnlibError as error:
         st.warning(str(error), title=f"{method.title} is not available")
-        judging.show(space, prediction)
         return
     together = [made] if beside is None else [made, beside]
     scale = scale_of(together, kind)
@@ -55,7 +54,6 @@ def show(space: Workspace, name: str) -> None:
         f"{method.description} *{method.source}*",
         None if made.signed else style.colormap,
     )
-    judging.show(space, prediction)
     _take_away(space, name, made, together, scale, style)
     _facts(space, found.record)
     _ahead(space, name)

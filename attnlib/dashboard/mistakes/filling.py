@@ -22,11 +22,13 @@ class Filling:
 
     Attributes:
         failed: why a map cannot be made.
+        made: how many maps were tried so far.
     """
 
     def __init__(self, space: Workspace) -> None:
         self.choice = space.choice
         self.failed: dict[Wanted, AttnlibError] = {}
+        self.made = 0
         self._space = space
         self._queue: list[Wanted] = []
         self._work: Work[None] | None = None
@@ -55,15 +57,14 @@ class Filling:
             self._work.start(wait)
 
     def _fill(self, progress: Progress) -> None:
-        done = 0
         while self._queue:
-            progress(done, done + len(self._queue))
+            progress(self.made, self.made + len(self._queue))
             wanted = self._queue.pop(0)
             try:
                 computed(self._space)(wanted)
             except AttnlibError as error:
                 self.failed[wanted] = error
-            done += 1
+            self.made += 1
 
 
 def current(space: Workspace) -> Filling:

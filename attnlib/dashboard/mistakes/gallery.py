@@ -42,7 +42,7 @@ def show(space: Workspace) -> None:
 
 def _toolbar(space: Workspace) -> tuple[str, Panel | None]:
     """Outcome, density, order, the other filters and what else can be looked at, in one line."""
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         filters.OUTCOME.draw(space)
         density = controls.segments(
             "gallery_density",
@@ -124,10 +124,10 @@ def _unit(space: Workspace) -> str:
     """What the colours of the cards count."""
     if "relevance" in space.vit.support.maps:
         return (
-            "largest value in a card. Relevance: which patches speak for a class; the maps for "
-            "the predicted and the true class share one scale, the others have their own."
+            "the largest value in a card. Relevance: which patches speak for a class; its maps "
+            "for the predicted and the true class share one scale."
         )
-    return "largest value in a map, in multiples of what each patch gets if all get the same."
+    return "the largest value in a map, in multiples of what each patch gets if all get the same."
 
 
 def _nothing(space: Workspace) -> str:

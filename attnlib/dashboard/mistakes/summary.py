@@ -25,60 +25,67 @@ def intro(space: Workspace) -> None:
     if opened.last() or space.session.own or space.choice.plain != DEMO:
         return
     st.markdown(
-        "**See what a vision transformer got wrong, beside the attention that led to it; test a "
-        "reason, and take the answer away.**  \n"
+        ":small[**See what a vision transformer got wrong, beside the attention that led to it; "
+        "test a reason, and take the answer away.**  \n"
         ":material/ads_click: Open a mistake below · :material/upload: drop your own images in "
-        "the sidebar · :material/model_training: choose your own model there."
+        "the sidebar · :material/model_training: choose your own model there.]"
     )
 
 
 def line(space: Workspace) -> None:
     """Images, labelled, wrong, accuracy with its interval, confidence when right and wrong."""
-    found, several = audit.summarise(space.table), space.vit.outputs.kind == "labels"
-    with st.container(horizontal=True, gap="medium"):
-        st.metric("Images", found.images, width="content")
-        if not space.vit.outputs.classifies:
-            st.caption(
-                f"The model's outputs are {space.vit.outputs.title}: nothing is right or wrong, "
-                "and nothing has a confidence. Maps explain an output."
-            )
-            return
-        if not found.labelled and space.labels.strange:
-            # Nothing is known of right and wrong: labelling.problems says why.
-            return
-        st.metric("Labelled", found.labelled, width="content")
-        if found.labelled:
-            st.metric("Wrong", found.wrong, width="content")
-        if found.accuracy is not None and found.accuracy_interval is not None:
-            low, high = found.accuracy_interval
-            st.metric(
-                f"{'All labels right' if several else 'Accuracy'} (95 %: {low:.0%} to {high:.0%})",
-                f"{found.accuracy:.1%}",
-                help="With its Wilson 95 % interval: few images leave a wide one.",
-                width="content",
-            )
-        if several and found.labelled:
-            precision = audit.per_label(space.predictions, space.vit.class_names)
-            st.metric(
-                "Mean average precision",
-                f"{precision['average_precision'].mean():.2f}",
-                help=(
-                    "Over the labels that some image has; by chance it is their mean share, "
-                    f"{precision.loc[precision['images'] > 0, 'share'].mean():.2f}."
-                ),
-                width="content",
-            )
-        if found.confidence_right is not None:
-            st.metric("Confidence when right", f"{found.confidence_right:.0%}", width="content")
-        if found.confidence_wrong is not None:
-            st.metric("Confidence when wrong", f"{found.confidence_wrong:.0%}", width="content")
+    found = audit.summarise(space.table)
+    if not space.vit.outputs.classifies:
+        st.markdown(
+            f"**{found.images}** images. The model's outputs are {space.vit.outputs.title}: "
+            "nothing is right or wrong, and nothing has a confidence. Maps explain an output."
+        )
+        return
+    st.markdown(" · ".join(_numbers(space, found)), help=_HELP)
     if not space.session.own:
         facts = demo.facts()
         st.caption(
-            "Embedded CIFAR-10 test images: 60 drawn at random and the demo model's 20 most "
-            f"confident mistakes. Over all {facts['test_images']:,} test images its accuracy is "
+            "Demo images of CIFAR-10: 60 drawn at random and the model's 20 most confident "
+            f"mistakes. Over all {facts['test_images']:,} test images its accuracy is "
             f"{facts['test_accuracy']:.1%}."
         )
+
+
+_HELP = (
+    "Accuracy stands with its Wilson 95 % interval: few images leave a wide one. Confidence is "
+    "the mean probability of what was predicted."
+)
+
+
+def _numbers(space: Workspace, found: audit.Summary) -> list[str]:
+    """The parts of the line."""
+    several = space.vit.outputs.kind == "labels"
+    parts = [f"**{found.images}** images"]
+    if not found.labelled and space.labels.strange:
+        # What to do about it stands above: see labelling.strange.
+        return [*parts, "none with a label that is known to this model"]
+    if found.labelled < found.images:
+        parts.append(f"**{found.labelled}** labelled")
+    if found.accuracy is None or found.accuracy_interval is None:
+        return [*parts, "without labels nothing is right or wrong"] if not found.labelled else parts
+    low, high = found.accuracy_interval
+    title = "all labels right" if several else "accuracy"
+    parts += [
+        f"**{found.wrong}** wrong",
+        f"{title} **{found.accuracy:.1%}** (95 %: {low:.0%} to {high:.0%})",
+    ]
+    if several:
+        precision = audit.per_label(space.predictions, space.vit.class_names)
+        chance = precision.loc[precision["images"] > 0, "share"].mean()
+        mean = precision["average_precision"].mean()
+        parts.append(f"mean average precision **{mean:.2f}** (by chance {chance:.2f})")
+    for words, value in (("right", found.confidence_right), ("wrong", found.confidence_wrong)):
+        if value is not None:
+            parts.append(f"confidence when {words} **{value:.0%}**")
+    corrected = sum(bool(space.remark(p.name).should_be) for p in space.predictions)
+    if corrected:
+        parts.append(f"**{corrected}** labels said to be wrong, counted as they came")
+    return parts
 
 
 def exports(space: Workspace) -> None:

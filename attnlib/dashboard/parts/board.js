@@ -155,6 +155,7 @@ function figures(root, data, card, open) {
   const pairs = make("div", "pairs")
   for (const pair of card.pairs) {
     const block = make("div", "pair")
+    block.style.setProperty("--n", Math.max(1, pair.figures.length))
     block.append(...pair.figures.map(put), make("p", pair.far ? "far" : "quiet", pair.words))
     pairs.append(block)
   }

@@ -7,7 +7,7 @@ from pathlib import Path
 import streamlit as st
 
 _CSS = """
-button { font: inherit; font-family: var(--st-font); color: var(--st-text-color); cursor: pointer;
+button { font: 400 .875rem var(--st-font); color: var(--st-text-color); cursor: pointer;
   background: var(--st-background-color); border: 1px solid var(--st-border-color);
   border-radius: .5rem; min-height: 2.5rem; padding: .25rem .75rem; white-space: nowrap; }
 button:hover, button:focus-visible { border-color: var(--st-primary-color);

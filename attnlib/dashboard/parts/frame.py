@@ -16,6 +16,8 @@ _CSS = """<style>
 .stApp:has([data-testid=stExpandSidebarButton]) [data-testid=stMainBlockContainer] {
   padding-top: 3.6rem; }
 @media (max-width: 640px) { [data-testid=stMainBlockContainer] { padding: 3.6rem 1rem 2rem; } }
+.outcome-wrong { color: color-mix(in srgb, #d55e00 70%, currentColor); }
+.outcome-right { color: color-mix(in srgb, #009e73 70%, currentColor); }
 </style>"""
 
 

@@ -26,7 +26,7 @@ def show(space: Workspace, prediction: Prediction) -> None:
         else:
             space.session.remarks.pop(name, None)
 
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         _tags(space, said, of, change)
         with st.popover(
             _title(said), icon=":material/edit_note:", help="A note, other tags, the right label."
@@ -42,7 +42,7 @@ def _title(said: Remark) -> str:
 
 
 def _tags(space: Workspace, said: Remark, of: str, change: Any) -> None:
-    key = f"tags_{of}"
+    key = f"said_tags_{of}"
     known = remarks.known(space.session.remarks)
     st.session_state[key] = list(said.tags)
     st.pills(
@@ -50,13 +50,14 @@ def _tags(space: Workspace, said: Remark, of: str, change: Any) -> None:
         known,
         selection_mode="multi",
         key=key,
+        label_visibility="collapsed",
         on_change=lambda: change(tags=remarks.tidy(st.session_state[key])),
         help="Why is it wrong? A click gives a tag or takes it away; the gallery filters by them.",
     )
 
 
 def _new_tag(said: Remark, of: str, change: Any) -> None:
-    key = f"new_tag_{of}"
+    key = f"said_new_tag_{of}"
 
     def add() -> None:
         change(tags=remarks.tidy([*said.tags, st.session_state[key]]))
@@ -73,7 +74,7 @@ def _new_tag(said: Remark, of: str, change: Any) -> None:
 
 
 def _note(said: Remark, of: str, change: Any) -> None:
-    key = f"note_{of}"
+    key = f"said_note_{of}"
     st.session_state.setdefault(key, said.note)
     st.text_area(
         "Note",
@@ -86,7 +87,7 @@ def _note(said: Remark, of: str, change: Any) -> None:
 
 
 def _label(space: Workspace, said: Remark, of: str, change: Any) -> None:
-    key = f"should_be_{of}"
+    key = f"said_should_be_{of}"
     names = list(space.vit.class_names)
     if key not in st.session_state and said.should_be in names:
         st.session_state[key] = said.should_be

@@ -10,11 +10,10 @@ from attnlib.audit import Prediction
 from attnlib.dashboard.parts import chosen, keys, pictures
 from attnlib.dashboard.parts.pictures import plain
 from attnlib.dashboard.state.workspace import Workspace
-from attnlib.dashboard.triage import opened, order, verdict
+from attnlib.dashboard.triage import judging, opened, order, verdict
 from attnlib.dashboard.triage.order import Shown
 
 SIDE = 92
-COLOURS = {"wrong": "#d55e00", "right": "#009e73", "unlabelled": "#7a8794"}
 
 
 def show(space: Workspace, picture: bool = True) -> Prediction | None:
@@ -47,8 +46,7 @@ def show(space: Workspace, picture: bool = True) -> Prediction | None:
         with st.container(width=340, gap="small"):
             st.html(_words(space, found))
         _steps(before, after, _where(space, names, place))
-    if st.session_state.get(opened.IMAGE) is None:
-        st.caption("The first of the gallery. Choose another image in the sidebar.")
+    judging.show(space, found)
     actions = {"back": opened.close}
     if before is not None:
         actions["previous"] = lambda: opened.open_image(before)
@@ -102,7 +100,7 @@ def _steps(before: str | None, after: str | None, where: str) -> None:
 
 def _words(space: Workspace, prediction: Prediction) -> str:
     """Outcome, name, what it was taken for, and tags, in two lines."""
-    word, colour = verdict.word(prediction), COLOURS[prediction.outcome]
+    word = verdict.word(prediction)
     said = html.escape(verdict.said(space, prediction))
     tags = "".join(
         "<span style='border:1px solid currentColor;border-radius:1rem;padding:0 .5rem;"
@@ -110,7 +108,7 @@ def _words(space: Workspace, prediction: Prediction) -> str:
         for tag in verdict.tags(space.remark(prediction.name))
     )
     return (
-        f"<div style='font-size:1rem'><b style='color:{colour}'>{word}</b> "
+        f"<div><b class='outcome-{prediction.outcome}'>{word}</b> "
         f"<b>{said}</b> {verdict.confidence(space, prediction)}</div>"
         "<div style='font-size:.8rem;overflow:hidden;text-overflow:ellipsis;white-space:nowrap' "
         f"title='{html.escape(prediction.name)}'>{html.escape(prediction.name)}{tags}</div>"

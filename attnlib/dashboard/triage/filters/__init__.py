@@ -6,6 +6,7 @@ from attnlib.dashboard.triage.filters.base import Filter
 from attnlib.dashboard.triage.filters.classes import ByCell, ByClass
 from attnlib.dashboard.triage.filters.numbers import ByConfidence, ByNarrowMiss
 from attnlib.dashboard.triage.filters.outcome import ByOutcome
+from attnlib.dashboard.triage.filters.versus import ByVersus
 from attnlib.dashboard.triage.filters.words import ByTag, ByText
 
 OUTCOME: Filter = ByOutcome()
@@ -19,5 +20,6 @@ MORE: tuple[Filter, ...] = (
     ByConfidence("from"),
     ByConfidence("to"),
     ByNarrowMiss(),
+    ByVersus(),
 )
 FILTERS: tuple[Filter, ...] = (OUTCOME, *MORE, CELL)
