@@ -128,11 +128,14 @@ def _largest(
 
 def _tsne(reduced: NDArray[np.float64]) -> NDArray[np.floating]:
     from sklearn.manifold import TSNE
+    from threadpoolctl import threadpool_limits
 
     perplexity = min(30.0, (len(reduced) - 1) / 3)
-    made: NDArray[np.floating] = TSNE(
-        perplexity=perplexity, init="pca", random_state=_SEED
-    ).fit_transform(reduced)
+    # Its threads wait for each other by spinning: beside other work two took 38 s, one 0.2 s.
+    with threadpool_limits(1, user_api="openmp"):
+        made: NDArray[np.floating] = TSNE(
+            perplexity=perplexity, init="pca", random_state=_SEED
+        ).fit_transform(reduced)
     return made
 
 
