@@ -98,6 +98,6 @@ def test_too_few_images_and_a_missing_library_are_said(
     with pytest.raises(AttnlibError, match="at least 10 images"):
         project(cloud(9, 4), method)
     monkeypatch.setattr(projection, "find_spec", lambda name: None)
-    with pytest.raises(AttnlibError, match="python -m pip install (scikit|umap)-learn"):
+    with pytest.raises(AttnlibError, match=r"python -m pip install (scikit|umap)-learn"):
         project(cloud(30, 4), method)
     assert projection.missing("pca") == ""

@@ -15,7 +15,8 @@ from attnlib.pictures.colormaps import lookup
 
 # Places in the theme's colours (Okabe and Ito's): blue, orange, green, purple, vermilion, sky, ...
 BLUE, VERMILION = 0, 4
-CATEGORIES = 7
+# Sky comes last: it is the most like another.
+CATEGORIES = (0, 1, 2, 3, 4, 6, 5)
 GREY = "#8a97a5"
 PALETTE = "viridis"
 # A few extreme numbers would leave one colour for all others.
@@ -39,10 +40,10 @@ def options(space: Workspace) -> dict[str, str]:
             found[column] = _WORDS[column]
     if tags(space):
         found["tag"] = "Tag"
-    for column in table.select_dtypes("floating").columns:
-        if np.isfinite(table[column]).any():
-            title = audit.HEADINGS.get(column, str(column))
-            found[str(column)] = title[0].upper() + title[1:]
+    for column in map(str, table):
+        if table[column].dtype == np.float64 and np.isfinite(table[column]).any():
+            title = audit.HEADINGS.get(column, column)
+            found[column] = title[0].upper() + title[1:]
     return found
 
 
@@ -74,7 +75,7 @@ def shortened(found: pd.Series) -> pd.Series:
 
 def outcomes(found: pd.Series, title: str) -> Colouring:
     """Right, wrong and without a label."""
-    palette = [Entry("right", BLUE), Entry("wrong", VERMILION), Entry("no label", GREY)]
+    palette = [Entry("right", BLUE), Entry("wrong", VERMILION, 1), Entry("no label", GREY, 2)]
     place = {"right": 0, "wrong": 1, "unlabelled": 2}
     return Colouring(np.array([place[o] for o in found], np.uint8), palette, title)
 
@@ -83,9 +84,10 @@ def categories(found: pd.Series, title: str, missing: str) -> Colouring:
     """The most frequent categories, each in its colour; the others, and none, are grey."""
     counts = Counter(text for text in found if isinstance(text, str))
     most = sorted(counts, key=lambda text: (-counts[text], text))
-    kept = most if len(most) <= CATEGORIES else most[: CATEGORIES - 1]
+    room = len(CATEGORIES)
+    kept = most if len(most) <= room else most[: room - 1]
     rest = len(most) - len(kept)
-    palette = [Entry(text, i) for i, text in enumerate(kept)]
+    palette = [Entry(text, CATEGORIES[i]) for i, text in enumerate(kept)]
     palette += [Entry(f"{rest} others", GREY), Entry(missing, GREY)]
     place = {text: i for i, text in enumerate(kept)}
     others, none = len(kept), len(kept) + 1

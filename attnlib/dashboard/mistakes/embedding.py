@@ -15,7 +15,7 @@ from attnlib.dashboard.mistakes import coloured, lassoed, projected, thumbnails
 from attnlib.dashboard.mistakes.projected import PER_SHEET, Cloud
 from attnlib.dashboard.parts import address, controls, views
 from attnlib.dashboard.parts.markdown import literal
-from attnlib.dashboard.parts.scatter import Dots, scatter, sheet
+from attnlib.dashboard.parts.scatter import Colouring, Dots, scatter, sheet
 from attnlib.dashboard.state import tasks
 from attnlib.dashboard.state.workspace import Workspace
 
@@ -56,7 +56,8 @@ def _show(space: Workspace) -> None:
     inside, why = lassoed.judged(space)
     if why:
         st.info(literal(why))
-    _draw(space, cloud, method, coloured.colouring(space, cloud.names, column, title), inside)
+    colouring = coloured.colouring(space, cloud.names, column, title)
+    _draw(space, cloud, method, column, colouring, inside)
     _words(space, cloud, method, ended)
 
 
@@ -103,7 +104,7 @@ def _cloud(space: Workspace, names: list[str], method: Method) -> Cloud | None:
         (method, projected.key(space, names)),
         _work(space, names, method),
         button=f"Compute {title}",
-        help=f"About a minute for 10,000 images; it goes on beside the page. {title} reports no steps.",
+        help="About a minute for 10,000 images, beside the page; it counts no steps on the way.",
         shared=True,
     )
     return None if made is None else Cloud.of(names, made)
@@ -140,7 +141,8 @@ def _draw(
     space: Workspace,
     cloud: Cloud,
     method: Method,
-    colouring: coloured.Colouring,
+    column: str,
+    colouring: Colouring,
     inside: frozenset[str] | None,
 ) -> None:
     of = space.prediction_of
@@ -154,7 +156,8 @@ def _draw(
         says=_says(space, cloud.names),
         colouring=colouring,
         shapes=np.array([kinds.index(of[n].outcome) for n in cloud.names], np.uint8),
-        kinds=list(KINDS.values()),
+        # Where colours say the outcome, their marks have its shapes.
+        kinds=[] if column == "outcome" else list(KINDS.values()),
     )
     same = line is not None and line.method == method and inside is not None
     with st.container(gap=None):

@@ -1,10 +1,9 @@
 // Dots that can be pointed at, encircled (drag), opened (click, Enter), moved and enlarged. The
-// dots are drawn when the view changes; the pointer draws on a second canvas above them.
+// dots are drawn when the view changes; the pointer draws on a second canvas above them. Shapes and
+// legend are those of scatter_marks.js, which stands before this in one module.
 const views = new WeakMap()
 const asked = new Map()
 const SIZE = 88, REACH = 14, DWELL = 90, AGAIN = 6000
-
-const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer
 
 export default function (component) {
   const { data, parentElement, setTriggerValue } = component
@@ -47,26 +46,6 @@ export default function (component) {
     const found = data.palette[code].colour
     return typeof found === "number" ? theme[found % theme.length] : found
   }
-  const mark = (pen, shape, r, fill) => {
-    pen.beginPath()
-    if (shape === 1) {
-      const d = r * 0.95
-      pen.moveTo(-d, -d); pen.lineTo(d, d); pen.moveTo(d, -d); pen.lineTo(-d, d)
-      pen.lineCap = "round"
-      pen.lineWidth = r * 0.85; pen.strokeStyle = text; pen.stroke()
-      pen.lineWidth = r * 0.6; pen.strokeStyle = fill; pen.stroke()
-      return
-    }
-    pen.arc(0, 0, shape === 2 ? r * 0.8 : r, 0, 2 * Math.PI)
-    if (shape === 2) { pen.lineWidth = r * 0.5; pen.strokeStyle = fill; pen.stroke(); return }
-    pen.fillStyle = fill
-    pen.fill()
-    pen.lineWidth = Math.max(0.5, r / 8)
-    pen.globalAlpha = 0.5
-    pen.strokeStyle = text
-    pen.stroke()
-    pen.globalAlpha = 1
-  }
   const sprite = (code, shape, r) => {
     const name = `${code} ${shape} ${r}`
     if (!sprites.has(name)) {
@@ -74,7 +53,7 @@ export default function (component) {
       made.width = made.height = 2 * Math.ceil(r * 1.6)
       const pen = made.getContext("2d")
       pen.translate(made.width / 2, made.height / 2)
-      mark(pen, shape, r, colour(code))
+      mark(pen, shape, r, colour(code), text)
       sprites.set(name, made)
     }
     return sprites.get(name)
@@ -104,7 +83,7 @@ export default function (component) {
     return pen
   }
   const bright = (i) =>
-    (!chosen || chosen[i]) && (view.only === null || view.only === codes[i])
+    (!chosen || chosen[i] === 1) && (view.only === null || view.only === codes[i])
   const draw = () => {
     if (!hand.clientWidth) return
     dress()
@@ -115,7 +94,7 @@ export default function (component) {
     // Faint dots below, then the others, and of these the wrong ones on top.
     const passes = chosen || view.only !== null ? [[false, null]] : []
     for (const [light, cross] of [...passes, [true, false], [true, true]]) {
-      pen.globalAlpha = light ? 1 : 0.16
+      pen.globalAlpha = light ? 1 : 0.2
       for (let i = 0; i < n; i++) {
         if (bright(i) !== light || (cross !== null && (shapes[i] === 1) !== cross)) continue
         const x = ox + points[2 * i] * s, y = oy - points[2 * i + 1] * s
@@ -325,54 +304,9 @@ export default function (component) {
   find(".clear").style.display = data.lasso.length || chosen ? "" : "none"
   find(".clear").onclick = () => setTriggerValue("lasso", { corners: [] })
   find(".count").textContent = chosen ? `${chosen.reduce((a, b) => a + b, 0)} of ${n} inside` : ""
-  const glyph = (shape, fill) => {
-    const made = document.createElement("canvas")
-    const scale = pixel()
-    made.width = made.height = 16 * scale
-    made.style.width = made.style.height = "16px"
-    const on = made.getContext("2d")
-    on.scale(scale, scale)
-    on.translate(8, 8)
-    mark(on, shape, 5.5, fill)
-    return made
-  }
-  const entry = (picture, words, kind) => {
-    const made = document.createElement(kind)
-    made.className = "entry"
-    made.append(picture, Object.assign(document.createElement("span"), { textContent: words }))
-    return made
-  }
   const legend = () => {
-    const place = find(".legend")
-    place.replaceChildren(Object.assign(document.createElement("b"), { textContent: data.title }))
-    const counts = new Map()
-    for (const code of codes) counts.set(code, (counts.get(code) || 0) + 1)
-    if (data.ends) {
-      const bar = Object.assign(document.createElement("div"), { className: "bar" })
-      const last = data.palette.length - 1
-      const stops = data.palette.slice(0, last).filter((_, i) => i % 16 === 0 || i === last - 1)
-      bar.style.background = `linear-gradient(to right, ${stops.map((e) => e.colour).join()})`
-      place.append(data.ends[0], bar, data.ends[1])
-      const none = counts.get(last)
-      if (none) place.append(entry(glyph(0, colour(last)), `none (${none})`, "span"))
-    } else {
-      data.palette.forEach((e, code) => {
-        if (!counts.has(code)) return
-        const made = entry(glyph(0, colour(code)), `${e.name} (${counts.get(code)})`, "button")
-        made.type = "button"
-        made.title = "Only these stand out; again for all"
-        made.setAttribute("aria-pressed", view.only === code)
-        made.onclick = () => {
-          view.only = view.only === code ? null : code
-          legend()
-          draw()
-        }
-        place.append(made)
-      })
-    }
-    data.kinds.forEach((kind, shape) => {
-      if (shapes.includes(shape)) place.append(entry(glyph(shape, text), kind, "span"))
-    })
+    const only = (code) => { view.only = view.only === code ? null : code; legend(); draw() }
+    explain(find(".legend"), data, codes, shapes, view.only, only, colour, text)
   }
   dress()
   legend()

@@ -34,7 +34,9 @@ _HTML = """
   <div class="plane">
     <canvas class="dots" aria-hidden="true"></canvas>
     <canvas class="hand" tabindex="0" role="application"></canvas>
-    <div class="tip" aria-hidden="true"><canvas class="thumb"></canvas><div class="words"></div></div>
+    <div class="tip" aria-hidden="true">
+      <canvas class="thumb"></canvas><div class="words"></div>
+    </div>
   </div>
   <div class="legend"></div>
   <div class="spoken" aria-live="polite"></div>
@@ -45,7 +47,7 @@ _COMPONENT = st.components.v2.component(
     "attnlib_scatter",
     html=_HTML,
     css=_HERE.with_name("scatter.css").read_text(),
-    js=_HERE.with_name("scatter.js").read_text(),
+    js="".join(_HERE.with_name(n).read_text() for n in ("scatter_marks.js", "scatter.js")),
 )
 # Apart from the dots, which are many and stay, so that a thumbnail does not send them again.
 _SHEETS = st.components.v2.component(
@@ -73,10 +75,12 @@ class Entry:
 
     Attributes:
         colour: the place in the theme's colours for categories, or ``"#rrggbb"``.
+        shape: of its mark in the legend, as `Dots.shapes`.
     """
 
     name: str
     colour: int | str
+    shape: int = 0
 
 
 @dataclass(frozen=True)
@@ -109,7 +113,7 @@ class Dots:
         extent: its width and height, of which the longer is 1.
         names, says: of each dot, its name and a line about it.
         shapes: ``(n,)`` uint8: places in ``kinds``; 0 is a disc, 1 a cross, 2 a ring.
-        kinds: what the shapes stand for.
+        kinds: what the shapes stand for; none where the colours say it already.
     """
 
     of: str
@@ -187,7 +191,9 @@ def scatter(
             "lines": lines,
             "said": _bytes(said, np.uint32),
             "codes": _bytes(colouring.codes, np.uint8),
-            "palette": [{"name": e.name, "colour": e.colour} for e in colouring.palette],
+            "palette": [
+                {"name": e.name, "colour": e.colour, "shape": e.shape} for e in colouring.palette
+            ],
             "title": colouring.title,
             "values": "" if colouring.values is None else _bytes(colouring.values, np.float32),
             "ends": None if colouring.ends is None else list(colouring.ends),
