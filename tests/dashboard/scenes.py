@@ -160,6 +160,8 @@ def seen(walker: Walker, app: AppTest) -> dict[str, Any]:
         if element.key not in UNLINKED
     }
     pictures = [picture.url for element in app.get("image") for picture in element.proto.imgs]
-    pictures += [json.loads(e.proto.json)["image"] for e in app.get("bidi_component")]
+    # Of cells the picture; of other components all that is sent.
+    sent = [(e.proto.json, json.loads(e.proto.json)) for e in app.get("bidi_component")]
+    pictures += [said.get("image", text) for text, said in sent]
     charts = [element.proto.spec for element in app.get("vega_lite_chart")]
     return {**state, **shown, "pictures": pictures, "charts": charts}

@@ -34,6 +34,7 @@ VALUES: dict[str, Any] = {
     "gallery_only": "All",
     "gallery_true": 3,  # a cat
     "gallery_predicted": 5,  # taken for a dog
+    "gallery_lasso": "pca_00000000_0.0_9000.0_0.9000",
     "cost_height": 448,
     "cost_width": 224,
     "cost_patch": 32,

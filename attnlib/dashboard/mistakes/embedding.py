@@ -169,12 +169,14 @@ def _draw(
                 "alike. Arrow keys go from image to image, Enter opens one, plus and minus zoom."
             ),
             on_open=acts.open,
-            on_lasso=acts.lasso if projected.finished(space) else None,
+            on_lasso=acts.lasso,
             on_sheet=acts.sheet,
             per_sheet=PER_SHEET,
             tile=thumbnails.TILE,
             chosen=None if inside is None else np.array([n in inside for n in cloud.names]),
             lasso=line.polygon if same and line is not None else None,
+            lassoable=projected.finished(space),
+            erasable=line is not None,
         )
         _sheet(space, dots)
 

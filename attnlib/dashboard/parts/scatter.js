@@ -1,6 +1,6 @@
 // Dots that can be pointed at, encircled (drag), opened (click, Enter), moved and enlarged. The
-// dots are drawn when the view changes; the pointer draws on a second canvas above them. Shapes and
-// legend are those of scatter_marks.js, which stands before this in one module.
+// dots are drawn when the view changes; the pointer draws on a second canvas above them. What
+// scatter_marks.js and scatter_near.js define stands before this in one module.
 const views = new WeakMap()
 const asked = new Map()
 const SIZE = 88, REACH = 14, DWELL = 90, AGAIN = 6000
@@ -82,8 +82,7 @@ export default function (component) {
     pen.clearRect(0, 0, canvas.width, canvas.height)
     return pen
   }
-  const bright = (i) =>
-    (!chosen || chosen[i] === 1) && (view.only === null || view.only === codes[i])
+  const bright = (i) => (!chosen || chosen[i] === 1) && (view.only === null || view.only === codes[i])
   const draw = () => {
     if (!hand.clientWidth) return
     dress()
@@ -98,7 +97,7 @@ export default function (component) {
       for (let i = 0; i < n; i++) {
         if (bright(i) !== light || (cross !== null && (shapes[i] === 1) !== cross)) continue
         const x = ox + points[2 * i] * s, y = oy - points[2 * i + 1] * s
-        if (x < -r || y < -r || x > base.width + r || y > base.height + r) continue
+          if (x < -r || y < -r || x > base.width + r || y > base.height + r) continue
         const made = sprite(codes[i], shapes[i], r)
         pen.drawImage(made, Math.round(x - made.width / 2), Math.round(y - made.height / 2))
       }
@@ -131,15 +130,7 @@ export default function (component) {
     pen.strokeStyle = text
     pen.stroke()
   }
-  const nearest = (px, py) => {
-    const [x, y] = meant(px, py)
-    let best = -1, least = (REACH / fit()) ** 2
-    for (let i = 0; i < n; i++) {
-      const dx = points[2 * i] - x, dy = points[2 * i + 1] - y, d = dx * dx + dy * dy
-      if (d < least && bright(i)) { least = d; best = i }
-    }
-    return best
-  }
+  const nearest = (px, py) => closest(points, meant(px, py), REACH / fit(), bright)
 
   // -- what a dot is ---------------------------------------------------------------------------
   const told = (i) => {
@@ -192,8 +183,7 @@ export default function (component) {
     tip.style.left = `${Math.max(0, Math.min(left, hand.clientWidth - w))}px`
     tip.style.top = `${Math.max(0, Math.min(y - h / 2, hand.clientHeight - h))}px`
   }
-  const arrived = () => { picture() }
-  window.addEventListener("attnlib-sheets", arrived)
+  window.addEventListener("attnlib-sheets", picture)
 
   // -- pointer and keys ------------------------------------------------------------------------
   const at = (event) => {
@@ -254,18 +244,9 @@ export default function (component) {
     point(nearest(...at(event)))
   }
   const ways = { ArrowUp: [0, 1], ArrowDown: [0, -1], ArrowLeft: [-1, 0], ArrowRight: [1, 0] }
-  const next = ([ux, uy]) => {
-    const from = view.at >= 0 && view.at < n
-    const [x, y] = from ? [points[2 * view.at], points[2 * view.at + 1]] : [view.x, view.y]
-    let best = -1, least = Infinity
-    for (let i = 0; i < n; i++) {
-      if (i === view.at || !bright(i)) continue
-      const dx = points[2 * i] - x, dy = points[2 * i + 1] - y
-      const along = dx * ux + dy * uy, d = dx * dx + dy * dy
-      if (from && (along <= 0 || 2 * along * along < d)) continue
-      if (d < least) { least = d; best = i }
-    }
-    return best
+  const next = (way) => {
+    if (view.at >= 0 && view.at < n) return towards(points, view.at, way, bright)
+    return closest(points, [view.x, view.y], Infinity, bright)
   }
   hand.onkeydown = (event) => {
     const [w, h] = [hand.clientWidth, hand.clientHeight]
@@ -297,11 +278,10 @@ export default function (component) {
     hand.style.cursor = now === "draw" && data.lassoable ? "crosshair" : "grab"
   }
   pen.disabled = !data.lassoable
-  pen.onclick = () => mode("draw")
-  move.onclick = () => mode("move")
+  pen.onclick = () => mode("draw"); move.onclick = () => mode("move")
   mode(view.mode)
   find(".reset").onclick = () => { Object.assign(view, whole); draw() }
-  find(".clear").style.display = data.lasso.length || chosen ? "" : "none"
+  find(".clear").style.display = data.erasable ? "" : "none"
   find(".clear").onclick = () => setTriggerValue("lasso", { corners: [] })
   find(".count").textContent = chosen ? `${chosen.reduce((a, b) => a + b, 0)} of ${n} inside` : ""
   const legend = () => {
@@ -314,8 +294,7 @@ export default function (component) {
   const watch = new ResizeObserver(draw)
   watch.observe(hand)
   return () => {
-    watch.disconnect()
-    clearTimeout(waiting)
-    window.removeEventListener("attnlib-sheets", arrived)
+    watch.disconnect(); clearTimeout(waiting)
+    window.removeEventListener("attnlib-sheets", picture)
   }
 }

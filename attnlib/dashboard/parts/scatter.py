@@ -47,7 +47,9 @@ _COMPONENT = st.components.v2.component(
     "attnlib_scatter",
     html=_HTML,
     css=_HERE.with_name("scatter.css").read_text(),
-    js="".join(_HERE.with_name(n).read_text() for n in ("scatter_marks.js", "scatter.js")),
+    js="".join(
+        _HERE.with_name(f"scatter{part}.js").read_text() for part in ("_marks", "_near", "")
+    ),
 )
 # Apart from the dots, which are many and stay, so that a thumbnail does not send them again.
 _SHEETS = st.components.v2.component(
@@ -132,25 +134,28 @@ def scatter(
     key: str,
     alt: str,
     on_open: Callable[[int], None],
-    on_lasso: Callable[[NDArray[np.float64]], None] | None,
+    on_lasso: Callable[[NDArray[np.float64]], None],
     on_sheet: Callable[[int], None],
     per_sheet: int,
     tile: int,
     chosen: NDArray[np.bool_] | None = None,
     lasso: NDArray[np.float64] | None = None,
+    lassoable: bool = True,
+    erasable: bool = False,
     width: int = 1000,
 ) -> None:
     """Show the dots. Callbacks run before the page does.
 
     Args:
         on_open: is given the number of the dot that was clicked.
-        on_lasso: is given the corners ``(k, 2)`` of the line that was drawn, none to forget it;
-            None where nothing can be encircled now.
+        on_lasso: is given the corners ``(k, 2)`` of the line that was drawn, none to forget it.
         on_sheet: is given the number of the sheet of thumbnails that is wanted; sheet i has
             those of the dots from ``i * per_sheet`` on, and is shown by :func:`sheet`.
         tile: side of a thumbnail in a sheet, in pixels.
         chosen: ``(n,)``, the dots that stand out; None is all.
         lasso: ``(k, 2)``, the line as it is kept.
+        lassoable: whether something can be encircled now.
+        erasable: whether there is a line to forget, be it one that is not shown here.
         width: on screen at most, in pixels.
     """
     n, colouring = len(dots.names), dots.colouring
@@ -173,7 +178,7 @@ def scatter(
 
     def drawn(found: dict[str, Any]) -> None:
         line = corners(found.get("corners"))
-        if on_lasso is not None and line is not None:
+        if line is not None and (lassoable or not len(line)):
             on_lasso(line)
 
     def wanted(found: dict[str, Any]) -> None:
@@ -201,7 +206,8 @@ def scatter(
             "kinds": list(dots.kinds),
             "chosen": "" if chosen is None else _bytes(chosen, np.uint8),
             "lasso": [] if lasso is None else lasso.tolist(),
-            "lassoable": on_lasso is not None,
+            "lassoable": lassoable,
+            "erasable": erasable,
             "per_sheet": per_sheet,
             "tile": tile,
             "alt": alt,
