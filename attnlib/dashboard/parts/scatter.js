@@ -46,17 +46,15 @@ export default function (component) {
     const found = data.palette[code].colour
     return typeof found === "number" ? theme[found % theme.length] : found
   }
-  const sprite = (code, shape, r) => {
-    const name = `${code} ${shape} ${r}`
-    if (!sprites.has(name)) {
-      const made = document.createElement("canvas")
-      made.width = made.height = 2 * Math.ceil(r * 1.6)
-      const pen = made.getContext("2d")
-      pen.translate(made.width / 2, made.height / 2)
-      mark(pen, shape, r, colour(code), text)
-      sprites.set(name, made)
-    }
-    return sprites.get(name)
+  const sprite = (stock, code, shape, r) => {
+    const place = 3 * code + shape
+    if (stock[place]) return stock[place]
+    const made = document.createElement("canvas")
+    made.width = made.height = 2 * Math.ceil(r * 1.6)
+    const pen = made.getContext("2d")
+    pen.translate(made.width / 2, made.height / 2)
+    mark(pen, shape, r, colour(code), text)
+    return (stock[place] = made)
   }
 
   // -- the plane -------------------------------------------------------------------------------
@@ -89,6 +87,8 @@ export default function (component) {
     const pen = clear(base)
     const [s, p] = [fit() * pixel(), pixel()]
     const r = Math.round(radius() * p * 2) / 2
+    if (!sprites.has(r)) sprites.set(r, [])
+    const stock = sprites.get(r)
     const [ox, oy] = [base.width / 2 - view.x * s, base.height / 2 + view.y * s]
     // Faint dots below, then the others, and of these the wrong ones on top.
     const passes = chosen || view.only !== null ? [[false, null]] : []
@@ -98,7 +98,7 @@ export default function (component) {
         if (bright(i) !== light || (cross !== null && (shapes[i] === 1) !== cross)) continue
         const x = ox + points[2 * i] * s, y = oy - points[2 * i + 1] * s
           if (x < -r || y < -r || x > base.width + r || y > base.height + r) continue
-        const made = sprite(codes[i], shapes[i], r)
+        const made = sprite(stock, codes[i], shapes[i], r)
         pen.drawImage(made, Math.round(x - made.width / 2), Math.round(y - made.height / 2))
       }
     }
