@@ -41,6 +41,7 @@ VALUES: dict[str, Any] = {
     "gallery_confidence_to": 99,
     "gallery_narrow": False,  # no such cat
     "gallery_density": "Cards",  # in scenes of their own
+    "gallery_lasso": "pca_00000000_0.0_9000.0_0.9000",
     "cost_height": 448,
     "cost_width": 224,
     "cost_patch": 32,
