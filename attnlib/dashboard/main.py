@@ -46,6 +46,13 @@ page = st.navigation(
             help="Whether the methods agree on a prediction, and which of them to believe.",
         ),
         st.Page(
+            startup.PAGES / "model_comparison/page.py",
+            title="Model comparison",
+            icon=":material/difference:",
+            url_path="model-comparison",
+            help="What another model repairs and breaks, and how patterns form during training.",
+        ),
+        st.Page(
             startup.PAGES / "attention_walkthrough/page.py",
             title="Attention walk-through",
             icon=":material/directions_walk:",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from attnlib.dashboard.mistakes import detail, gallery, summary
+from attnlib.dashboard.mistakes import detail, gallery, labelling, summary
 from attnlib.dashboard.parts import chosen
 from attnlib.dashboard.state.workspace import Workspace
 from attnlib.dashboard.triage import strip
@@ -18,9 +18,10 @@ def show(space: Workspace) -> None:
             detail.show(space, name)
         return
     summary.intro(space)
+    labelling.strange(space)
     summary.line(space)
-    summary.label_problems(space)
-    summary.label_table(space)
+    labelling.problems(space)
+    labelling.table(space)
     if problem := chosen.absent(space):
         st.warning(problem)
     gallery.show(space)

@@ -1,4 +1,4 @@
-"""The summary line, labels and exports of the loaded images."""
+"""The summary line and the exports of the loaded images."""
 
 from __future__ import annotations
 
@@ -64,7 +64,8 @@ def _numbers(space: Workspace, found: audit.Summary) -> list[str]:
     if found.labelled < found.images:
         parts.append(f"**{found.labelled}** labelled")
     if found.accuracy is None or found.accuracy_interval is None:
-        return [*parts, "without labels nothing is right or wrong"] if not found.labelled else parts
+        # Of labels that are no classes of the model, the page says so above.
+        return parts if space.labels.strange else [*parts, "no label: nothing is right or wrong"]
     low, high = found.accuracy_interval
     title = "all labels right" if several else "accuracy"
     parts += [
@@ -83,61 +84,6 @@ def _numbers(space: Workspace, found: audit.Summary) -> list[str]:
     if corrected:
         parts.append(f"**{corrected}** labels said to be wrong, counted as they came")
     return parts
-
-
-def label_problems(space: Workspace) -> None:
-    """Labels that fit nothing, each with its reason."""
-    problems = [*(space.session.table.problems if space.session.table else [])]
-    labels = space.labels
-    problems += [f"No image named “{name}” is loaded." for name in labels.unknown_files]
-    problems += [f"“{name}” fits several images." for name in labels.ambiguous_files]
-    problems += [
-        f"“{name}” is no class of this model ({count} image{'s' if count > 1 else ''})."
-        for name, count in labels.unknown_names.items()
-    ]
-    if problems:
-        with st.expander(f"{len(problems)} labels could not be used", icon=":material/label_off:"):
-            st.dataframe([{"label": problem} for problem in problems], hide_index=True)
-
-
-def label_table(space: Workspace) -> None:
-    """A table in which the labels of one's own images can be chosen."""
-    if not space.session.own:
-        return
-    missing = len(space.labels.unlabelled)
-    title = f"Labels ({missing} missing)" if missing else "Labels"
-    with st.expander(title, icon=":material/label:", expanded=bool(missing == len(space.samples))):
-        names = list(space.vit.class_names)
-        several = space.vit.outputs.kind == "labels"
-        rows = [{"image": s.name, "label": _given(space, s.name, names)} for s in space.samples]
-        edited = st.data_editor(
-            rows,
-            hide_index=True,
-            disabled=["image"],
-            column_config={
-                "label": st.column_config.MultiselectColumn("true labels", options=names)
-                if several
-                else st.column_config.SelectboxColumn("true class", options=names),
-            },
-            key=f"labels_{space.session.uploader}",
-        )
-        changed = {
-            str(after["image"]): tuple(after["label"]) if several else (str(after["label"]),)
-            for before, after in zip(rows, edited, strict=True)
-            if after["label"] != before["label"] and after["label"] is not None
-        }
-        if changed:
-            space.session.manual |= changed
-            st.rerun()
-
-
-def _given(space: Workspace, name: str, names: list[str]) -> str | list[str] | None:
-    """The label of an image, or its labels, as they stand in the table."""
-    if space.vit.outputs.kind == "labels":
-        found = space.labels.sets.get(name)
-        return None if found is None else [names[index] for index in sorted(found)]
-    label = space.labels.labels.get(name)
-    return None if label is None else names[label]
 
 
 def exports(space: Workspace) -> None:
