@@ -15,7 +15,7 @@ from streamlit.testing.v1 import AppTest
 
 import attnlib
 from attnlib.dashboard.compare.compute import times_uniform
-from attnlib.dashboard.compare.drawing import Look, sheet
+from attnlib.dashboard.compare.drawing import Look, reach, sheet
 from attnlib.dashboard.compare.settings import COMPARED
 from attnlib.dashboard.compare.where import patch_box
 from attnlib.data import annotation
@@ -158,13 +158,17 @@ def test_how_it_is_drawn(page: AppTest, drawn: Drawn) -> None:
         return found
 
     seen = [picture()]
+    page.segmented_control(key="compare_scale").set_value("× uniform").run()
+    seen.append(picture())
     page.selectbox(key="colormap").set_value("cividis").run()
     seen.append(picture())
     page.segmented_control(key="compare_end").set_value("largest value").run()
     seen.append(picture())
     page.slider(key="compare_opacity").set_value(0.2).run()
     seen.append(picture())
-    assert len(set(seen)) == 4
+    page.segmented_control(key="compare_scale").set_value("per map").run()
+    seen.append(picture())
+    assert len(set(seen)) == 6
 
 
 def test_the_page_says_when_flow_is_its_closed_form(page: AppTest, vit: attnlib.Vit) -> None:
@@ -470,9 +474,23 @@ def test_what_fails_for_one_method_leaves_the_others(
 
 def test_the_sheet_of_all_maps_has_their_scale() -> None:
     crop = Image.new("RGB", (20, 10), "red")
-    scale = Look(end=1.0).scale([np.array([[0.0, 3.5]])])
+    scale = Look(end=1.0, kind="× uniform").scale([np.array([[0.0, 3.5]])])
     assert (scale.low, scale.high, scale.mark) == (0.0, 4.0, 1.0)
     made = sheet(crop, {str(i): crop for i in range(4)}, scale, "inferno", side=100)
     assert made.width == 4 * 108
     dark, light = (made.getpixel((x, made.height - 2 * 26 + 8)) for x in (5, 102))
     assert sum(dark) < 60 < 500 < sum(light), "the colours of the scale, on the white page"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "said"),
+    [
+        (0.0, 3.0, "0 to 3 ×"),
+        (0.79, 1.1, "0.79 to 1.1 ×"),
+        (0.81, 1.19, "nearly uniform, 0.81 to 1.19 ×"),
+        (0.9, 1.21, "0.9 to 1.21 ×"),
+        (1.0, 1.0, "uniform: every patch gets the same"),
+    ],
+)
+def test_an_even_map_is_said_to_be_even(low: float, high: float, said: str) -> None:
+    assert reach(np.array([[low, high]])) == said

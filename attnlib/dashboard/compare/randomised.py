@@ -141,7 +141,7 @@ def _row(
     pictures = [
         plain(crop, 2 * SIDE)
         if values is None
-        else look.draw(crop, values, scale, 2 * SIDE, space.vit.covers)
+        else look.draw(crop, values, look.own(values, scale), 2 * SIDE, space.vit.covers)
         for values in shares
     ]
     with st.container(horizontal=True, gap="xsmall"):
@@ -161,8 +161,7 @@ def _row(
     drawing.show_legend(
         scale,
         look.colormap,
-        "**× uniform** · one scale for all stages; each map is its share of its own total. "
-        f"Query: {original.query}.",
+        f"{look.meaning()}Each map is its share of its own total. Query: {original.query}.",
     )
     stem = f"{stem_of(prediction.name)}-{original.method}-randomised"
     tiles = {name: picture for (name, _, _), picture in zip(entries, pictures, strict=True)}
