@@ -14,6 +14,7 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 import attnlib
+from attnlib.dashboard.compare.belief import sentence
 from attnlib.dashboard.compare.compute import times_uniform
 from attnlib.dashboard.compare.drawing import Look, reach, sheet
 from attnlib.dashboard.compare.settings import COMPARED
@@ -22,6 +23,7 @@ from attnlib.data import annotation
 from attnlib.data.image import decode, sha256
 from attnlib.errors import AttnlibError
 from attnlib.evaluation import agreement, faithfulness, localisation, randomisation
+from attnlib.evaluation.belief import Belief, Tried, believe, holm
 from attnlib.evaluation.summary import Summary
 from attnlib.methods import METHODS, Heat
 from attnlib.methods.flow import flow_details
@@ -258,6 +260,62 @@ def test_areas_of_this_image_equal_the_library(
     for chart in charts[::2]:
         assert [layer["mark"]["type"] for layer in chart["layer"]] == ["area", "line", "line"]
     assert ("its own ruler" in text(page)) == (replacement == "zero")
+
+
+@pytest.mark.parametrize("where", ["Maps", "Faithfulness"])
+def test_which_method_to_believe_is_said_in_one_sentence(
+    page: AppTest, vit: attnlib.Vit, where: str
+) -> None:
+    if where != "Maps":
+        part(page, where)
+        page.segmented_control(key="compare_replacement").set_value("mean").run()
+        finish(page)
+    target = predicted(vit)
+    made = heats(vit, target)
+    del made["random"]
+    used = "mean" if where != "Maps" else "blur"
+    pixels = vit.pixels(decode(IMAGE.data))
+    found = believe(vit, pixels, [*made.values()], target, replacement=used)
+    (said,) = (
+        box.value for box in [*page.success, *page.info] if "on this image**" in str(box.value)
+    )
+    assert f"of {len(made)} methods tried" in said
+    if found.best is None:
+        assert said.startswith("**Believe none of them on this image**")
+        assert "none is better than random here" in said
+    else:
+        assert said.startswith(f"**Believe {METHODS[found.best.method].title} on this image**")
+    rows = frame(page, "gap")
+    for entry in found.tried:
+        row = rows[METHODS[entry.method].title]
+        assert row["gap"] == pytest.approx(entry.gap, abs=1e-3)
+        assert row["p"] == pytest.approx(entry.p, rel=0.02)
+        assert row["believed"] == entry.believed
+    assert rows["Moved maps, mean of 24"]["gap"] == pytest.approx(found.moved.mean(), abs=1e-3)
+
+
+def of_chances(*chances: float) -> Belief:
+    """What would be found of maps with these chances, the surest first."""
+    levels, believed = holm(np.array(chances))
+    tried = [
+        Tried(name, 0.1 * i, 0.9, *(float(p), float(level), bool(hit)))
+        for i, (name, p, level, hit) in enumerate(
+            zip(("relevance", "rollout", "raw"), chances, levels, believed, strict=False)
+        )
+    ]
+    return Belief(tuple(tried), np.zeros(24), 0, "blur")
+
+
+def test_the_sentence_says_how_many_were_tried_and_what_was_needed() -> None:
+    none = sentence(of_chances(0.02, 0.04, 0.9))
+    assert none.startswith("**Believe none of them on this image**: of 3 methods tried, none is")
+    assert "Gradient-weighted relevance comes nearest, with p = 0.02; below 0.017 was" in none
+    one = sentence(of_chances(0.01, 0.04, 0.9))
+    assert one.startswith("**Believe Gradient-weighted relevance on this image**: of 3 methods")
+    assert "p = 0.01 (0.017 was needed)" in one
+    assert "too" not in one
+    assert "Better than random too: Attention rollout." in sentence(of_chances(0.00001, 0.02, 0.9))
+    assert "the only method tried" in sentence(of_chances(0.2))
 
 
 def test_all_images_in_one_table(page: AppTest, vit: attnlib.Vit) -> None:

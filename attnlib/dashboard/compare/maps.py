@@ -7,7 +7,7 @@ import streamlit as st
 from PIL import Image
 
 from attnlib.audit import Prediction
-from attnlib.dashboard.compare import closed_form, drawing
+from attnlib.dashboard.compare import belief, closed_form, drawing
 from attnlib.dashboard.compare.compute import Compared
 from attnlib.dashboard.compare.difference import difference
 from attnlib.dashboard.compare.drawing import Look, Map
@@ -25,6 +25,7 @@ SIDE = 200
 
 def show(space: Workspace, prediction: Prediction, compared: Compared, settings: Settings) -> None:
     """Every method's map, what is missing, how flow came out, and a difference."""
+    belief.show(space, prediction, compared)
     look = drawing.choose()
     missing(compared)
     shares = compared.shares()
