@@ -234,17 +234,19 @@ def test_early_middle_and_late_layers(
     height, width = library.vit.layout.patch_size
     apart = np.hypot((y[:, None] - y) * height, (x[:, None] - x) * width)
     distance = (between * apart).sum(-1).mean((1, 2))
-    said = next(str(m.value) for m in page.markdown if "Typical pattern" in str(m.value))
+    columns = [str(m.value) for m in page.markdown if "Typical pattern" in str(m.value)]
+    assert len(columns) == 3
     for i, row in enumerate(rows):
         here = distance[2 * i : 2 * i + 2].mean()
         assert float(row["distance (px)"]) == pytest.approx(here, rel=1e-3)
-        assert f"{here:.1f} px, {here / apart.mean():.0%} of looking everywhere alike" in said
+        words = f"**{here:.1f} px**, {here / apart.mean():.0%} of looking everywhere alike"
+        assert words in columns[i]
         heads = [
             pattern(m, library.vit.layout).name
             for m in weights[2 * i : 2 * i + 2].reshape(-1, 25, 25)
         ]
         assert all(f"{name} {heads.count(name)} of 8" in row["patterns"] for name in heads)
-        assert row["patterns"] in said
+        assert row["patterns"] in columns[i]
     change = distance[4:].mean() / distance[:2].mean() - 1
     verdict = {True: "follows the rule", False: "opposite"}[bool(change > 0)]
     assert abs(change) > 0.05, "else another sentence is due"

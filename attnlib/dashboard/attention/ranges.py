@@ -38,12 +38,13 @@ SOURCES = (
 )
 # How many weights are looked at without being asked for.
 AT_ONCE = 2**24
+WIDTH = 290
 # A smaller change of the distance is none.
 HARDLY = 0.05
 
 
 def show(look: Look) -> None:
-    """The table, a sentence on whether this model follows the rule, and the sources."""
+    """The ranges side by side, whether this model follows the rule, and the sources."""
     space = look.space
     choice, vit, sample = space.choice, space.vit, space.by_name[look.name]
     st.markdown("**Early, middle and late layers**, as a rule and measured on this image")
@@ -68,7 +69,10 @@ def show(look: Look) -> None:
     if patterns is None or isinstance(patterns, CaptureError):
         return
     found = layer_ranges(statistics(look), patterns, vit.layout)
-    st.markdown(table(found))
+    with st.container(horizontal=True, gap="small"):
+        for one in found:
+            with st.container(width=WIDTH, border=True):
+                st.markdown(column(one))
     st.markdown(sentence(found))
     st.caption(SOURCES)
     downloads.table(rows(found), "layer-ranges")
@@ -91,22 +95,18 @@ def rows(found: list[LayerRange]) -> list[dict[str, object]]:
     ]
 
 
-def table(found: list[LayerRange]) -> str:
-    """The ranges side by side, in Markdown."""
-    lines = {
-        "As a rule looks at": [RULES[one.name][0] for one in found],
-        "Typical pattern": [RULES[one.name][1] for one in found],
-        "Function": [RULES[one.name][2] for one in found],
-        "**Here:** distance": [
-            f"{one.distance:.1f} px, {one.relative:.0%} of looking everywhere alike"
-            for one in found
-        ],
-        "**Here:** entropy": [f"{one.entropy:.2f} (0 one patch, 1 all alike)" for one in found],
-        "**Here:** patterns of heads": [_patterns(one) for one in found],
-    }
-    head = ["", *(f"{one.name.capitalize()}, {_numbers(one)}" for one in found)]
-    body = [head, ["---"] * len(head), *([name, *cells] for name, cells in lines.items())]
-    return "\n".join(f"| {' | '.join(line)} |" for line in body)
+def column(one: LayerRange) -> str:
+    """One range in Markdown: the rule, then what was measured."""
+    looks, typical, function = RULES[one.name]
+    return "\n\n".join(
+        (
+            f"**{one.name.capitalize()}**, {_numbers(one)}",
+            f"*As a rule* they look at {looks}. Typical pattern: {typical}. Function: {function}.",
+            f"*Here* the distance is **{one.distance:.1f} px**, {one.relative:.0%} of looking "
+            f"everywhere alike; the entropy **{one.entropy:.2f}** (0 is one patch, 1 all alike). "
+            f"Pattern of the heads: **{_patterns(one)}**.",
+        )
+    )
 
 
 def sentence(found: list[LayerRange]) -> str:
