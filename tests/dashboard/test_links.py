@@ -26,6 +26,7 @@ FOLLOWING = {
     "attention_asks": "attention_query",
     "walk_asks": "walk_query",
     "walk_menu": "walk_step",
+    "toy_menu": "toy_step",
     "compare_first": "compare_pair",
     "compare_second": "compare_pair",
 }
@@ -50,6 +51,7 @@ VALUES: dict[str, Any] = {
     "compare_random_method": "gradcam",
     "toy_heads": 8,
     "option_window": 2,
+    "softmax_scores": "3, 2, 0.5",
 }
 
 
@@ -94,7 +96,7 @@ def test_no_control_is_declared_in_another_way() -> None:
     assert {name: count for name, count in found.items() if count} == BARE
 
 
-SHARED = ("target", "fusion", "discard", "residual", "start", "source", "end", "opacity")
+SHARED = ("target", "fusion", "discard", "residual", "start", "source", "end", "scale", "opacity")
 
 
 @pytest.mark.parametrize("scene", SCENES)

@@ -86,15 +86,17 @@ def show(space: Workspace, prediction: Prediction) -> None:
 
 
 def _layer(layers: int) -> int | None:
-    known: list[int | None] = [None, *range(layers)]
-    return controls.choice(
+    # To Streamlit, None is that nothing is chosen.
+    every = -1
+    found = controls.choice(
         "heads_layer",
         "Heads of",
-        known,
-        title=lambda layer: EVERY_LAYER if layer is None else f"layer {layer}",
+        [every, *range(layers)],
+        title=lambda layer: EVERY_LAYER if layer == every else f"layer {layer}",
         width=140,
         help="Compare all heads of the model, or those of one layer; layers count from 0.",
     )
+    return None if found == every else found
 
 
 def _shown(
@@ -193,7 +195,7 @@ def _diversity(
         distances = comparison.distances(space, samples, layers)
         if distances is None:
             return
-        values, title, stem = distances, "mean Euclidean distance", "euclidean"
+        values, title, stem = distances, "Euclidean distance", "euclidean"
         st.caption(
             "The mean Euclidean distance between the maps of all pairs of heads of a layer, each a "
             "list of shares of attention: 0 means that they all do the same, √2 = 1.414 is two "
