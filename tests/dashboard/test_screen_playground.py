@@ -15,7 +15,7 @@ from attnlib.dashboard.walk.softmax import arithmetic, read
 from attnlib.errors import AttnlibError
 from attnlib.lessons.playground import embed, projections
 from tests.dashboard.driving import finish
-from tests.dashboard.screen import Screen, table
+from tests.dashboard.screen import Screen, charted, table
 
 WORDS = ["the", "cat", "saw", "the", "*cat*", "$x$"]
 D, H, WORD, HEAD = 16, 4, 2, 1
@@ -152,6 +152,8 @@ def test_the_softmax_by_hand(page: AppTest, screen: Screen) -> None:
     rows = table(screen.downloads(page)["csv_softmax"])
     expected = softmax(np.array([-3, 0.5, 4]) / 2)
     assert [float(row["α"]) for row in rows] == pytest.approx(expected, abs=1e-4)
+    bars = charted(page.get("vega_lite_chart")[0])
+    assert [row["value"] for row in bars] == pytest.approx(expected, abs=1e-6)
     page.text_input(key="softmax_scores").set_value("1, two").run()
     assert not page.exception
     assert any("numbers from −100 to 100" in str(w.value) for w in page.warning)

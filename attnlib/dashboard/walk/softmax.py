@@ -9,7 +9,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from attnlib.dashboard.parts import controls, downloads
+from attnlib.dashboard.parts import charts, controls, downloads
 from attnlib.errors import AttnlibError
 from attnlib.lessons.playground import Toy
 from attnlib.lessons.playground import softmax as library
@@ -57,6 +57,20 @@ def show(_: Toy) -> None:
         )
     ]
     st.dataframe(rows, hide_index=True, width=420, alt="The softmax, score by score")
+    charts.bars(
+        [
+            {
+                "part": f"{i}: score {score:g}",
+                "value": float(weight),
+                "shown": f"{weight:.1%}",
+                "kind": "weight",
+            }
+            for i, (score, weight) in enumerate(zip(scores, weights, strict=True), 1)
+        ],
+        colours={"weight": charts.LINEAR},
+        words="The weight of each score",
+        order=[f"{i}: score {score:g}" for i, score in enumerate(scores, 1)],
+    )
     st.caption(
         "The weights are positive and sum to 1, and a difference of scores is a ratio of weights: "
         "one more is e = 2.718 times as much, whatever the scores are."
