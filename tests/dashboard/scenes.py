@@ -76,6 +76,13 @@ SCENES: dict[str, tuple[str, dict[str, Any]]] = {
         {"walk_part": "Playground", "toy_example": "own text", "toy_cross": True},
     ),
     **{
+        f"walk, words, {view}": (
+            "attention_walkthrough",
+            {"walk_part": "Playground", "toy_view": view},
+        )
+        for view in ("Heads side by side", "Step by step", "Softmax by hand")
+    },
+    **{
         f"cost, {part}": ("complexity_calculator", {"cost_part": part})
         for part in ("Cost", "Sweeps", "Alternatives", "Side by side", "Receptive field")
     },

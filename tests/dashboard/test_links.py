@@ -26,6 +26,7 @@ FOLLOWING = {
     "attention_asks": "attention_query",
     "walk_asks": "walk_query",
     "walk_menu": "walk_step",
+    "toy_menu": "toy_step",
     "compare_first": "compare_pair",
     "compare_second": "compare_pair",
 }
@@ -58,6 +59,7 @@ VALUES: dict[str, Any] = {
     "compare_random_method": "gradcam",
     "toy_heads": 8,
     "option_window": 2,
+    "softmax_scores": "3, 2, 0.5",
 }
 
 
@@ -108,7 +110,7 @@ def test_no_control_is_declared_in_another_way() -> None:
 SAID = "said_"
 # The same on every page, see `parts/drawn.py`.
 DRAWING = ("mode", "colormap", "opacity", "fade", "interpolation", "keep")
-SHARED = ("target", "fusion", "discard", "residual", "start", "source", "end", "opacity")
+SHARED = ("target", "fusion", "discard", "residual", "start", "source", "end", "scale", "opacity")
 
 
 @pytest.mark.parametrize("scene", SCENES)
@@ -139,7 +141,8 @@ def test_a_link_opens_what_its_sender_saw(walker: Walker, scene: str) -> None:
         changed.append(key)
     assert changed or scene == "heads, All wrong images"
     mine = seen(walker, app)
-    assert mine["pictures"] or mine["tables"] or page == "complexity_calculator"
+    shown = mine["pictures"] or mine["tables"] or mine["charts"]
+    assert shown or page == "complexity_calculator"
     theirs = seen(walker, opened(walker, page, app.query_params))
     assert theirs == mine
 
