@@ -84,6 +84,13 @@ SCENES: dict[str, tuple[str, dict[str, Any]]] = {
         {"walk_part": "Playground", "toy_example": "own text", "toy_cross": True},
     ),
     **{
+        f"walk, words, {view}": (
+            "attention_walkthrough",
+            {"walk_part": "Playground", "toy_view": view},
+        )
+        for view in ("Heads side by side", "Step by step", "Softmax by hand")
+    },
+    **{
         f"cost, {part}": ("complexity_calculator", {"cost_part": part})
         for part in ("Cost", "Sweeps", "Alternatives", "Side by side", "Receptive field")
     },
@@ -169,10 +176,9 @@ def seen(walker: Walker, app: AppTest) -> dict[str, Any]:
         if element.key not in UNLINKED and not element.key.startswith("said_")
     }
     pictures = [picture.url for element in app.get("image") for picture in element.proto.imgs]
-    sent = [json.loads(e.proto.json) for e in app.get("bidi_component")]
-    pictures += [
-        one.get("image") or one["version"] for one in sent if {"image", "version"} & {*one}
-    ]
+    # Of cells the picture; of other components all that is sent.
+    sent = [(e.proto.json, json.loads(e.proto.json)) for e in app.get("bidi_component")]
+    pictures += [said.get("image", text) for text, said in sent]
     charts = [element.proto.spec for element in app.get("vega_lite_chart")]
     tables = [element.value.to_csv() for element in app.dataframe]
     return {**state, **shown, "pictures": pictures, "charts": charts, "tables": tables}

@@ -27,6 +27,7 @@ FOLLOWING = {
     "attention_asks": "attention_query",
     "walk_asks": "walk_query",
     "walk_menu": "walk_step",
+    "toy_menu": "toy_step",
     "compare_first": "compare_pair",
     "compare_second": "compare_pair",
     "loaded_model": "source",
@@ -45,6 +46,7 @@ VALUES: dict[str, Any] = {
     "gallery_versus": None,  # no second model is chosen
     "label_means": {"kitty": "cat"},
     "gallery_density": "Cards",  # in scenes of their own
+    "gallery_lasso": "pca_00000000_0.0_9000.0_0.9000",
     "cost_height": 448,
     "cost_width": 224,
     "cost_patch": 32,
@@ -61,6 +63,7 @@ VALUES: dict[str, Any] = {
     "compare_random_method": "gradcam",
     "toy_heads": 8,
     "option_window": 2,
+    "softmax_scores": "3, 2, 0.5",
 }
 
 
@@ -114,7 +117,7 @@ def test_no_control_is_declared_in_another_way() -> None:
 SAID = "said_"
 # The same on every page, see `parts/drawn.py`.
 DRAWING = ("mode", "colormap", "opacity", "fade", "interpolation", "keep")
-SHARED = ("target", "fusion", "discard", "residual", "start", "source", "end", "opacity")
+SHARED = ("target", "fusion", "discard", "residual", "start", "source", "end", "scale", "opacity")
 
 
 @pytest.mark.parametrize("scene", SCENES)
@@ -145,7 +148,8 @@ def test_a_link_opens_what_its_sender_saw(walker: Walker, scene: str) -> None:
         changed.append(key)
     assert changed or scene == "heads, All wrong images"
     mine = seen(walker, app)
-    assert mine["pictures"] or mine["tables"] or page == "complexity_calculator"
+    shown = mine["pictures"] or mine["tables"] or mine["charts"]
+    assert shown or page == "complexity_calculator"
     theirs = seen(walker, opened(walker, page, app.query_params))
     assert theirs == mine
 

@@ -162,6 +162,48 @@ def test_similarity_of_heads(
         assert row["value"] == pytest.approx((1 - own[np.triu_indices(HEADS, 1)]).mean(), abs=2e-4)
 
 
+def test_pooled_correlation_and_distances_over_all_images(
+    page: AppTest, screen: Screen, library: Library
+) -> None:
+    section(page, "Similarity")
+    page.toggle(key="heads_cluster").set_value(False).run()
+    page.segmented_control(key="heads_scope").set_value("All images").run()
+    page.segmented_control(key="heads_measure").set_value("pooled").run()
+    finish(page)
+    flat = np.stack([r.cls_rows.reshape(len(HEAD), 24) for r in library.records.values()], 1)
+    expected = np.corrcoef(flat.reshape(len(HEAD), -1).astype(np.float64))
+    found = matrix(screen.downloads(page)["csv_head-similarity-pooled"])
+    assert found == pytest.approx(expected, abs=2e-4)
+    assert any(f"pooled over {len(library.names)} images" in str(m.value) for m in page.markdown)
+    page.segmented_control(key="heads_diversity").set_value("Euclidean distance").run()
+    finish(page)
+    apart = [
+        np.mean(
+            [
+                float(
+                    torch.pdist(torch.from_numpy(record.cls_rows[layer].astype(np.float64))).mean()
+                )
+                for record in library.records.values()
+            ]
+        )
+        for layer in range(LAYERS)
+    ]
+    shown = {row["layer"]: row["value"] for row in charted(page.get("vega_lite_chart")[0])}
+    assert [shown[layer] for layer in range(LAYERS)] == pytest.approx(apart, rel=1e-3)
+
+
+def test_entropy_in_nats(page: AppTest, screen: Screen, library: Library, name: str) -> None:
+    section(page, "Numbers and flags")
+    page.segmented_control(key="heads_entropy").set_value("nats").run()
+    finish(page)
+    rows = library.weights(name)[:, :, 0, 1:]
+    rows = rows / rows.sum(-1, keepdims=True)
+    nats = -(rows * np.log(rows)).sum(-1)
+    assert screen.cells(page)["head-entropy"].values == pytest.approx(nats, abs=1e-3)
+    listed = table(screen.downloads(page)["csv_head-numbers"])
+    assert [float(row["entropy (nats)"]) for row in listed] == pytest.approx(nats.ravel(), abs=1e-3)
+
+
 def test_numbers_of_every_head(page: AppTest, screen: Screen, library: Library, name: str) -> None:
     section(page, "Numbers and flags")
     said = "\n".join(caption.value for caption in page.caption)

@@ -52,7 +52,7 @@ def show(space: Workspace, name: str) -> None:
     legend_bar(
         scale,
         f"{method.description} *{method.source}*",
-        None if made.signed else style.colormap,
+        style=style,
     )
     _take_away(space, name, made, together, scale, style)
     _facts(space, found.record)

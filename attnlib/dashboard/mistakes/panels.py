@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from attnlib.dashboard.mistakes import confusion, labels, preprocessing
+from attnlib.dashboard.mistakes import confusion, embedding, labels, preprocessing
 from attnlib.dashboard.parts import controls
 from attnlib.dashboard.state.workspace import Workspace
 
@@ -31,6 +31,7 @@ def _kind(*kinds: str) -> Callable[[Workspace], bool]:
 
 PANELS: tuple[Panel, ...] = (
     Panel("Confusion matrix", confusion.show, _kind("classes", "binary")),
+    Panel("Map of images", embedding.show, lambda space: True),
     Panel("Each label", labels.show, _kind("labels", "binary")),
     Panel("Preprocessing check", preprocessing.show, preprocessing.fits),
 )

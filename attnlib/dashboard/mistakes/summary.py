@@ -67,7 +67,8 @@ def _numbers(space: Workspace, found: audit.Summary) -> list[str]:
     if found.labelled < found.images:
         parts.append(f"**{found.labelled}** labelled")
     if found.accuracy is None or found.accuracy_interval is None:
-        return [*parts, "without labels nothing is right or wrong"] if not found.labelled else parts
+        # Of labels that are no classes of the model, the page says so above.
+        return parts if space.labels.strange else [*parts, "no label: nothing is right or wrong"]
     low, high = found.accuracy_interval
     title = "all labels right" if several else "accuracy"
     parts += [

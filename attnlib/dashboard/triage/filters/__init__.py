@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from attnlib.dashboard.triage.filters.base import Filter
 from attnlib.dashboard.triage.filters.classes import ByCell, ByClass
+from attnlib.dashboard.triage.filters.lasso import ByLasso
 from attnlib.dashboard.triage.filters.numbers import ByConfidence, ByNarrowMiss
 from attnlib.dashboard.triage.filters.outcome import ByOutcome
 from attnlib.dashboard.triage.filters.versus import ByVersus
@@ -22,4 +23,4 @@ MORE: tuple[Filter, ...] = (
     ByNarrowMiss(),
     ByVersus(),
 )
-FILTERS: tuple[Filter, ...] = (OUTCOME, *MORE, CELL)
+FILTERS: tuple[Filter, ...] = (OUTCOME, *MORE, CELL, ByLasso())
