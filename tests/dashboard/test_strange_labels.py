@@ -11,8 +11,9 @@ import streamlit
 from streamlit.testing.v1 import AppTest
 
 from attnlib.dashboard.parts.meaning import ROOM, Pairs
-from tests.dashboard.driving import click, numbers, png, settle, text, upload
+from tests.dashboard.driving import click, finish, numbers, png, settle, text, upload
 from tests.dashboard.scenes import Walker
+from tests.dashboard.screen import Screen
 
 
 def folders(app: AppTest, *names: str) -> AppTest:
@@ -31,7 +32,9 @@ def labels(app: AppTest) -> dict[str, str]:
     }
 
 
-def test_labels_of_another_world_are_said_and_nothing_is_counted(app: AppTest) -> None:
+def test_labels_of_another_world_are_said_and_nothing_is_counted(
+    app: AppTest, screen: Screen
+) -> None:
     settle(app.run())
     folders(app, "circle", "square")
     warning = app.main.warning[0].value
@@ -39,6 +42,12 @@ def test_labels_of_another_world_are_said_and_nothing_is_counted(app: AppTest) -
     assert "airplane, automobile, bird, cat and 6 more" in warning
     assert numbers(app) == {"images": "2"}, "no “Wrong 0”, no accuracy"
     assert app.segmented_control(key="gallery_only").value == "All", "every image is shown"
+    finish(app)
+    cards = {card.said["name"].split("/")[1]: card.said for card in screen.cards(app)}
+    assert cards.keys() == {"circle", "square"}
+    for label, said in cards.items():
+        assert said["word"] == "label not known"
+        assert f"Its label “{label}” is not known to this model." in said["lines"]
 
 
 def test_images_without_labels_are_not_wrong_0_either(app: AppTest) -> None:

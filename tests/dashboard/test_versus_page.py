@@ -18,7 +18,7 @@ from tests.dashboard.driving import finish, path, settle, text, use
 from tests.dashboard.library import Library
 from tests.dashboard.screen import Screen, charted, table
 
-SIDE = 336
+SIDE = 288
 PER_PAGE = 4
 ORDER = [3, 1, 4, 0, 5, 9, 2, 6, 8, 7]
 

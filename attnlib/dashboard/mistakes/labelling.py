@@ -113,15 +113,11 @@ def _listed(noun: str, names: Sequence[str]) -> str:
 
 
 def problems(space: Workspace) -> None:
-    """Labels that fit nothing, each with its reason."""
+    """Rows of tables that fit no image, each with its reason; `strange` is about their classes."""
     found = [*(space.session.table.problems if space.session.table else [])]
     labels = space.labels
     found += [f"No image named “{name}” is loaded." for name in labels.unknown_files]
     found += [f"“{name}” fits several images." for name in labels.ambiguous_files]
-    found += [
-        f"“{name}” is no class of this model ({count} image{'s' if count > 1 else ''})."
-        for name, count in labels.unknown_names.items()
-    ]
     if found:
         title = f"{len(found)} label{'s' * (len(found) > 1)} could not be used"
         with st.expander(title, icon=":material/label_off:"):
