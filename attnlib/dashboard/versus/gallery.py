@@ -10,6 +10,7 @@ import streamlit as st
 from attnlib import audit
 from attnlib.dashboard.parts import controls, drawn, pictures
 from attnlib.dashboard.parts.pictures import draw, plain, scale_of
+from attnlib.dashboard.parts.style import map_legend
 from attnlib.dashboard.state import results, tasks
 from attnlib.dashboard.state.workspace import Workspace
 from attnlib.dashboard.triage import opened
@@ -53,14 +54,17 @@ def show(space: Workspace, there: Workspace, found: audit.Versus) -> None:
     page = controls.page("versus_page", pages, of=(category, pages)) if pages > 1 else 1
     visible = names[(page - 1) * PER_PAGE : page * PER_PAGE]
     made = _maps(space, there, visible, method, target)
+    if made and method is not None:
+        map_legend(drawn.style(), f"the largest value of the two maps of an image. {_unit(method)}")
     with st.container(horizontal=True, gap="small"):
         for name in visible:
             _card(space, there, name, made.get(name) if made else None)
-    if made and method is not None:
-        st.caption(
-            f"{METHODS[method].title}: {METHODS[method].description} Both maps of an image share "
-            "one scale; each lies on the crop that its model saw."
-        )
+
+
+def _unit(method: str) -> str:
+    """What the map says, and that two of them can be compared."""
+    said = METHODS[method]
+    return f"{said.title}: {said.description} Both maps of an image share one scale."
 
 
 def _wanted(space: Workspace, there: Workspace) -> tuple[str | None, str]:
