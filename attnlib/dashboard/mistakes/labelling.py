@@ -22,15 +22,16 @@ def strange(space: Workspace) -> None:
         return
     labels = space.labels
     unknown = sorted({*labels.unknown_names, *labels.ambiguous_names})
-    known = sorted({*unknown, *labels.said})
     if unknown and not labels.sets:
         st.warning(
-            f"Your {_listed('label', unknown)} {'is' if len(unknown) == 1 else 'are'} not among "
-            f"the classes of this model ({_listed('', space.vit.class_names)}), so no image is "
-            "right or wrong yet. Load the model that was trained on these labels (“Model source” "
-            "in the sidebar), or say below which class each label means."
+            f"{_why(space)}, so no image is right or wrong yet. Load the model that was trained on "
+            "these labels (“Model source” in the sidebar), or say below which class each label "
+            "means."
         )
-    if not known:
+    # Of several labels of one image, where one is wanted, none can be told to be it.
+    several = space.vit.outputs.kind == "labels"
+    rows = [text for text in sorted({*unknown, *labels.said}) if several or " | " not in text]
+    if not rows:
         return
     title = (
         f"{len(unknown)} label{'s' * (len(unknown) > 1)} without a class: say what they mean"
@@ -39,7 +40,20 @@ def strange(space: Workspace) -> None:
     )
     with st.expander(title, icon=":material/swap_horiz:", expanded=bool(unknown)):
         _offer(space, unknown)
-        _mapping(space, known)
+        _mapping(space, rows)
+
+
+def _why(space: Workspace) -> str:
+    """Why no label is a class, as the beginning of a sentence."""
+    unknown, ambiguous = sorted(space.labels.unknown_names), sorted(space.labels.ambiguous_names)
+    if not unknown:
+        verb = "is the name" if len(ambiguous) == 1 else "are names"
+        return f"Your {_listed('label', ambiguous)} {verb} of several classes of this model"
+    verb = "is" if len(unknown) == 1 else "are"
+    classes = _listed("", space.vit.class_names)
+    return (
+        f"Your {_listed('label', unknown)} {verb} not among the classes of this model ({classes})"
+    )
 
 
 def _offer(space: Workspace, unknown: Sequence[str]) -> None:
