@@ -34,6 +34,7 @@ PAGES: dict[str, tuple[str | None, tuple[str, ...]]] = {
         "compare_part",
         ("Maps", "Agreement", "Faithfulness", "Randomised weights", "Localisation"),
     ),
+    "model_comparison": ("versus_view", ("Two models", "A training run")),
     "attention_walkthrough": (
         "walk_part",
         ("Step by step", "Temperature", "Head explorer", "Playground"),

@@ -67,6 +67,14 @@ SCENES: dict[str, tuple[str, dict[str, Any]]] = {
         f"compare, {part}": ("rollout_vs_flow", {"compare_part": part})
         for part in ("Maps", "Agreement", "Faithfulness", "Randomised weights", "Localisation")
     },
+    "versus, Two models": (
+        "model_comparison",
+        {"versus_other": "demo", "versus_category": "still wrong"},
+    ),
+    "model, random weights": (
+        "cls_attention",
+        {"source": "random", "random_model": "vit_tiny_patch16_224", "pre_size": "48x64"},
+    ),
     **{
         f"walk, {part}": ("attention_walkthrough", {"walk_part": part})
         for part in ("Step by step", "Temperature", "Head explorer")
@@ -89,8 +97,8 @@ SCENES: dict[str, tuple[str, dict[str, Any]]] = {
     "cost, timm": ("complexity_calculator", {"cost_of": "timm model"}),
     "cost, free": ("complexity_calculator", {"cost_of": "Free"}),
 }
-# How files are picked is nothing to see.
-UNLINKED = {"upload_kind"}
+# How files are picked is nothing to see, and a folder is one of this machine.
+UNLINKED = {"upload_kind", "versus_folder"}
 WIDGETS = (
     "button_group",
     "multiselect",
