@@ -2,11 +2,12 @@
 
 import streamlit as st
 
-from attnlib.dashboard.parts import address, progress, sidebar
+from attnlib.dashboard.parts import address, progress, sidebar, tones
 from attnlib.dashboard.state import startup
 
 st.set_page_config(page_title="ViT debugger", page_icon=startup.ICON, layout="wide")
 startup.once()
+tones.apply()
 
 page = st.navigation(
     [
