@@ -17,10 +17,11 @@ from streamlit.testing.v1 import AppTest
 
 from attnlib.audit import projection
 from attnlib.audit.projection import Projection
-from attnlib.dashboard.mistakes import coloured, embedding, lassoed, page, projected, thumbnails
+from attnlib.dashboard.mistakes import coloured, embedding, page, thumbnails
 from attnlib.dashboard.parts import scatter
 from attnlib.dashboard.state import results
 from attnlib.dashboard.state.workspace import Workspace
+from attnlib.dashboard.triage import lassoed, projected
 from attnlib.model import demo
 from tests.dashboard.driving import finish, settle, text, use, visitor
 from tests.dashboard.library import Library

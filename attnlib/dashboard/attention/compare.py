@@ -11,12 +11,11 @@ from PIL import Image
 
 from attnlib.capture.record import Record
 from attnlib.dashboard.attention.one import PICTURE
-from attnlib.dashboard.parts import controls, downloads, pictures, views
+from attnlib.dashboard.parts import controls, downloads, loaded, pictures, views
 from attnlib.dashboard.parts.look import Array, Look, fused, patches
 from attnlib.dashboard.parts.pictures import fit, plain
 from attnlib.dashboard.parts.style import legend_bar
-from attnlib.dashboard.state import models, results
-from attnlib.dashboard.state.models import DEMO, ModelChoice
+from attnlib.dashboard.state import results
 from attnlib.errors import AttnlibError
 from attnlib.heads import rows as attention
 from attnlib.pictures.colormaps import Scale
@@ -85,20 +84,18 @@ def _image(look: Look, other: str, note: str = "") -> None:
 
 
 def _model(look: Look) -> None:
-    names = ["demo", *models.timm_names()]
-    source = controls.maybe(
-        "attention_other_model",
-        "Other model",
-        names,
-        placeholder="Type to search, e.g. vit_small",
-        width=420,
-        help="Runs on this image too; pretrained weights are fetched once, over the network.",
-    )
-    if source is None:
-        return
     space = look.space
-    choice = DEMO if source == "demo" else ModelChoice(source, device=space.choice.device)
-    vit = models.get(choice)
+    other = loaded.another(
+        space.session,
+        "attention_other_model",
+        help=(
+            "Runs on this image too, prepared as that model was used last. A pretrained model's "
+            "weights are fetched once, over the network."
+        ),
+    )
+    if other is None:
+        return
+    choice, vit = other
     sample = space.by_name[look.name]
     found = results.inspect(choice, vit, [sample])[0]
     if isinstance(found, Exception):

@@ -10,10 +10,10 @@ import streamlit as st
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from attnlib.dashboard.parts import controls
+from attnlib.dashboard.parts import controls, drawn
 from attnlib.dashboard.parts.cells import cells
 from attnlib.dashboard.parts.pictures import fit, plain
-from attnlib.dashboard.parts.style import colour_bar, colours
+from attnlib.dashboard.parts.style import colour_bar
 from attnlib.pictures.colormaps import SEQUENTIAL, Scale
 from attnlib.pictures.overlay import legend, overlay
 
@@ -71,7 +71,6 @@ def choose() -> Look:
         st.expander("How it is drawn", icon=":material/palette:"),
         st.container(horizontal=True, vertical_alignment="bottom"),
     ):
-        colormap = colours()
         end = controls.segments(
             "compare_end",
             "Scale ends at",
@@ -79,17 +78,8 @@ def choose() -> Look:
             default="98 % of patches",
             help="Larger values get the last colour; a lower end shows more of the even maps.",
         )
-        opacity = controls.slider(
-            "compare_opacity",
-            "Opacity",
-            0.0,
-            1.0,
-            0.6,
-            0.05,
-            width=200,
-            help="Of the map over the picture.",
-        )
-    return Look(colormap, opacity, ENDS[end])
+    style = drawn.style()
+    return Look(style.colormap, style.opacity, ENDS[end])
 
 
 def map_cells(

@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 
 from attnlib.audit import projection
 from attnlib.audit.projection import METHODS, Method, Projection
-from attnlib.dashboard.mistakes import coloured, lassoed, projected, thumbnails
-from attnlib.dashboard.mistakes.projected import PER_SHEET, Cloud
+from attnlib.dashboard.mistakes import coloured, thumbnails
 from attnlib.dashboard.parts import address, controls, views
 from attnlib.dashboard.parts.markdown import literal
 from attnlib.dashboard.parts.scatter import Colouring, Dots, scatter, sheet
 from attnlib.dashboard.state import tasks
 from attnlib.dashboard.state.workspace import Workspace
+from attnlib.dashboard.triage import lassoed, projected
+from attnlib.dashboard.triage.projected import PER_SHEET, Cloud
 
 KEY, SHEETS = "embedding_map", "embedding_sheets"
 KINDS = {"right": "right", "wrong": "wrong", "unlabelled": "no label"}

@@ -1,12 +1,16 @@
-"""The legend under maps that share a scale, and the choice of their colours."""
+"""The legend under maps that share a scale."""
 
 from __future__ import annotations
 
+import html
+
 import streamlit as st
 
-from attnlib.dashboard.parts import controls, pictures
-from attnlib.pictures.colormaps import SEQUENTIAL, Scale
-from attnlib.pictures.overlay import legend
+from attnlib.dashboard.parts import pictures
+from attnlib.dashboard.parts.pictures import Style
+from attnlib.pictures.colormaps import Scale
+from attnlib.pictures.layer import OPACITY, OUTLINED
+from attnlib.pictures.overlay import data_uri, legend, png_bytes
 
 
 def legend_bar(scale: Scale, text: str = "", colormap: str | None = None, width: int = 410) -> None:
@@ -19,10 +23,12 @@ def legend_bar(scale: Scale, text: str = "", colormap: str | None = None, width:
     st.caption(f"**{scale.label}**" + (f" · {text}" if text else ""))
 
 
-def colour_bar(scale: Scale, colormap: str | None, width: int) -> None:
+def colour_bar(
+    scale: Scale, colormap: str | None, width: int, opacity: float | None = OPACITY
+) -> None:
     """The bar with its ends and its mark; a mark too near to an end would be written over it."""
     with st.container(width=width, gap=None):
-        pictures.show(legend(scale, colormap, width, 10), width, alt="Colour scale")
+        pictures.show(legend(scale, colormap, width, 10, opacity), width, alt="Colour scale")
         ticks = "".join(
             f"<span style='position:absolute;left:{position:.1%};"
             f"transform:translateX(-{position:.0%})'>{label}</span>"
@@ -32,12 +38,29 @@ def colour_bar(scale: Scale, colormap: str | None, width: int) -> None:
         st.html(f"<div style='position:relative;height:1.2em;font-size:.8rem'>{ticks}</div>")
 
 
-def colours() -> str:
-    """The palette of maps that are not signed, the same on every page."""
-    return controls.choice(
-        "colormap",
-        "Colours",
-        SEQUENTIAL,
-        width=140,
-        help="Cividis suits every kind of colour blindness. Signed maps are blue and red.",
+def map_legend(style: Style, text: str) -> None:
+    """What the colours of maps on scales of their own mean, in one line.
+
+    Args:
+        text: what the largest value is of.
+    """
+    if style.mode == "off":
+        st.caption("Maps are off: switch them on under “Drawing”.")
+        return
+    if style.mode == "outline":
+        share = style.keep or OUTLINED
+        st.caption(f"Outlined: the strongest {share:.0%} of the patches. {text}")
+        return
+    bar = legend(
+        Scale(0.0, 1.0, False, ""),
+        style.colormap,
+        160,
+        10,
+        None if style.mode == "map" else style.opacity,
+        style.fade,
+    )
+    st.html(
+        "<div style='display:flex;align-items:center;gap:.4rem;font-size:.8rem;line-height:1.3'>0"
+        f"<img src='{data_uri(png_bytes(bar), 'image/png')}' alt='Colour scale' "
+        f"style='width:160px;height:10px;border-radius:3px'><span>{html.escape(text)}</span></div>"
     )

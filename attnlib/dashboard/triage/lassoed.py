@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 
 from attnlib.audit import lasso
 from attnlib.audit.projection import METHODS, Method
-from attnlib.dashboard.mistakes import projected
-from attnlib.dashboard.mistakes.projected import Cloud
 from attnlib.dashboard.parts import address
 from attnlib.dashboard.parts.codecs import Text
 from attnlib.dashboard.state.workspace import Workspace
+from attnlib.dashboard.triage import projected
+from attnlib.dashboard.triage.projected import Cloud
 from attnlib.errors import AttnlibError
 
 KEY = "gallery_lasso"
