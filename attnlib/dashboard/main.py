@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from attnlib.dashboard.parts import address, frame, progress, sidebar, tones
+from attnlib.dashboard.parts import address, frame, progress, sidebar
 from attnlib.dashboard.state import startup
 
 SIDEBAR = 260  # pixels
@@ -14,7 +14,6 @@ st.set_page_config(
     initial_sidebar_state=SIDEBAR,
 )
 startup.once()
-tones.apply()
 
 page = st.navigation(
     [

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from attnlib.audit import Prediction
 from attnlib.dashboard.heads import decided, names
 from attnlib.dashboard.heads.names import Head
-from attnlib.dashboard.parts import address, charts, controls, downloads, tones
+from attnlib.dashboard.parts import address, charts, controls, downloads
 from attnlib.dashboard.parts.codecs import OneOf, SomeOf
 from attnlib.dashboard.state import results, tasks
 from attnlib.dashboard.state.tasks import Progress
@@ -175,13 +175,13 @@ def _verdict(space: Workspace, prediction: Prediction, now: int, after: NDArray[
 
     before = prediction.predicted if label is None else int(label in prediction.said)
     if now == before:
-        word, colour = "unchanged", tones.NEUTRAL
+        word, outcome = "unchanged", ""
     elif now == decision.true:
-        word, colour = "repaired", tones.GOOD
+        word, outcome = "repaired", "outcome-right"
     else:
-        word, colour = "changed", tones.BAD
+        word, outcome = "changed", "outcome-wrong"
     return (
-        f"<div><b style='color:{colour}'>{word}</b>: {said(before, prediction.probabilities)} "
+        f"<div><b class='{outcome}'>{word}</b>: {said(before, prediction.probabilities)} "
         f"→ {said(now, after)}</div>"
     )
 

@@ -1,4 +1,4 @@
-"""Words that say how something went can be read on every background of both themes."""
+"""Words can be read on every background of both themes, by the formula of WCAG 2.2 (AA)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from attnlib.dashboard.parts import tones
+from attnlib.dashboard.parts import frame
 from tests.dashboard.browsing import ROOT
 
 THEMES: dict[str, Any] = tomllib.loads((ROOT / ".streamlit/config.toml").read_text())["theme"]
@@ -43,12 +43,13 @@ def grounds(scheme: str) -> list[str]:
     return [p[key] for p in parts for key in ("backgroundColor", "secondaryBackgroundColor")]
 
 
-@pytest.mark.parametrize("tone", ["GOOD", "BAD", "NEUTRAL"])
+@pytest.mark.parametrize("outcome", ["wrong", "right"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_tone_can_be_read(tone: str, scheme: str) -> None:
-    found = re.fullmatch(r"light-dark\((#\w{6}), (#\w{6})\)", getattr(tones, tone))
+def test_an_outcome_can_be_read(outcome: str, scheme: str) -> None:
+    rule = rf"outcome-{outcome} {{ color: color-mix\(in srgb, (#\w{{6}}) (\d+)%, currentColor\)"
+    found = re.search(rule, frame._CSS)
     assert found
-    colour = channels(found[1 if scheme == "light" else 2])
+    colour = mixed(found[1], THEMES[scheme]["textColor"], int(found[2]) / 100)
     assert all(contrast(colour, channels(ground)) >= 4.5 for ground in grounds(scheme))
 
 
@@ -62,5 +63,8 @@ def test_text_captions_links_and_chosen_options_can_be_read(scheme: str) -> None
         # A chosen option stands on a tint of its own colour.
         tint = mixed(theme["primaryColor"], ground, 0.1)
         assert contrast(channels(theme["primaryColor"]), tint) >= 4.5
-    on = tones.ON_PRIMARY.removesuffix(")").split("(")[1].split(", ")[scheme == "dark"]
-    assert contrast(channels(on), channels(theme["primaryColor"])) >= 4.5
+    rule = r"primary\] { color: light-dark\((#\w{6}), (#\w{6})\)"
+    found = re.search(rule, frame._CSS)
+    assert found
+    on = channels(found[1 if scheme == "light" else 2])
+    assert contrast(on, channels(theme["primaryColor"])) >= 4.5
