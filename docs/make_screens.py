@@ -59,9 +59,11 @@ CUT = """() => {
       if (style.visibility === 'hidden' || style.opacity === '0') continue
       // Formulas stand there twice, once for screen readers.
       if (!box.width || !box.height || e.closest('math')) continue
-      const words = e.tagName === 'INPUT' ? e.value
+      // What is typed may be longer than its line; what is chosen may not.
+      const picked = e.tagName === 'INPUT' && e.role === 'combobox'
+      const words = picked ? e.value
         : [...e.childNodes].some((c) => c.nodeType === 3 && c.textContent.trim())
-      const hides = e.tagName === 'INPUT' || /hidden|clip/.test(style.overflowX)
+      const hides = picked || /hidden|clip/.test(style.overflowX)
       if (words && hides && box.width > 2 && e.scrollWidth > e.clientWidth + 1) say('cut', e)
       if (box.right > innerWidth + 1 && !inside(e) && !e.closest('[data-testid=stSidebar]')) {
         say('beyond the window', e)
