@@ -4,6 +4,7 @@ import streamlit as st
 
 from attnlib.dashboard.parts import address, frame, progress, sidebar
 from attnlib.dashboard.state import startup
+from attnlib.dashboard.triage import picking
 
 SIDEBAR = 260  # pixels
 
@@ -70,6 +71,7 @@ page = st.navigation(
 )
 address.follow(page.url_path)
 space = sidebar.show()
+picking.show(space)
 frame.top(page.title, maps=page.url_path != "complexity-calculator")
 progress.show(space)
 page.run()

@@ -3,7 +3,14 @@
 from attnlib.heads.flags import Flags, flag
 from attnlib.heads.formation import Formation
 from attnlib.heads.pattern import Pattern, pattern
-from attnlib.heads.similarity import MEASURES, Similarity, accumulate, cluster_order, diversity
+from attnlib.heads.similarity import (
+    MEASURES,
+    Similarity,
+    accumulate,
+    cluster_order,
+    diversity,
+    euclidean,
+)
 from attnlib.heads.statistics import HeadStatistics, head_statistics, mean_statistics
 
 __all__ = [
@@ -16,6 +23,7 @@ __all__ = [
     "accumulate",
     "cluster_order",
     "diversity",
+    "euclidean",
     "flag",
     "head_statistics",
     "mean_statistics",

@@ -9,11 +9,11 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 from scipy.cluster.hierarchy import leaves_list, linkage, optimal_leaf_ordering
-from scipy.spatial.distance import squareform
+from scipy.spatial.distance import pdist, squareform
 
 from attnlib.errors import AttnlibError
 
-Measure = Literal["pearson", "cosine", "jensen-shannon"]
+Measure = Literal["pearson", "pooled", "cosine", "jensen-shannon"]
 MEASURES: tuple[Measure, ...] = get_args(Measure)
 Matrix = NDArray[np.float64]
 
@@ -23,12 +23,12 @@ _CONSTANT = 1e-24
 
 @dataclass(frozen=True)
 class Similarity:
-    """Mean similarity of every pair of heads.
+    """Similarity of every pair of heads over one image or many.
 
     Attributes:
-        values: ``(M, M)``, symmetric, 1 on the diagonal.  Pearson is from -1 to 1, cosine and
-            Jensen–Shannon from 0 to 1.
-        images: over how many images it is the mean.
+        values: ``(M, M)``, symmetric, 1 on the diagonal.  Pearson, pooled or not, is from -1 to
+            1, cosine and Jensen–Shannon from 0 to 1.
+        images: over how many images it is the mean, or of how many the rows are pooled.
     """
 
     values: Matrix
@@ -41,8 +41,9 @@ def similarity(maps: NDArray[np.floating], measure: Measure = "pearson") -> Matr
     Args:
         maps: R rows of attention over N keys for each of M heads, not negative.
         measure: ``"pearson"``, correlation over all R·N entries (0 for a constant map);
-            ``"cosine"`` of them as one vector; ``"jensen-shannon"``, 1 minus the divergence in
-            bits of the renormalised rows (Lin 1991), averaged over the R rows.
+            ``"pooled"`` is the same on one image; ``"cosine"`` of them as one vector;
+            ``"jensen-shannon"``, 1 minus the divergence in bits of the renormalised rows
+            (Lin 1991), averaged over the R rows.
 
     Raises:
         AttnlibError: the measure is unknown or the maps are not three-dimensional.
@@ -55,11 +56,16 @@ def similarity(maps: NDArray[np.floating], measure: Measure = "pearson") -> Matr
     if measure not in MEASURES:
         raise AttnlibError(f"There is no measure {measure!r}. Use one of {', '.join(MEASURES)}.")
     flat = wide.reshape(len(wide), -1)
-    if measure == "pearson":
+    if measure != "cosine":
         flat = flat - flat.mean(axis=1, keepdims=True)
-    power = (flat * flat).sum(axis=1)
-    norms = np.sqrt(np.where(power > _CONSTANT * flat.shape[1], power, np.inf))
-    result = np.clip((flat / norms[:, None]) @ (flat / norms[:, None]).T, -1.0, 1.0)
+    return _normalised(flat @ flat.T, flat.shape[1])
+
+
+def _normalised(products: Matrix, count: int) -> Matrix:
+    """Inner products ``(M, M)`` over ``count`` entries, of unit vectors; 0 beside a constant."""
+    power = np.diag(products)
+    norms = np.sqrt(np.where(power > _CONSTANT * count, power, np.inf))
+    result: Matrix = np.clip(products / norms[:, None] / norms, -1.0, 1.0)
     np.fill_diagonal(result, 1.0)
     return result
 
@@ -86,9 +92,14 @@ def _entropy(shares: Matrix) -> Matrix:
 def accumulate(images: Iterable[NDArray[np.floating]], measure: Measure = "pearson") -> Similarity:
     """The mean over images of :func:`similarity`; holds one ``(M, M)`` sum, whatever the count.
 
+    ``"pooled"`` is no mean: one correlation over the entries of all images, to which an image
+    whose attention is peaked adds more than an even one.
+
     Raises:
         AttnlibError: there are no images.
     """
+    if measure == "pooled":
+        return _pooled(images)
     total: Matrix | None = None
     count = 0
     for maps in images:
@@ -98,6 +109,26 @@ def accumulate(images: Iterable[NDArray[np.floating]], measure: Measure = "pears
     if total is None:
         raise AttnlibError("There are no images to compare heads on.")
     return Similarity(total / count, count)
+
+
+def _pooled(images: Iterable[NDArray[np.floating]]) -> Similarity:
+    """Pearson over all entries at once; moments are merged image by image (Chan et al. 1983)."""
+    count, seen = 0, 0
+    mean: Matrix = np.zeros(0)
+    products: Matrix = np.zeros((0, 0))
+    for maps in images:
+        flat = maps.astype(np.float64).reshape(len(maps), -1)
+        own, more = flat.mean(axis=1), flat.shape[1]
+        centred = flat - own[:, None]
+        if not count:
+            mean, products = np.zeros(len(flat)), np.zeros((len(flat), len(flat)))
+        apart = own - mean
+        products += centred @ centred.T + np.outer(apart, apart) * (seen * more / (seen + more))
+        mean = mean + apart * (more / (seen + more))
+        count, seen = count + 1, seen + more
+    if not count:
+        raise AttnlibError("There are no images to compare heads on.")
+    return Similarity(_normalised(products, seen), count)
 
 
 def cluster_order(values: Matrix) -> NDArray[np.intp]:
@@ -126,3 +157,16 @@ def diversity(values: Matrix, layers: int) -> Matrix:
     own = blocks[np.arange(layers), :, np.arange(layers), :]
     mean: Matrix = (heads * heads - own.sum(axis=(1, 2))) / (heads * (heads - 1))
     return mean
+
+
+def euclidean(maps: NDArray[np.floating], layers: int) -> Matrix:
+    """Mean Euclidean distance between the maps of two heads of each layer, ``(L,)``.
+
+    Args:
+        maps: ``(L·H, R, N)``, R rows over N keys for each head; a row that sums to 1 is at most
+            √2 from another. NaN for layers of a single head.
+    """
+    flat = maps.astype(np.float64).reshape(layers, len(maps) // layers, -1)
+    if flat.shape[1] < 2:
+        return np.full(layers, np.nan)
+    return np.array([pdist(heads).mean() for heads in flat])

@@ -23,18 +23,50 @@ MAX_WORDS, MAX_DIMENSION = 64, 1024
 
 @dataclass(frozen=True)
 class Toy:
-    """Attention of some words to some words.
+    """Attention of some words to some words, with every intermediate result.
 
     Attributes:
-        queries, keys: the words.
-        weights: ``(H, Tq, Tk)``, rows sum to 1.
+        queries, keys: the Tq words that ask and the Tk words that are asked.
+        asking, asked: their vectors, ``(Tq, D)`` and ``(Tk, D)``.
+        q, k, v: ``(H, Tq, d)``, ``(H, Tk, d)`` and ``(H, Tk, d)`` with d = D/H.
+        scores: ``(H, Tq, Tk)``, q · k before scaling.
+        hidden: ``(Tq, Tk)``, where the causal mask hides a word.
+        weights: ``(H, Tq, Tk)``, softmax of the scaled scores of what is not hidden; rows sum to 1.
+        outputs: ``(H, Tq, d)``, weights times values: what every head hands on.
+        w_o: ``(D, D)``, what mixes the heads. There are no biases, or they are zero.
         parameters: of W_Q, W_K, W_V and W_O with their biases, 4 (D² + D).
     """
 
     queries: tuple[str, ...]
     keys: tuple[str, ...]
+    asking: Array
+    asked: Array
+    q: Array
+    k: Array
+    v: Array
+    scores: Array
+    hidden: NDArray[np.bool_]
     weights: Array
+    outputs: Array
+    w_o: Array
     parameters: int
+
+    @property
+    def scale(self) -> float:
+        """1/√d, the factor on the scores."""
+        return float(1 / np.sqrt(self.q.shape[2]))
+
+    @property
+    def concatenated(self) -> Array:
+        """``(Tq, D)``, the heads of each word one after the other."""
+        heads, count, size = self.outputs.shape
+        return self.outputs.swapaxes(0, 1).reshape(count, heads * size)
+
+    @property
+    def projected(self) -> Array:
+        """``(Tq, D)``, W_O times the concatenated heads: the result."""
+        found: Array = self.concatenated @ self.w_o.T
+        return found
 
 
 def words(text: str, limit: int = MAX_WORDS) -> tuple[str, ...]:
@@ -57,12 +89,18 @@ def embed(tokens: Sequence[str], dimension: int, seed: int) -> Array:
     return np.stack(rows) + np.where(channel % 2 == 0, np.sin(angle), np.cos(angle))
 
 
-def projections(dimension: int, seed: int) -> tuple[Array, Array]:
-    """Random W_Q and W_K, ``(D, D)`` each, with entries of variance 1/D."""
+def projections(dimension: int, seed: int) -> Array:
+    """Random W_Q, W_K, W_V and W_O, ``(4, D, D)``, with entries of variance 1/D."""
     rng = np.random.default_rng([seed, dimension])
-    shape = (2, dimension, dimension)
-    drawn = rng.standard_normal(shape) / np.sqrt(dimension)
-    return drawn[0], drawn[1]
+    drawn: Array = rng.standard_normal((4, dimension, dimension)) / np.sqrt(dimension)
+    return drawn
+
+
+def softmax(scores: Array) -> Array:
+    """Over the last axis; -inf is hidden and gets 0."""
+    grown = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    found: Array = grown / grown.sum(axis=-1, keepdims=True)
+    return found
 
 
 def toy(
@@ -98,16 +136,28 @@ def toy(
         raise AttnlibError(f"The dimension must be from 1 to {MAX_DIMENSION}, not {dimension}.")
     if heads < 1 or dimension % heads:
         raise AttnlibError(f"{heads} heads do not divide the dimension {dimension}.")
-    w_q, w_k = projections(dimension, seed)
-    size = dimension // heads
+    w_q, w_k, w_v, w_o = projections(dimension, seed)
+    asking, asked = embed(queries, dimension, seed), embed(keys, dimension, seed)
 
-    def split(tokens: Sequence[str], weight: Array) -> Array:
-        return (embed(tokens, dimension, seed) @ weight.T).reshape(-1, heads, size).swapaxes(0, 1)
+    def split(vectors: Array, weight: Array) -> Array:
+        return (vectors @ weight.T).reshape(len(vectors), heads, -1).swapaxes(0, 1)
 
-    scores = split(queries, w_q) @ split(keys, w_k).swapaxes(1, 2) / np.sqrt(size)
-    if causal:
-        hidden = np.triu(np.ones(scores.shape[1:], dtype=bool), k=1)
-        scores = np.where(hidden, -np.inf, scores)
-    grown = np.exp(scores - scores.max(axis=-1, keepdims=True))
-    weights = grown / grown.sum(axis=-1, keepdims=True)
-    return Toy(queries, keys, weights, 4 * (dimension * dimension + dimension))
+    q, k, v = split(asking, w_q), split(asked, w_k), split(asked, w_v)
+    scores = q @ k.swapaxes(1, 2)
+    hidden = np.triu(np.full(scores.shape[1:], causal), k=1)
+    weights = softmax(np.where(hidden, -np.inf, scores / np.sqrt(dimension // heads)))
+    return Toy(
+        queries=queries,
+        keys=keys,
+        asking=asking,
+        asked=asked,
+        q=q,
+        k=k,
+        v=v,
+        scores=scores,
+        hidden=hidden,
+        weights=weights,
+        outputs=weights @ v,
+        w_o=w_o,
+        parameters=4 * (dimension * dimension + dimension),
+    )

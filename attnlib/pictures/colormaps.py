@@ -18,7 +18,7 @@ sign are equally dark, which the originals miss by up to 12 units of CIE L*.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -113,8 +113,11 @@ class Scale:
     that unit. `mark` is a reading worth a tick between them: 0 on a signed scale, 1 (what each
     patch gets if all get the same) on a scale in multiples of uniform.
 
+    `log` spaces readings by their ratio: half is as far from 1 as double is, on the other side.
+
     Raises:
-        ValueError: `low`, `high` or `factor` is not finite, or `low` is not below `high`.
+        ValueError: `low`, `high` or `factor` is not finite, `low` is not below `high`, or not
+            above 0 on a scale of ratios.
     """
 
     low: float
@@ -123,12 +126,32 @@ class Scale:
     label: str
     factor: float = 1.0
     mark: float | None = None
+    log: bool = False
 
     def __post_init__(self) -> None:
         if not all(map(math.isfinite, (self.low, self.high, self.factor))):
             raise ValueError("the ends and the factor of a scale must be finite")
         if not self.low < self.high:
             raise ValueError(f"a scale needs low < high, not {self.low} and {self.high}")
+        if self.log and self.low <= 0:
+            raise ValueError(f"a scale of ratios begins above 0, not at {self.low}")
+
+    @classmethod
+    def around_uniform(cls, values: ArrayLike, count: int, high: float | None = None) -> "Scale":
+        """Multiples of the uniform share by their ratio to it, from 1/`high` to `high`.
+
+        Its palette is diverging with 1 in its neutral middle: a uniform map has no colour, and
+        half of uniform is as blue as double is red. Readings beyond an end have its colour, 0
+        among them.
+
+        Args:
+            values, count, high: as for :meth:`times_uniform`, with the same default.
+
+        Raises:
+            ValueError: as :meth:`times_uniform`.
+        """
+        linear = cls.times_uniform(values, count, high)
+        return replace(linear, low=1 / linear.high, signed=True, log=True)
 
     @classmethod
     def times_uniform(cls, values: ArrayLike, count: int, high: float | None = None) -> "Scale":
@@ -202,7 +225,15 @@ class Scale:
         readings = [self.low, self.high]
         if self.mark is not None and self.low < self.mark < self.high:
             readings.insert(1, self.mark)
-        return [((r - self.low) / (self.high - self.low), f"{r:.3g}") for r in readings]
+        return [(float(self.position(r)), f"{r:.3g}") for r in readings]
+
+    def position(self, readings: ArrayLike) -> NDArray[np.float64]:
+        """Where readings (any shape) lie, 0 at `low` and 1 at `high`; others are clipped."""
+        low, high = self.low, self.high
+        within = np.clip(np.asarray(readings, np.float64), low, high)
+        if self.log:
+            return np.asarray(np.log(within / low) / math.log(high / low))
+        return np.asarray((within - low) / (high - low))
 
 
 def normalise(values: ArrayLike, scale: Scale) -> NDArray[np.float64]:
@@ -211,9 +242,7 @@ def normalise(values: ArrayLike, scale: Scale) -> NDArray[np.float64]:
     Raises:
         ValueError: a value is not finite.
     """
-    readings = finite(values) * scale.factor
-    positions = (readings - scale.low) / (scale.high - scale.low)
-    return np.clip(positions, 0.0, 1.0)
+    return scale.position(finite(values) * scale.factor)
 
 
 def entries(positions: NDArray[np.float64]) -> NDArray[np.uint8]:

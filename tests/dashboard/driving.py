@@ -28,12 +28,13 @@ PAGES: dict[str, tuple[str | None, tuple[str, ...]]] = {
     ),
     "head_similarity": (
         "heads_section",
-        ("Effect on the prediction", "Similarity", "Numbers and flags"),
+        ("Effect on the prediction", "Similarity", "Numbers and flags", "Common problems"),
     ),
     "rollout_vs_flow": (
         "compare_part",
         ("Maps", "Agreement", "Faithfulness", "Randomised weights", "Localisation"),
     ),
+    "model_comparison": ("versus_view", ("Two models", "A training run")),
     "attention_walkthrough": (
         "walk_part",
         ("Step by step", "Temperature", "Head explorer", "Playground"),

@@ -67,6 +67,14 @@ SCENES: dict[str, tuple[str, dict[str, Any]]] = {
         f"compare, {part}": ("rollout_vs_flow", {"compare_part": part})
         for part in ("Maps", "Agreement", "Faithfulness", "Randomised weights", "Localisation")
     },
+    "versus, Two models": (
+        "model_comparison",
+        {"versus_other": "demo", "versus_category": "still wrong"},
+    ),
+    "model, random weights": (
+        "cls_attention",
+        {"source": "random", "random_model": "vit_tiny_patch16_224", "pre_size": "48x64"},
+    ),
     **{
         f"walk, {part}": ("attention_walkthrough", {"walk_part": part})
         for part in ("Step by step", "Temperature", "Head explorer")
@@ -76,14 +84,21 @@ SCENES: dict[str, tuple[str, dict[str, Any]]] = {
         {"walk_part": "Playground", "toy_example": "own text", "toy_cross": True},
     ),
     **{
+        f"walk, words, {view}": (
+            "attention_walkthrough",
+            {"walk_part": "Playground", "toy_view": view},
+        )
+        for view in ("Heads side by side", "Step by step", "Softmax by hand")
+    },
+    **{
         f"cost, {part}": ("complexity_calculator", {"cost_part": part})
         for part in ("Cost", "Sweeps", "Alternatives", "Side by side", "Receptive field")
     },
     "cost, timm": ("complexity_calculator", {"cost_of": "timm model"}),
     "cost, free": ("complexity_calculator", {"cost_of": "Free"}),
 }
-# How files are picked is nothing to see.
-UNLINKED = {"upload_kind"}
+# How files are picked is nothing to see, and a folder is one of this machine.
+UNLINKED = {"upload_kind", "versus_folder"}
 WIDGETS = (
     "button_group",
     "multiselect",

@@ -176,7 +176,7 @@ def test_similarity_is_that_of_the_library(app: AppTest, vit: attnlib.Vit) -> No
     opened(app, REPAIRABLE, "Similarity")
     maps = vit.inspect(sample(REPAIRABLE)[0]).cls_rows.reshape(24, 1, 64)
     choose(app, "heads_cluster", False)
-    for measure in ("pearson", "cosine", "jensen-shannon"):
+    for measure in ("pearson", "pooled", "cosine", "jensen-shannon"):
         choose(app, "heads_measure", measure)
         shown = cells(app, "Similarity")
         margin = shown["cols"] - 24

@@ -19,6 +19,7 @@ LEADING = {"source", "device", "precision", "image", "method", "toy_example", "t
     key for _, start in SCENES.values() for key in start if key.endswith(("_view", "_part", "_of"))
 }
 LEADING |= {"attention_compare", "heads_section", "heads_effect_scope"}
+LEADING |= {"random_model", "versus_other"}
 # These make another input of every image; test_preprocessing.py opens links with them.
 LEADING |= {f"pre_{name}" for name in DEFAULTS} | {"decoding", "numbers", "pre_size"}
 # Lists that only follow what stands in the address under another name.
@@ -26,8 +27,10 @@ FOLLOWING = {
     "attention_asks": "attention_query",
     "walk_asks": "walk_query",
     "walk_menu": "walk_step",
+    "toy_menu": "toy_step",
     "compare_first": "compare_pair",
     "compare_second": "compare_pair",
+    "loaded_model": "source",
 }
 # Where the next value that comes to mind is impossible, or costs minutes.
 VALUES: dict[str, Any] = {
@@ -40,6 +43,8 @@ VALUES: dict[str, Any] = {
     "gallery_confidence_from": 20,
     "gallery_confidence_to": 99,
     "gallery_narrow": False,  # no such cat
+    "gallery_versus": None,  # no second model is chosen
+    "label_means": {"kitty": "cat"},
     "gallery_density": "Cards",  # in scenes of their own
     "gallery_lasso": "pca_00000000_0.0_9000.0_0.9000",
     "cost_height": 448,
@@ -58,6 +63,7 @@ VALUES: dict[str, Any] = {
     "compare_random_method": "gradcam",
     "toy_heads": 8,
     "option_window": 2,
+    "softmax_scores": "3, 2, 0.5",
 }
 
 
@@ -82,13 +88,16 @@ WIDGET = re.compile(
     r"st\.(selectbox|multiselect|slider|select_slider|number_input|text_input|text_area|toggle"
     r"|checkbox|radio|segmented_control|pills|pagination|data_editor|color_picker)\("
 )
-# Lists that follow a value of the address, the table in which own images are labelled, and what is
+# Lists that follow a value of the address, tables in which own files are described, and what is
 # said of an image, which is data and no view.
 BARE = {
     "attention/choose.py": 1,
     "compare/difference.py": 1,
-    "mistakes/summary.py": 1,
+    "mistakes/labelling.py": 2,
+    "parts/loaded.py": 1,
+    "parts/uploads.py": 1,
     "triage/judging.py": 4,
+    "versus/files.py": 1,
     "walk/place.py": 1,
     "walk/player.py": 1,
 }
@@ -108,7 +117,7 @@ def test_no_control_is_declared_in_another_way() -> None:
 SAID = "said_"
 # The same on every page, see `parts/drawn.py`.
 DRAWING = ("mode", "colormap", "opacity", "fade", "interpolation", "keep")
-SHARED = ("target", "fusion", "discard", "residual", "start", "source", "end", "opacity")
+SHARED = ("target", "fusion", "discard", "residual", "start", "source", "end", "scale", "opacity")
 
 
 @pytest.mark.parametrize("scene", SCENES)
@@ -139,7 +148,8 @@ def test_a_link_opens_what_its_sender_saw(walker: Walker, scene: str) -> None:
         changed.append(key)
     assert changed or scene == "heads, All wrong images"
     mine = seen(walker, app)
-    assert mine["pictures"] or mine["tables"] or page == "complexity_calculator"
+    shown = mine["pictures"] or mine["tables"] or mine["charts"]
+    assert shown or page == "complexity_calculator"
     theirs = seen(walker, opened(walker, page, app.query_params))
     assert theirs == mine
 

@@ -14,14 +14,16 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 import attnlib
+from attnlib.dashboard.compare.belief import sentence
 from attnlib.dashboard.compare.compute import times_uniform
-from attnlib.dashboard.compare.drawing import Look, sheet
+from attnlib.dashboard.compare.drawing import Look, reach, sheet
 from attnlib.dashboard.compare.settings import COMPARED
 from attnlib.dashboard.compare.where import patch_box
 from attnlib.data import annotation
 from attnlib.data.image import decode, sha256
 from attnlib.errors import AttnlibError
 from attnlib.evaluation import agreement, faithfulness, localisation, randomisation
+from attnlib.evaluation.belief import Belief, Tried, believe, holm
 from attnlib.evaluation.summary import Summary
 from attnlib.methods import METHODS, Heat
 from attnlib.methods.flow import flow_details
@@ -158,13 +160,17 @@ def test_how_it_is_drawn(page: AppTest, drawn: Drawn) -> None:
         return found
 
     seen = [picture()]
+    page.segmented_control(key="compare_scale").set_value("× uniform").run()
+    seen.append(picture())
     page.selectbox(key="colormap").set_value("cividis").run()
     seen.append(picture())
     page.segmented_control(key="compare_end").set_value("largest value").run()
     seen.append(picture())
     page.slider(key="compare_opacity").set_value(0.2).run()
     seen.append(picture())
-    assert len(set(seen)) == 4
+    page.segmented_control(key="compare_scale").set_value("per map").run()
+    seen.append(picture())
+    assert len(set(seen)) == 6
 
 
 def test_the_page_says_when_flow_is_its_closed_form(page: AppTest, vit: attnlib.Vit) -> None:
@@ -254,6 +260,62 @@ def test_areas_of_this_image_equal_the_library(
     for chart in charts[::2]:
         assert [layer["mark"]["type"] for layer in chart["layer"]] == ["area", "line", "line"]
     assert ("its own ruler" in text(page)) == (replacement == "zero")
+
+
+@pytest.mark.parametrize("where", ["Maps", "Faithfulness"])
+def test_which_method_to_believe_is_said_in_one_sentence(
+    page: AppTest, vit: attnlib.Vit, where: str
+) -> None:
+    if where != "Maps":
+        part(page, where)
+        page.segmented_control(key="compare_replacement").set_value("mean").run()
+        finish(page)
+    target = predicted(vit)
+    made = heats(vit, target)
+    del made["random"]
+    used = "mean" if where != "Maps" else "blur"
+    pixels = vit.pixels(decode(IMAGE.data))
+    found = believe(vit, pixels, [*made.values()], target, replacement=used)
+    (said,) = (
+        box.value for box in [*page.success, *page.info] if "on this image**" in str(box.value)
+    )
+    assert f"of {len(made)} methods tried" in said
+    if found.best is None:
+        assert said.startswith("**Believe none of them on this image**")
+        assert "none is better than random here" in said
+    else:
+        assert said.startswith(f"**Believe {METHODS[found.best.method].title} on this image**")
+    rows = frame(page, "gap")
+    for entry in found.tried:
+        row = rows[METHODS[entry.method].title]
+        assert row["gap"] == pytest.approx(entry.gap, abs=1e-3)
+        assert row["p"] == pytest.approx(entry.p, rel=0.02)
+        assert row["believed"] == entry.believed
+    assert rows["Moved maps, mean of 24"]["gap"] == pytest.approx(found.moved.mean(), abs=1e-3)
+
+
+def of_chances(*chances: float) -> Belief:
+    """What would be found of maps with these chances, the surest first."""
+    levels, believed = holm(np.array(chances))
+    tried = [
+        Tried(name, 0.1 * i, 0.9, *(float(p), float(level), bool(hit)))
+        for i, (name, p, level, hit) in enumerate(
+            zip(("relevance", "rollout", "raw"), chances, levels, believed, strict=False)
+        )
+    ]
+    return Belief(tuple(tried), np.zeros(24), 0, "blur")
+
+
+def test_the_sentence_says_how_many_were_tried_and_what_was_needed() -> None:
+    none = sentence(of_chances(0.02, 0.04, 0.9))
+    assert none.startswith("**Believe none of them on this image**: of 3 methods tried, none is")
+    assert "Gradient-weighted relevance comes nearest, with p = 0.02; below 0.017 was" in none
+    one = sentence(of_chances(0.01, 0.04, 0.9))
+    assert one.startswith("**Believe Gradient-weighted relevance on this image**: of 3 methods")
+    assert "p = 0.01 (0.017 was needed)" in one
+    assert "too" not in one
+    assert "Better than random too: Attention rollout." in sentence(of_chances(0.00001, 0.02, 0.9))
+    assert "the only method tried" in sentence(of_chances(0.2))
 
 
 def test_all_images_in_one_table(page: AppTest, vit: attnlib.Vit) -> None:
@@ -470,9 +532,23 @@ def test_what_fails_for_one_method_leaves_the_others(
 
 def test_the_sheet_of_all_maps_has_their_scale() -> None:
     crop = Image.new("RGB", (20, 10), "red")
-    scale = Look(end=1.0).scale([np.array([[0.0, 3.5]])])
+    scale = Look(end=1.0, kind="× uniform").scale([np.array([[0.0, 3.5]])])
     assert (scale.low, scale.high, scale.mark) == (0.0, 4.0, 1.0)
-    made = sheet(crop, {str(i): crop for i in range(4)}, scale, "inferno", side=100)
+    made = sheet(crop, {str(i): crop for i in range(4)}, scale, Look(), side=100)
     assert made.width == 4 * 108
     dark, light = (made.getpixel((x, made.height - 2 * 26 + 8)) for x in (5, 102))
     assert sum(dark) < 60 < 500 < sum(light), "the colours of the scale, on the white page"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "said"),
+    [
+        (0.0, 3.0, "0 to 3 ×"),
+        (0.79, 1.1, "0.79 to 1.1 ×"),
+        (0.81, 1.19, "nearly uniform, 0.81 to 1.19 ×"),
+        (0.9, 1.21, "0.9 to 1.21 ×"),
+        (1.0, 1.0, "uniform: every patch gets the same"),
+    ],
+)
+def test_an_even_map_is_said_to_be_even(low: float, high: float, said: str) -> None:
+    assert reach(np.array([[low, high]])) == said

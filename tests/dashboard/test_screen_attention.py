@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
+from attnlib.heads import pattern
 from attnlib.model import demo
 from attnlib.pictures.colormaps import Scale
 from attnlib.pictures.overlay import enlarge, fit, heat_image, overlay
@@ -178,7 +179,7 @@ def test_through_the_layers(
     crop = library.vit.crop(library.images[name])
     size = fit(crop.size, SIDE)
     shown = {c: p for c, p in screen.pictures(page) if c.startswith("layer ")}
-    assert list(shown) == ["layer 0", "layer 2", "layer 3", "layer 5"]
+    assert list(shown) == ["layer 0", "layer 2", "layer 4", "layer 5"]
     for caption, picture in shown.items():
         layer = int(caption.split()[1])
         close(picture, overlay(crop, maps[layer], scale(maps), size=size))
@@ -199,6 +200,59 @@ def test_through_the_layers(
     for row in table(files["csv_progression"]):
         at = int(row["layer"]), int(row["row"]), int(row["col"])
         assert float(row["share"]) == pytest.approx(maps[at], rel=1e-4)
+
+
+def test_peaks_and_nats_of_every_layer(page: AppTest, screen: Screen, weights: Weights) -> None:
+    choose(page, "Through the layers", 5, "2")
+    page.segmented_control(key="attention_entropy").set_value("in nats").run()
+    maps = weights[:, :, 0, 1:]
+    share = maps / maps.sum(-1, keepdims=True)
+    nats = -(share * np.log(share)).sum(-1)
+    for row in charted(page.get("vega_lite_chart")[0]):
+        assert row["value"] == pytest.approx(nats[row["layer"], row["head"]], abs=1e-3)
+    rows = table(screen.downloads(page)["csv_peak-by-layer"])
+    assert len(rows) == len(weights)
+    for layer, row in enumerate(rows):
+        at = divmod(int(np.argmax(maps[layer, 2])), COLS)
+        assert row["peak (row, col)"] == str(at)
+        assert float(row["× uniform"]) == pytest.approx(maps[layer, 2].max() * 24, rel=1e-3)
+        assert float(row["entropy (nats)"]) == pytest.approx(nats[layer, 2], abs=1e-3)
+
+
+def test_early_middle_and_late_layers(
+    page: AppTest, screen: Screen, library: Library, weights: Weights
+) -> None:
+    choose(page, "Through the layers", 5, "2")
+    rows = table(screen.downloads(page)["csv_layer-ranges"])
+    assert [row["layers"] for row in rows] == [
+        "early, layers 0–1",
+        "middle, layers 2–3",
+        "late, layers 4–5",
+    ]
+    between = weights[:, :, 1:, 1:] / weights[:, :, 1:, 1:].sum(-1, keepdims=True)
+    y, x = np.divmod(np.arange(24), COLS)
+    height, width = library.vit.layout.patch_size
+    apart = np.hypot((y[:, None] - y) * height, (x[:, None] - x) * width)
+    distance = (between * apart).sum(-1).mean((1, 2))
+    columns = [str(m.value) for m in page.markdown if "Typical pattern" in str(m.value)]
+    assert len(columns) == 3
+    for i, row in enumerate(rows):
+        here = distance[2 * i : 2 * i + 2].mean()
+        assert float(row["distance (px)"]) == pytest.approx(here, rel=1e-3)
+        words = f"**{here:.1f} px**, {here / apart.mean():.0%} of looking everywhere alike"
+        assert words in columns[i]
+        heads = [
+            pattern(m, library.vit.layout).name
+            for m in weights[2 * i : 2 * i + 2].reshape(-1, 25, 25)
+        ]
+        assert all(f"{name} {heads.count(name)} of 8" in row["patterns"] for name in heads)
+        assert row["patterns"] in columns[i]
+    change = distance[4:].mean() / distance[:2].mean() - 1
+    verdict = {True: "follows the rule", False: "opposite"}[bool(change > 0)]
+    assert abs(change) > 0.05, "else another sentence is due"
+    assert any(
+        verdict in str(m.value) and f"({change:+.0%})" in str(m.value) for m in page.markdown
+    )
 
 
 def test_an_animation_moves(

@@ -49,9 +49,14 @@ def shares(heats: dict[str, Heat]) -> dict[str, NDArray[np.float64]]:
     return found
 
 
+ROUND = (2, 3, 4, 5, 6, 8, 10, 15, 20, 30)
+
+
 def common(maps: dict[str, NDArray[np.float64]]) -> Scale:
-    end = np.quantile(np.stack(list(maps.values())), 0.98)
-    return dataclasses.replace(Scale.times_uniform([end], 1), label="× uniform")
+    """By ratio, as far above uniform as nine of ten patches reach, and as far below."""
+    reached = np.quantile(np.stack(list(maps.values())), 0.9)
+    end = next(number for number in ROUND if number >= reached)
+    return Scale(1 / end, end, True, "× uniform", mark=1.0, log=True)
 
 
 def close(shown: object, expected: Image.Image) -> None:
@@ -68,7 +73,7 @@ def test_every_map(
     for method, values in maps.items():
         there = shown[f"compare_map_{method}"]
         assert there.values == pytest.approx(values, rel=1e-3, abs=1e-5), method
-        close(there.pixels, overlay(crop, values, scale, "inferno", 0.6, size=size))
+        close(there.pixels, overlay(crop, values, scale, None, 0.6, size=size))
     rows = table(next(d for k, d in files.items() if k.endswith("-methods") and "csv" in k))
     assert len(rows) == ROWS * COLS
     for row in rows:
@@ -84,9 +89,61 @@ def test_every_map(
     for place, method in enumerate(SHOWN[:3], 1):
         x = place * (width + 8) + 4
         tile = sheet[4 + 26 : 4 + 26 + height, x : x + width]
-        close(tile, overlay(crop, maps[method], scale, "inferno", 0.6, size=(width, height)))
+        close(tile, overlay(crop, maps[method], scale, None, 0.6, size=(width, height)))
     target = demo.CLASS_NAMES[library.predicted[name]]
     assert any(f"for “{target}”" in c.value for c in page.caption)
+
+
+@pytest.mark.parametrize("kind", ["× uniform", "per map"])
+def test_other_scales(
+    page: AppTest,
+    screen: Screen,
+    library: Library,
+    name: str,
+    heats: dict[str, Heat],
+    kind: str,
+) -> None:
+    page.segmented_control(key="compare_scale").set_value(kind).run()
+    maps, crop = shares(heats), library.vit.crop(library.images[name])
+    size, shown = fit(crop.size, 400), screen.cells(finish(page))
+    end = common(maps).high
+    for method, values in maps.items():
+        own = Scale(float(values.min()), float(values.max()), False, "")
+        scale = own if kind == "per map" else Scale(0.0, end, False, "")
+        there = shown[f"compare_map_{method}"]
+        close(there.pixels, overlay(crop, values, scale, "inferno", 0.6, size=size))
+        low, high = float(values.min()), float(values.max())
+        assert any(
+            f"{low:.2g} to {high:.3g} ×" in c.value or f"{low:.3g} to {high:.3g} ×" in c.value
+            for c in page.caption
+        ), method
+    assert any(("do not compare" in c.value) == (kind == "per map") for c in page.caption)
+
+
+def test_a_uniform_map_has_no_colour_and_is_said_to_be_uniform(
+    oblong: AppTest,
+    screen: Screen,
+    library: Library,
+    name: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = results.heat
+
+    def even(choice: Any, vit: Any, sample: Any, method: str, *rest: Any, **more: Any) -> Heat:
+        heat = made(choice, vit, sample, method, *rest, **more)
+        if method != "rollout":
+            return heat
+        return dataclasses.replace(heat, values=np.full_like(heat.values, 0.25))
+
+    monkeypatch.setattr(results, "heat", even)
+    oblong.session_state["image"] = name
+    page = finish(oblong.switch_page("../../pages/rollout_vs_flow/page.py").run())
+    crop = library.vit.crop(library.images[name])
+    plain = np.asarray(enlarge(crop, fit(crop.size, 400)), np.float64)
+    # The palette's middle, a light grey, over the picture.
+    expected = Image.fromarray(np.rint(0.4 * plain + 0.6 * 247).astype(np.uint8))
+    close(screen.cells(page)["compare_map_rollout"].pixels, expected)
+    assert "uniform: every patch gets the same" in [c.value for c in page.caption]
 
 
 def test_a_map_without_a_positive_value_is_the_bare_crop(

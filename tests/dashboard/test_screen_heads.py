@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from scipy import stats
 from streamlit.testing.v1 import AppTest
 
 from attnlib.errors import AttnlibError
@@ -160,6 +161,88 @@ def test_similarity_of_heads(
     for row in charted(page.get("vega_lite_chart")[0]):
         own = by_layer[row["layer"], :, row["layer"]]
         assert row["value"] == pytest.approx((1 - own[np.triu_indices(HEADS, 1)]).mean(), abs=2e-4)
+
+
+def test_pooled_correlation_and_distances_over_all_images(
+    page: AppTest, screen: Screen, library: Library
+) -> None:
+    section(page, "Similarity")
+    page.toggle(key="heads_cluster").set_value(False).run()
+    page.segmented_control(key="heads_scope").set_value("All images").run()
+    page.segmented_control(key="heads_measure").set_value("pooled").run()
+    finish(page)
+    flat = np.stack([r.cls_rows.reshape(len(HEAD), 24) for r in library.records.values()], 1)
+    expected = np.corrcoef(flat.reshape(len(HEAD), -1).astype(np.float64))
+    found = matrix(screen.downloads(page)["csv_head-similarity-pooled"])
+    assert found == pytest.approx(expected, abs=2e-4)
+    assert any(f"pooled over {len(library.names)} images" in str(m.value) for m in page.markdown)
+    page.segmented_control(key="heads_diversity").set_value("Euclidean distance").run()
+    finish(page)
+    apart = [
+        np.mean(
+            [
+                float(
+                    torch.pdist(torch.from_numpy(record.cls_rows[layer].astype(np.float64))).mean()
+                )
+                for record in library.records.values()
+            ]
+        )
+        for layer in range(LAYERS)
+    ]
+    shown = {row["layer"]: row["value"] for row in charted(page.get("vega_lite_chart")[0])}
+    assert [shown[layer] for layer in range(LAYERS)] == pytest.approx(apart, rel=1e-3)
+
+
+def test_entropy_in_nats(page: AppTest, screen: Screen, library: Library, name: str) -> None:
+    section(page, "Numbers and flags")
+    page.segmented_control(key="heads_entropy").set_value("nats").run()
+    finish(page)
+    rows = library.weights(name)[:, :, 0, 1:]
+    rows = rows / rows.sum(-1, keepdims=True)
+    nats = -(rows * np.log(rows)).sum(-1)
+    assert screen.cells(page)["head-entropy"].values == pytest.approx(nats, abs=1e-3)
+    listed = table(screen.downloads(page)["csv_head-numbers"])
+    assert [float(row["entropy (nats)"]) for row in listed] == pytest.approx(nats.ravel(), abs=1e-3)
+
+
+def test_common_problems(page: AppTest, screen: Screen, library: Library, name: str) -> None:
+    section(page, "Common problems")
+    others = [other for other in library.names if other != name]
+    order = sorted(np.random.default_rng(0).permutation(len(others))[:15].tolist())
+    used = [name, *(others[i] for i in order)]
+    weights = np.stack([library.weights(one) for one in used])
+    entropy = stats.entropy(weights, axis=-1).mean((0, 3)) / np.log(25)
+    peak = weights.max(-1).mean((0, 3))
+    flat = weights.reshape(len(used), LAYERS, HEADS, -1)
+    alike = np.mean([[np.corrcoef(layer) for layer in image] for image in flat], axis=0)
+    twin = (alike - 3 * np.eye(HEADS)).max(-1)
+    listed = table(screen.downloads(page)["csv_head-problems"])
+    said = [str(m.value) for m in page.markdown]
+    for (number, values), limit in zip(
+        {
+            "correlation with the most alike head of its layer": twin,
+            "largest share on one token, mean over queries": peak,
+            "entropy ÷ log T, mean over queries": entropy,
+        }.items(),
+        (0.95, 0.9, 0.95),
+        strict=True,
+    ):
+        taken = [float(row[number]) for row in listed]
+        assert taken == pytest.approx(values.ravel(), abs=1e-4)
+        (card,) = (words for words in said if f"({number}, all queries of 16 images)" in words)
+        assert f"**{(values >= limit).sum()} of 24 heads** are at {limit:g} or above" in card
+        at = np.unravel_index(values.argmax(), values.shape)
+        assert f"The largest is {values.max():.3f}, of L{at[0]}·H{at[1]}." in card
+    # By hand: D = 128, T = 25, six layers, MLP of 512, ten classes, patches of 4 × 4 × 3.
+    quadratic = 6 * 2 * 25 * 25 * 128
+    linear = 6 * 25 * (4 * 128**2 + 2 * 128 * 512) + 24 * 48 * 128 + 128 * 10
+    assert any(
+        f"**{quadratic / (quadratic + linear):.1%} of the multiplications**" in words
+        for words in said
+    )
+    badges = [str(words) for words in said if "this model" in words and words.startswith(":")]
+    assert len(badges) == 4
+    assert all("not in this model" in words for words in badges)
 
 
 def test_numbers_of_every_head(page: AppTest, screen: Screen, library: Library, name: str) -> None:

@@ -11,7 +11,7 @@ import streamlit
 from streamlit.testing.v1 import AppTest
 
 from attnlib.dashboard.parts.meaning import ROOM, Pairs
-from tests.dashboard.driving import click, png, settle, text, upload
+from tests.dashboard.driving import click, numbers, png, settle, text, upload
 from tests.dashboard.scenes import Walker
 
 
@@ -31,24 +31,20 @@ def labels(app: AppTest) -> dict[str, str]:
     }
 
 
-def counts(app: AppTest) -> dict[str, str]:
-    return {metric.label: metric.value for metric in app.metric}
-
-
 def test_labels_of_another_world_are_said_and_nothing_is_counted(app: AppTest) -> None:
     settle(app.run())
     folders(app, "circle", "square")
     warning = app.main.warning[0].value
     assert warning.startswith("Your labels circle, square are not among the classes of this model")
     assert "airplane, automobile, bird, cat and 6 more" in warning
-    assert counts(app) == {"Images": "2"}, "no “Wrong 0”, no accuracy"
+    assert numbers(app) == {"images": "2"}, "no “Wrong 0”, no accuracy"
     assert app.segmented_control(key="gallery_only").value == "All", "every image is shown"
 
 
 def test_images_without_labels_are_not_wrong_0_either(app: AppTest) -> None:
     settle(app.run())
     upload(app, ("a.png", png(0), "image/png"))
-    assert counts(app) == {"Images": "1", "Labelled": "0"}
+    assert numbers(app) == {"images": "1", "labelled": "0"}
     assert not app.main.warning
 
 
@@ -59,7 +55,7 @@ def test_near_spellings_are_offered_and_used_at_a_click_alone(app: AppTest) -> N
     assert "cats → cat, dogs → dog" in "".join(element.value for element in app.main.text)
     click(app, "Use the near spellings")
     assert labels(app) == {"cats": "cat", "dogs": "dog"}
-    assert counts(app)["Labelled"] == "2"
+    assert numbers(app)["labelled"] == "2"
     assert not app.main.warning
     assert app.query_params["label_means"] == ["cats=cat", "dogs=dog"]
 

@@ -141,6 +141,20 @@ def test_both_maps_of_an_image_stand_side_by_side_on_one_scale(
             assert caption.endswith("right" if right else "wrong")
 
 
+def test_the_gallery_is_filtered_by_the_second_model(
+    page: AppTest, screen: Screen, library: Library, other: Library
+) -> None:
+    page.switch_page(path("prediction_debugging")).run()
+    page.segmented_control(key="gallery_only").set_value("All").run()
+    page.selectbox(key="gallery_versus").set_value("broken").run()
+    finish(page)
+    names = sorted_out(library, other)["broken"]
+    names.sort(key=lambda name: -float(library.records[name].probabilities.max()))
+    assert [card.said["name"] for card in screen.cards(page)] == names[:6]
+    assert page.query_params["gallery_versus"] == "broken"
+    assert any("broken with the other one" in button.label for button in page.button)
+
+
 def test_the_bars_are_the_difference_of_the_confusions(
     page: AppTest, library: Library, other: Library
 ) -> None:

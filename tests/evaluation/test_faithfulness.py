@@ -43,10 +43,10 @@ class Linear(nn.Module):
         return torch.stack([share.log(), (1 - share).log()], dim=1)
 
 
-def stub(weights: Array) -> attnlib.Vit:
-    layout = TokenLayout((), (ROWS, COLS), (SIDE, SIDE), "none")
+def stub(weights: Array, grid: tuple[int, int] = (ROWS, COLS)) -> attnlib.Vit:
+    layout = TokenLayout((), grid, (SIDE, SIDE), "none")
     nothing = Support((), (), (), frozenset())
-    size = (ROWS * SIDE, COLS * SIDE)
+    size = (grid[0] * SIDE, grid[1] * SIDE)
     black = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
     return attnlib.Vit(
         "linear",

@@ -25,6 +25,7 @@ from attnlib.heads import (
     accumulate,
     cluster_order,
     diversity,
+    euclidean,
     flag,
     head_statistics,
     mean_statistics,
@@ -76,7 +77,7 @@ def test_extremes_of_similarity() -> None:
 
 
 def test_an_unknown_measure_is_refused() -> None:
-    with pytest.raises(AttnlibError, match="pearson, cosine, jensen-shannon"):
+    with pytest.raises(AttnlibError, match="pearson, pooled, cosine, jensen-shannon"):
         similarity(some_maps(0), "dot")  # type: ignore[arg-type]
     with pytest.raises(AttnlibError, match="no images"):
         accumulate([])
@@ -107,6 +108,35 @@ def test_diversity_is_the_mean_distance_within_a_layer() -> None:
     values[3:, 3:] = 1.0
     np.testing.assert_allclose(diversity(values, 2), [(0.5 + 0.8 + 1.4) / 3, 0.0], atol=1e-12)
     assert np.isnan(diversity(np.eye(3), 3)).all()
+
+
+@given(st.integers(0, 10_000))
+@settings(max_examples=20, deadline=None)
+def test_pooled_is_one_correlation_over_all_images(seed: int) -> None:
+    images = [some_maps(seed + i, keys=keys) * scale for i, keys, scale in [(0, 7, 1), (1, 4, 30)]]
+    found = accumulate(images, "pooled")
+    flat = np.concatenate([maps.reshape(len(maps), -1) for maps in images], axis=1)
+    np.testing.assert_allclose(found.values, np.corrcoef(flat), atol=1e-12)
+    assert found.images == 2
+    assert not np.allclose(found.values, accumulate(images, "pearson").values, atol=0.01)
+    one = accumulate(images[:1], "pooled").values
+    np.testing.assert_allclose(one, similarity(images[0], "pearson"), atol=1e-12)
+    constant = np.concatenate([flat[:1] * 0 + 0.1, flat[1:]])[:, None]
+    assert accumulate([constant], "pooled").values[0, 1:].tolist() == [0] * 4
+    with pytest.raises(AttnlibError, match="no images"):
+        accumulate([], "pooled")
+
+
+def test_euclidean_is_the_mean_of_torchs_pdist() -> None:
+    maps = some_maps(5, heads=8)
+    expected = [
+        float(torch.pdist(torch.from_numpy(maps[first : first + 4].reshape(4, -1))).mean())
+        for first in (0, 4)
+    ]
+    np.testing.assert_allclose(euclidean(maps, 2), expected, rtol=1e-12)
+    apart = np.eye(4)[:, None]
+    np.testing.assert_allclose(euclidean(apart, 1), [math.sqrt(2)])
+    assert np.isnan(euclidean(maps, 8)).all()
 
 
 # -- statistics ---------------------------------------------------------------------------------

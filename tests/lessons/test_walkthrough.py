@@ -190,13 +190,24 @@ def test_the_playground_is_multi_head_attention(
     dimension, heads = shape
     text = "a b c a d"
     module = torch.nn.MultiheadAttention(dimension, heads, bias=False, batch_first=True).double()
-    w_q, w_k = projections(dimension, seed)
-    module.in_proj_weight.data[: 2 * dimension] = torch.from_numpy(np.concatenate([w_q, w_k]))
+    *inner, w_o = projections(dimension, seed)
+    module.in_proj_weight.data[:] = torch.from_numpy(np.concatenate(inner))
+    module.out_proj.weight.data[:] = torch.from_numpy(w_o)
     x = torch.from_numpy(embed(text.split(), dimension, seed))[None]
     mask = torch.triu(torch.ones(5, 5, dtype=torch.bool), 1) if causal else None
-    _, expected = module(x, x, x, attn_mask=mask, average_attn_weights=False)
+    result, expected = module(x, x, x, attn_mask=mask, average_attn_weights=False)
     found = toy(text, dimension=dimension, heads=heads, causal=causal, seed=seed)
     np.testing.assert_allclose(found.weights, expected[0].detach(), atol=1e-10)
+    np.testing.assert_allclose(found.projected, result[0].detach(), atol=1e-10)
+    split = [(x[0].numpy() @ weight.T).reshape(5, heads, -1).transpose(1, 0, 2) for weight in inner]
+    for name, values in zip("qkv", split, strict=True):
+        np.testing.assert_allclose(getattr(found, name), values, atol=1e-10)
+    tensors = map(torch.from_numpy, split)
+    outputs = torch.nn.functional.scaled_dot_product_attention(*tensors, is_causal=causal)
+    np.testing.assert_allclose(found.outputs, outputs, atol=1e-10)
+    np.testing.assert_allclose(found.scores, np.einsum("hqd,hkd->hqk", *split[:2]), atol=1e-10)
+    assert found.hidden.sum() == (10 if causal else 0)
+    assert found.scale == pytest.approx((dimension / heads) ** -0.5)
     biased = torch.nn.MultiheadAttention(dimension, heads)
     assert found.parameters == sum(p.numel() for p in biased.parameters())
 
@@ -206,6 +217,8 @@ def test_cross_attention_and_refusals() -> None:
     assert found.weights.shape == (2, 2, 3)
     assert (found.queries, found.keys) == (("one", "two"), ("three", "four", "five"))
     np.testing.assert_allclose(found.weights.sum(-1), 1)
+    shapes = found.asking.shape, found.asked.shape, found.v.shape, found.projected.shape
+    assert shapes == ((2, 8), (3, 8), (2, 3, 4), (2, 8))
     same = embed(["cat", "Cat"], 8, 0) - embed(["x", "x"], 8, 0)
     np.testing.assert_allclose(same[0], same[1])
     with pytest.raises(AttnlibError, match="3 heads do not divide the dimension 8"):

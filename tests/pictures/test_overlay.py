@@ -126,6 +126,18 @@ class TestScale:
     def test_times_uniform_takes_a_round_top(self, peak: float, top: float) -> None:
         assert Scale.times_uniform([[peak / 100]], 100).high == pytest.approx(top)
 
+    def test_around_uniform_is_neutral_at_uniform_and_even_in_ratios(self) -> None:
+        scale = Scale.around_uniform([[0.01, 0.071]], 100)
+        assert (scale.low, scale.high, scale.mark) == (0.125, 8.0, 1.0)
+        assert scale.colormap in DIVERGING
+        shares = np.array([[0.0, 0.0025, 0.005, 0.01, 0.02, 0.04, 0.5]])
+        # A third of the way from the middle for each factor of two, as 8 = 2 · 2 · 2.
+        expected = [0, 1 / 6, 1 / 3, 1 / 2, 2 / 3, 5 / 6, 1]
+        assert normalise(shares, scale)[0] == pytest.approx(expected)
+        assert scale.ticks == [(0.0, "0.125"), (pytest.approx(0.5), "1"), (1.0, "8")]
+        with pytest.raises(ValueError, match="above 0"):
+            Scale(0.0, 1.0, True, "", log=True)
+
     @given(st.floats(1e-3, 1.0), st.integers(1, 5000))
     def test_the_round_top_is_never_below_the_peak(self, share: float, count: int) -> None:
         top = Scale.times_uniform([[share]], count).high

@@ -9,28 +9,28 @@ import streamlit as st
 from PIL import Image
 
 from attnlib.capture.record import row_entropy
+from attnlib.dashboard.attention import by_layer, ranges
+from attnlib.dashboard.attention.measured import statistics
 from attnlib.dashboard.attention.one import PICTURE, panel
-from attnlib.dashboard.parts import charts, controls, downloads, pictures
+from attnlib.dashboard.parts import charts, controls, downloads, pictures, views
 from attnlib.dashboard.parts.look import Array, Look
-from attnlib.dashboard.parts.pictures import fit
 from attnlib.dashboard.parts.style import legend_bar
 from attnlib.dashboard.parts.tiles import listed
-from attnlib.dashboard.state import results
 from attnlib.errors import AttnlibError
-from attnlib.heads import HeadStatistics, head_statistics
 from attnlib.pictures.colormaps import Scale
-from attnlib.pictures.overlay import overlay
 from attnlib.pictures.sheet import sheet
 
 FRAME_MS = 700
+OF_LOG, NATS = "÷ log N", "in nats"
 
 
 def show(look: Look) -> None:
     """Some layers side by side, or all of them one after the other, and numbers by layer."""
-    by_layer = [look.rows(layer) for layer in range(look.layers)]
+    rows = [look.rows(layer) for layer in range(look.layers)]
     maps = [look.map(layer) for layer in range(look.layers)]
     scale = look.scale(*maps)
-    default = sorted({round(x) for x in np.linspace(0, look.layers - 1, min(4, look.layers))})
+    # 0, L/3, 2L/3 and the last.
+    default = sorted({0, look.layers // 3, 2 * look.layers // 3, look.layers - 1})
     with st.container(horizontal=True, vertical_alignment="bottom"):
         picked = controls.several(
             "attention_layers",
@@ -46,10 +46,9 @@ def show(look: Look) -> None:
             "Play all layers",
             help="Shows every layer after the other, again and again.",
         )
-    size = fit(look.crop.size, 2 * PICTURE)
     with st.container(horizontal=True, gap="small"):
         if play:
-            frames = [overlay(look.crop, one, scale, size=size, covers=look.covers) for one in maps]
+            frames = [look.draw(one, scale, 2 * PICTURE) for one in maps]
             pictures.show(
                 _animated(frames),
                 PICTURE,
@@ -58,24 +57,35 @@ def show(look: Look) -> None:
             )
         for layer in sorted(picked):
             panel(
-                overlay(look.crop, maps[layer], scale, size=size, covers=look.covers),
+                look.draw(maps[layer], scale, 2 * PICTURE),
                 look,
                 f"layer {layer}",
             )
-    legend_bar(scale, f"query: {look.query_name}, {look.head_name}")
-    _numbers(look, by_layer)
+    legend_bar(scale, f"query: {look.query_name}, {look.head_name}", style=look.style)
+    _numbers(look, rows)
     with st.container(horizontal=True):
         downloads.picture(lambda: _strip(look, maps, scale), "progression")
         downloads.table(lambda: listed(np.stack(maps), "layer"), "progression")
+    by_layer.show(look, maps)
+    views.guarded(ranges.show)(look)
 
 
-def _numbers(look: Look, by_layer: list[Array]) -> None:
+def _numbers(look: Look, rows: list[Array]) -> None:
     """Entropy of the query's rows and attention distance, a dot for each head."""
-    entropy = np.stack([row_entropy(maps.reshape(len(maps), -1)) for maps in by_layer])
+    entropy = np.stack([row_entropy(maps.reshape(len(maps), -1)) for maps in rows])
+    in_nats = controls.segments(
+        "attention_entropy",
+        "Entropy in",
+        [OF_LOG, NATS],
+        help="Of its largest possible value, log N for N patches, or plain, with the natural "
+        "logarithm.",
+    )
+    highest = float(np.log(rows[0][0].size)) if in_nats == NATS else 1.0
+    entropy = entropy * np.float32(highest)
     with st.container(horizontal=True, gap="medium"):
         with st.container(width=440):
-            st.markdown("**Entropy** by layer: 0 is one patch, 1 is uniform")
-            charts.layers(entropy, "entropy ÷ log N", (0.0, 1.0))
+            st.markdown(f"**Entropy** by layer: 0 is one patch, {highest:.4g} is uniform")
+            charts.layers(entropy, f"entropy {in_nats}", (0.0, highest))
             downloads.layers(entropy, "entropy-by-layer")
         with st.container(width=440):
             st.markdown("**Attention distance** by layer: how far patches look")
@@ -88,17 +98,6 @@ def _numbers(look: Look, by_layer: list[Array]) -> None:
             downloads.layers(distance, "distance-by-layer")
 
 
-def statistics(look: Look) -> HeadStatistics:
-    """Statistics of all heads on this image, kept in the shared store."""
-    space = look.space
-    return results.numbers(
-        space.choice,
-        space.by_name[look.name],
-        "head statistics",
-        lambda: head_statistics(space.vit, look.subject.pixels),
-    )
-
-
 def _animated(frames: list[Image.Image]) -> bytes:
     """An animated PNG: colours stay exact, which a GIF's 256 would not."""
     out = io.BytesIO()
@@ -109,7 +108,4 @@ def _animated(frames: list[Image.Image]) -> bytes:
 
 
 def _strip(look: Look, maps: list[Array], scale: Scale) -> Image.Image:
-    size = fit(look.crop.size, 2 * PICTURE)
-    return sheet(
-        [overlay(look.crop, one, scale, size=size, covers=look.covers) for one in maps], len(maps)
-    )
+    return sheet([look.draw(one, scale, 2 * PICTURE) for one in maps], len(maps))

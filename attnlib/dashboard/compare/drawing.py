@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import streamlit as st
@@ -12,15 +12,21 @@ from PIL import Image, ImageDraw, ImageFont
 
 from attnlib.dashboard.parts import controls, drawn
 from attnlib.dashboard.parts.cells import cells
-from attnlib.dashboard.parts.pictures import fit, plain
+from attnlib.dashboard.parts.pictures import Style, fit, over, plain
 from attnlib.dashboard.parts.style import colour_bar
-from attnlib.pictures.colormaps import SEQUENTIAL, Scale
-from attnlib.pictures.overlay import legend, overlay
+from attnlib.pictures.colormaps import Scale
+from attnlib.pictures.overlay import legend
 
 Map = NDArray[np.float64]
 UNIFORM = "× uniform"
+# How numbers become colours. By their ratio to uniform, an even map keeps its colours beside a
+# peaked one, and what is uniform has none.
+RATIO, LINEAR, PER_MAP = "above or below uniform", UNIFORM, "per map"
+KINDS = (RATIO, LINEAR, PER_MAP)
 # Where the scale ends: the peak of one coarse map would leave the others without colours.
 ENDS = {"largest value": 1.0, "98 % of patches": 0.98, "90 % of patches": 0.9}
+# A map whose every patch is within this share of uniform is said to be nearly so.
+NEARLY = 0.2
 
 
 @dataclass(frozen=True)
@@ -28,21 +34,42 @@ class Look:
     """How maps are drawn, the same for all that are compared.
 
     Attributes:
-        end: quantile of all shown values at which the scale ends; larger values get the last
-            colour.
+        end: quantile of all shown values at which a shared scale ends; larger values get the
+            last colour. By ratio, so do those as far below uniform.
+        kind: one of ``KINDS``.
     """
 
-    colormap: str = SEQUENTIAL[0]
-    opacity: float = 0.6
-    end: float = 0.98
+    style: Style = field(default_factory=Style)
+    end: float = 0.9
+    kind: str = RATIO
 
     def scale(self, maps: Iterable[Map]) -> Scale:
-        """One scale for maps in multiples of uniform."""
+        """One scale for maps in multiples of uniform; per map, what the legend shows."""
+        if self.kind == PER_MAP:
+            return Scale(0.0, 1.0, False, "0 = the map's smallest value, 1 = its largest")
         values = np.stack(list(maps))
-        end = float(np.quantile(values, self.end))
         # A count of 1: these values are multiples of uniform already.
-        rounded = Scale.times_uniform(np.asarray([end]), 1)
-        return Scale(0.0, rounded.high, False, UNIFORM, mark=1.0)
+        make = Scale.times_uniform if self.kind == LINEAR else Scale.around_uniform
+        return make(np.asarray([np.quantile(values, self.end)]), 1)
+
+    def own(self, values: Map, shared: Scale) -> Scale:
+        """The scale of one map: that of all, or with a scale per map its own."""
+        return Scale.per_image(values, UNIFORM) if self.kind == PER_MAP else shared
+
+    def meaning(self) -> str:
+        """What a colour says, in Markdown."""
+        if self.kind == PER_MAP:
+            return (
+                "**Per map** · each map from its own smallest to its own largest value, which "
+                "stand above it: colours do not compare between maps, and an even map looks as "
+                "strong as any. "
+            )
+        if self.kind == LINEAR:
+            return f"**{UNIFORM}** · one scale for all; larger values have the last colour. "
+        return (
+            f"**{UNIFORM}**, by ratio · one scale for all: red is more than uniform, blue is less, "
+            "and half is as blue as double is red. No colour is uniform. "
+        )
 
     def draw(
         self,
@@ -54,32 +81,40 @@ class Look:
     ) -> Image.Image:
         """The map over the crop; the longer side is ``side`` pixels, and the patches reach as
         far as ``covers`` says in shares of height and width."""
-        return overlay(
-            crop,
-            values,
-            scale,
-            colormap=None if scale.signed else self.colormap,
-            opacity=self.opacity,
-            size=fit(crop.size, side),
-            covers=covers,
-        )
+        return over(crop, values, scale, self.style, side, covers)
 
 
 def choose() -> Look:
-    """The expander “How it is drawn”."""
+    """The expander “Scale of the maps”."""
     with (
-        st.expander("How it is drawn", icon=":material/palette:"),
+        st.expander("Scale of the maps", icon=":material/palette:"),
         st.container(horizontal=True, vertical_alignment="bottom"),
     ):
+        kind = controls.segments(
+            "compare_scale",
+            "Colours show",
+            KINDS,
+            help="One scale for all maps: how far above or below an equal share for every patch "
+            "each one is, or plain multiples of that share. Or each map on a scale of its own.",
+        )
         end = controls.segments(
             "compare_end",
             "Scale ends at",
             list(ENDS),
-            default="98 % of patches",
+            default="90 % of patches",
             help="Larger values get the last colour; a lower end shows more of the even maps.",
         )
-    style = drawn.style()
-    return Look(style.colormap, style.opacity, ENDS[end])
+    return Look(drawn.style(), ENDS[end], kind)
+
+
+def reach(values: Map) -> str:
+    """From where to where a map in multiples of uniform goes, and whether that is even."""
+    low, high = float(values.min()), float(values.max())
+    if high - low <= 1e-3:
+        return "uniform: every patch gets the same"
+    words = f"{low:.2g} to {high:.3g} ×"
+    even = 1 - low <= NEARLY and high - 1 <= NEARLY
+    return f"nearly uniform, {low:.3g} to {high:.3g} ×" if even else words
 
 
 def map_cells(
@@ -111,9 +146,15 @@ def map_cells(
         )
 
 
-def show_legend(scale: Scale, colormap: str | None, text: str, width: int = 420) -> None:
-    """The colour bar with its numbers, and in words what they mean."""
-    colour_bar(scale, colormap, width)
+def show_legend(
+    scale: Scale, look: Look | None, text: str, width: int = 420, colormap: str | None = None
+) -> None:
+    """The colour bar with its numbers, and in words what they mean.
+
+    Args:
+        look: of maps that lie over pictures; None for a matrix, which has ``colormap``.
+    """
+    colour_bar(scale, colormap, width, None if look is None else look.style)
     st.caption(text)
 
 
@@ -121,7 +162,7 @@ def sheet(
     crop: Image.Image,
     pictures: Mapping[str, Image.Image],
     scale: Scale,
-    colormap: str,
+    look: Look,
     side: int = 320,
 ) -> Image.Image:
     """All maps in one picture with their titles, four in a row, and the scale below."""
@@ -138,7 +179,8 @@ def sheet(
         pen.text((x, y), title, fill="black", font=font)
         page.paste(picture.resize((width, height)), (x, y + line))
     bottom = rows * (height + line + 8) + 4
-    page.paste(legend(scale, colormap, width, 12), (4, bottom))
+    palette = None if scale.signed else look.style.colormap
+    page.paste(legend(scale, palette, width, 12), (4, bottom))
     for position, reading in scale.ticks:
         anchor = "la" if position == 0 else "ra" if position == 1 else "ma"
         pen.text(

@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 
 from attnlib.audit import Prediction
-from attnlib.dashboard.compare import curves, maps
+from attnlib.dashboard.compare import curves
 from attnlib.dashboard.compare.compute import Compared
 from attnlib.dashboard.compare.settings import Settings, light
 from attnlib.dashboard.parts import charts, controls, downloads
@@ -41,7 +41,6 @@ def replacement() -> Replacement:
 
 def show(space: Workspace, prediction: Prediction, compared: Compared, _: Settings) -> None:
     """Curves, areas and their table."""
-    maps.missing(compared)
     st.subheader("This image")
     wanted = replacement()
     found = _computed(space, prediction, compared, wanted)

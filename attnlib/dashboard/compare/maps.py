@@ -7,7 +7,7 @@ import streamlit as st
 from PIL import Image
 
 from attnlib.audit import Prediction
-from attnlib.dashboard.compare import closed_form, drawing
+from attnlib.dashboard.compare import belief, closed_form, drawing
 from attnlib.dashboard.compare.compute import Compared
 from attnlib.dashboard.compare.difference import difference
 from attnlib.dashboard.compare.drawing import Look, Map
@@ -25,6 +25,7 @@ SIDE = 200
 
 def show(space: Workspace, prediction: Prediction, compared: Compared, settings: Settings) -> None:
     """Every method's map, what is missing, how flow came out, and a difference."""
+    belief.show(space, prediction, compared)
     look = drawing.choose()
     missing(compared)
     shares = compared.shares()
@@ -34,7 +35,7 @@ def show(space: Workspace, prediction: Prediction, compared: Compared, settings:
     crop = space.inspected(prediction.name).picture
     scale = look.scale(shares.values())
     _grid(space, crop, compared, shares, look, scale)
-    drawing.show_legend(scale, look.colormap, _words(space, prediction, compared))
+    drawing.show_legend(scale, look, _words(space, prediction, compared, look))
     _downloads(space, prediction, crop, compared, shares, look, scale)
     if compared.flow is not None:
         closed_form.show(space, prediction, compared.flow, settings)
@@ -72,9 +73,9 @@ def _grid(
             picture = (
                 plain(crop, 2 * SIDE)
                 if values is None
-                else look.draw(crop, values, scale, 2 * SIDE, space.vit.covers)
+                else look.draw(crop, values, look.own(values, scale), 2 * SIDE, space.vit.covers)
             )
-            note = f"at most {values.max():.3g} ×" if values is not None else "no positive value"
+            note = drawing.reach(values) if values is not None else "no positive value"
             if heat.target is not None:
                 note = f"for “{literal(space.class_name(heat.target))}” · {note}"
             drawing.map_cells(
@@ -89,12 +90,11 @@ def _grid(
             )
 
 
-def _words(space: Workspace, prediction: Prediction, compared: Compared) -> str:
+def _words(space: Workspace, prediction: Prediction, compared: Compared, look: Look) -> str:
     signed = [METHODS[name].title for name, heat in compared.heats.items() if heat.signed]
     words = (
-        "**× uniform** · The methods have different units, so each map is its share of its own "
-        "total: 1 is what a patch gets if all patches get the same. One scale for all maps; "
-        "larger values have the last colour."
+        f"{look.meaning()}The methods have different units, so each map is its share of its own "
+        "total: 1 is what a patch gets if all patches get the same."
     )
     if signed:
         words += f" {', '.join(signed)} is signed: its positive part is shown."
@@ -131,11 +131,13 @@ def _downloads(
             lambda: drawing.sheet(
                 crop,
                 {
-                    METHODS[name].title: look.draw(crop, values, scale, 320, space.vit.covers)
+                    METHODS[name].title: look.draw(
+                        crop, values, look.own(values, scale), 320, space.vit.covers
+                    )
                     for name, values in shares.items()
                 },
                 scale,
-                look.colormap,
+                look,
             ),
             stem,
             "All maps (PNG)",

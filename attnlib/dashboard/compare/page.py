@@ -7,6 +7,7 @@ from collections.abc import Callable
 from attnlib.audit import Prediction
 from attnlib.dashboard.compare import (
     agreement,
+    belief,
     compute,
     faithfulness,
     faithfulness_set,
@@ -39,8 +40,17 @@ def _faithfulness(
     space: Workspace, prediction: Prediction, target: int, chosen: settings.Settings
 ) -> None:
     """This image, then all of them."""
-    _of_maps(faithfulness.show)(space, prediction, target, chosen)
+    _of_maps(_of_image)(space, prediction, target, chosen)
     faithfulness_set.show(space, chosen)
+
+
+def _of_image(
+    space: Workspace, prediction: Prediction, compared: Compared, chosen: settings.Settings
+) -> None:
+    """What is missing, the curves, and the answer that follows from them."""
+    maps.missing(compared)
+    faithfulness.show(space, prediction, compared, chosen)
+    belief.show(space, prediction, compared)
 
 
 PARTS: dict[str, Part] = {

@@ -141,7 +141,7 @@ def _row(
     pictures = [
         plain(crop, 2 * SIDE)
         if values is None
-        else look.draw(crop, values, scale, 2 * SIDE, space.vit.covers)
+        else look.draw(crop, values, look.own(values, scale), 2 * SIDE, space.vit.covers)
         for values in shares
     ]
     with st.container(horizontal=True, gap="xsmall"):
@@ -160,15 +160,12 @@ def _row(
             )
     drawing.show_legend(
         scale,
-        look.colormap,
-        "**× uniform** · one scale for all stages; each map is its share of its own total. "
-        f"Query: {original.query}.",
+        look,
+        f"{look.meaning()}Each map is its share of its own total. Query: {original.query}.",
     )
     stem = f"{stem_of(prediction.name)}-{original.method}-randomised"
     tiles = {name: picture for (name, _, _), picture in zip(entries, pictures, strict=True)}
-    downloads.picture(
-        lambda: drawing.sheet(crop, tiles, scale, look.colormap), stem, "All stages (PNG)"
-    )
+    downloads.picture(lambda: drawing.sheet(crop, tiles, scale, look), stem, "All stages (PNG)")
 
 
 def _chart(prediction: Prediction, original: Heat, stages: list[Stage]) -> None:

@@ -17,16 +17,21 @@ from attnlib.data.collection import Sample
 from attnlib.errors import AttnlibError
 from attnlib.heads import MEASURES, Similarity, accumulate
 from attnlib.heads import similarity as library
-from attnlib.heads.similarity import Measure
+from attnlib.heads.similarity import Measure, euclidean
 from attnlib.pictures.colormaps import Scale
 
 TITLES: dict[Measure, str] = {
     "pearson": "Pearson",
+    "pooled": "Pearson, pooled",
     "cosine": "Cosine",
     "jensen-shannon": "Jensen–Shannon",
 }
 MEANING: dict[Measure, str] = {
     "pearson": "correlation of two heads' shares over patches: 1 the same pattern, 0 unrelated",
+    "pooled": (
+        "one correlation over the patches of all images together, in place of the mean of each "
+        "image's own; with one image they are the same"
+    ),
     "cosine": "cosine of two heads' shares over patches: 1 the same, 0 no patch in common",
     "jensen-shannon": (
         "1 − Jensen–Shannon divergence in bits of the renormalised shares: 1 the same, "
@@ -56,8 +61,8 @@ def measure() -> Measure:
 
 def scale(measure: Measure) -> Scale:
     """The whole range of a measure, so that colours mean the same on every page and image."""
-    if measure == "pearson":
-        return Scale(-1.0, 1.0, True, "similarity (Pearson), −1 to 1", mark=0.0)
+    if measure in ("pearson", "pooled"):
+        return Scale(-1.0, 1.0, True, f"similarity ({TITLES[measure]}), −1 to 1", mark=0.0)
     return Scale(0.0, 1.0, False, f"similarity ({TITLES[measure]}), 0 to 1")
 
 
@@ -109,6 +114,32 @@ def on_images(
         work,
         button="Compare on each image",
         help="How alike these two heads are on each image.",
+        eager=True,
+        shared=True,
+    )
+
+
+def distances(
+    space: Workspace, samples: tuple[Sample, ...], layers: int
+) -> NDArray[np.float64] | None:
+    """Euclidean distance of the heads of each layer ``(L,)``, mean over the images."""
+    choice, vit = space.choice, space.vit
+
+    def work(progress: Progress) -> NDArray[np.float64]:
+        found = [
+            euclidean(images.maps_of(item.record), layers)
+            for _, item in images.inspected(choice, vit, samples, progress)
+        ]
+        if not found:
+            raise AttnlibError("There are no images to compare heads on.")
+        return np.asarray(np.mean(found, axis=0))
+
+    return tasks.run(
+        f"distance of heads, {len(samples) == 1}",
+        images.key(space, samples),
+        work,
+        button="Measure the distance of heads",
+        help="Compare the heads of each layer on all images.",
         eager=True,
         shared=True,
     )

@@ -24,6 +24,7 @@ from attnlib.model.vit import Vit
 from attnlib.pictures.colormaps import Scale
 
 MAPS, LINES = "Maps", "Dots by layer"
+OF_LOG, NATS = "× log N", "nats"
 
 
 @dataclass(frozen=True)
@@ -66,17 +67,28 @@ def show(space: Workspace, prediction: Prediction) -> None:
             [MAPS, LINES],
             help="A map of layers × heads, or a dot per head and a line through the layers' means.",
         )
-    views.guarded(_found)(space, prediction, samples, kind)
+        unit = controls.segments(
+            "heads_entropy",
+            "Entropy in",
+            [OF_LOG, NATS],
+            help="Of its largest possible value, log N for N patches, or plain, with the natural "
+            "logarithm.",
+        )
+    views.guarded(_found)(space, prediction, samples, kind, unit)
 
 
 def _found(
-    space: Workspace, prediction: Prediction, samples: tuple[Sample, ...], kind: str
+    space: Workspace,
+    prediction: Prediction,
+    samples: tuple[Sample, ...],
+    kind: str,
+    unit: str,
 ) -> None:
     found = _mean(space, samples)
     if isinstance(found, CaptureError):
         reasons.no_numbers(space, found)
     elif found is not None:
-        _overview(space, prediction, found, kind)
+        _overview(space, prediction, found, kind, unit)
         flagged.show(space, samples, found.statistics)
 
 
@@ -120,7 +132,7 @@ def _each(
     progress(len(samples), len(samples))
 
 
-def listed(space: Workspace, found: HeadStatistics) -> list[Number]:
+def listed(space: Workspace, found: HeadStatistics, unit: str = OF_LOG) -> list[Number]:
     """The numbers that this model has; shares of the same whole have one scale."""
     prefix = space.vit.layout.prefix
     shares = [
@@ -144,14 +156,7 @@ def listed(space: Workspace, found: HeadStatistics) -> list[Number]:
     farthest = float(np.hypot(*space.vit.size))
     distance = max(1.0, min(farthest, float(np.ceil(found.distance.max()))))
     return [
-        Number(
-            "Entropy",
-            "entropy ÷ log N",
-            found.entropy,
-            "× log N",
-            "1 uniform over patches, 0 one patch",
-            1.0,
-        ),
+        _entropy(space, found, unit),
         Number(
             "Attention distance",
             "distance in px",
@@ -168,7 +173,18 @@ def listed(space: Workspace, found: HeadStatistics) -> list[Number]:
     ]
 
 
-def _overview(space: Workspace, prediction: Prediction, found: Mean, kind: str) -> None:
+def _entropy(space: Workspace, found: HeadStatistics, unit: str) -> Number:
+    if unit == OF_LOG:
+        note = "1 uniform over patches, 0 one patch"
+        return Number("Entropy", "entropy ÷ log N", found.entropy, OF_LOG, note, 1.0)
+    high = float(np.log(space.vit.layout.patches))
+    note = f"ln N = {high:.3f} uniform over patches, 0 one patch"
+    return Number(
+        "Entropy", "entropy in nats", found.entropy * np.float32(high), NATS, note, max(high, 1e-6)
+    )
+
+
+def _overview(space: Workspace, prediction: Prediction, found: Mean, kind: str, unit: str) -> None:
     over = f"mean over {found.images} images" if found.images > 1 else "this image"
     missing = _missing(space, found.statistics)
     st.caption(
@@ -177,7 +193,7 @@ def _overview(space: Workspace, prediction: Prediction, found: Mean, kind: str) 
     )
     heads = found.statistics.entropy.shape[1]
     with st.container(horizontal=True, gap="small"):
-        for number in listed(space, found.statistics):
+        for number in listed(space, found.statistics, unit):
             if kind == LINES:
                 with st.container(width=440, gap="xsmall"):
                     st.markdown(f"**{number.title}**: {number.note}")
@@ -224,6 +240,7 @@ def rows(space: Workspace, found: HeadStatistics) -> list[dict[str, object]]:
         {
             "head": names.name(layer, head),
             "entropy (× log N)": float(found.entropy[layer, head]),
+            "entropy (nats)": float(found.entropy[layer, head] * np.log(space.vit.layout.patches)),
             "attention distance (px)": float(found.distance[layer, head]),
             "peak share": float(found.peak[layer, head]),
             "peak token": peaks.token(space, found, layer, head),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from attnlib.audit import Prediction
-from attnlib.dashboard.heads import effects, numbers, similarity
+from attnlib.dashboard.heads import effects, numbers, problems, similarity
 from attnlib.dashboard.parts import views
 from attnlib.dashboard.state.workspace import Workspace
 
@@ -13,15 +13,17 @@ SECTIONS: dict[str, Callable[[Workspace, Prediction], None]] = {
     "Effect on the prediction": effects.show,
     "Similarity": similarity.show,
     "Numbers and flags": numbers.show,
+    "Common problems": problems.show,
 }
 
 
 def show(space: Workspace, prediction: Prediction) -> None:
-    """Three sections, of which only the chosen one is computed."""
+    """Sections, of which only the chosen one is computed."""
     section = views.choose(
         "heads_section",
         SECTIONS,
         label="Section",
-        help="What a head does to the prediction, which heads are alike, or numbers for each head.",
+        help="What a head does to the prediction, which heads are alike, numbers for each head, "
+        "or common problems.",
     )
     section(space.about(prediction.name), prediction)

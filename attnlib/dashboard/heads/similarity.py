@@ -16,12 +16,14 @@ from attnlib.dashboard.parts import address, cells, charts, controls, downloads
 from attnlib.dashboard.parts.codecs import Number, alone
 from attnlib.dashboard.parts.style import legend_bar
 from attnlib.dashboard.state.workspace import Workspace
+from attnlib.data.collection import Sample
 from attnlib.errors import AttnlibError
 from attnlib.heads import Similarity, cluster_order, diversity
 from attnlib.heads.similarity import Measure
 
 WIDTH = 540
 EVERY_LAYER = "all layers"
+SIMILARITY, EUCLIDEAN = "1 − similarity", "Euclidean distance"
 
 
 @dataclass(frozen=True)
@@ -78,21 +80,23 @@ def show(space: Workspace, prediction: Prediction) -> None:
                 pair = _heat_map(space, found, shown, shape, measure, layer, clustered)
             with st.container(width=pairs.WIDTH):
                 pairs.show(space, samples, measure, pair, shape, found)
-        _diversity(found, shape[0], measure)
+        _diversity(space, samples, found, shape[0], measure)
     except AttnlibError as error:
         st.warning(str(error))
 
 
 def _layer(layers: int) -> int | None:
-    known: list[int | None] = [None, *range(layers)]
-    return controls.choice(
+    # To Streamlit, None is that nothing is chosen.
+    every = -1
+    found = controls.choice(
         "heads_layer",
         "Heads of",
-        known,
-        title=lambda layer: EVERY_LAYER if layer is None else f"layer {layer}",
+        [every, *range(layers)],
+        title=lambda layer: EVERY_LAYER if layer == every else f"layer {layer}",
         width=140,
         help="Compare all heads of the model, or those of one layer; layers count from 0.",
     )
+    return None if found == every else found
 
 
 def _shown(
@@ -132,7 +136,8 @@ def _heat_map(
         st.session_state["heads_pair"] = (int(shown[cell[0]]), int(shown[cell[1]]))
 
     over = f"{found.images} images" if found.images > 1 else "this image"
-    st.markdown(f"**{size} heads, {'mean over ' if found.images > 1 else 'on '}{over}**")
+    how = "on " if found.images == 1 else "pooled over " if measure == "pooled" else "mean over "
+    st.markdown(f"**{size} heads, {how}{over}**")
     picture = heat_map.show(
         values,
         titles,
@@ -167,21 +172,44 @@ def chosen_pair(values: NDArray[np.float64], shown: NDArray[np.intp]) -> tuple[i
     return int(shown[first]), int(shown[second])
 
 
-def _diversity(found: Similarity, layers: int, measure: Measure) -> None:
+def _diversity(
+    space: Workspace,
+    samples: tuple[Sample, ...],
+    found: Similarity,
+    layers: int,
+    measure: Measure,
+) -> None:
     """How different the heads of each layer are: one bar for each."""
-    values = diversity(found.values, layers)
-    if np.isnan(values).all():
+    if len(found.values) == layers:
         st.caption("Each layer has one head, so heads within a layer cannot differ.")
         return
-    title = "mean of 1 − similarity"
+    st.subheader("Diversity of heads within each layer")
+    by = controls.segments(
+        "heads_diversity",
+        "Diversity as",
+        [SIMILARITY, EUCLIDEAN],
+        help="By the measure of similarity chosen above, or as the straight distance between "
+        "the maps of two heads, taken as lists of shares.",
+    )
+    if by == EUCLIDEAN:
+        distances = comparison.distances(space, samples, layers)
+        if distances is None:
+            return
+        values, title, stem = distances, "Euclidean distance", "euclidean"
+        st.caption(
+            "The mean Euclidean distance between the maps of all pairs of heads of a layer, each a "
+            "list of shares of attention: 0 means that they all do the same, √2 = 1.414 is two "
+            "heads that look at one patch each, and not at the same."
+        )
+    else:
+        values, title, stem = diversity(found.values, layers), "mean of 1 − similarity", measure
+        st.caption(
+            f"The mean distance 1 − similarity ({comparison.TITLES[measure]}) over all pairs of "
+            "heads of a layer: 0 means that they all do the same."
+        )
     rows: list[dict[str, Any]] = [
         {"layer": layer, title: float(value)} for layer, value in enumerate(values)
     ]
-    st.subheader("Diversity of heads within each layer")
-    st.caption(
-        f"The mean distance 1 − similarity ({comparison.TITLES[measure]}) over all pairs of heads "
-        "of a layer: 0 means that they all do the same."
-    )
     charts.draw(
         _diversities,
         [{"layer": row["layer"], "value": row[title]} for row in rows],
@@ -190,7 +218,7 @@ def _diversity(found: Similarity, layers: int, measure: Measure) -> None:
         height=200,
         title=title,
     )
-    downloads.table(rows, f"head-diversity-{measure}")
+    downloads.table(rows, f"head-diversity-{stem}")
 
 
 def _diversities(title: str) -> alt.LayerChart:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from attnlib.dashboard.mistakes.case import Case
-from attnlib.dashboard.parts.board import Card, Pictures, encoded
+from attnlib.dashboard.parts.board import Card
 from attnlib.dashboard.parts.pictures import scale_of
-from attnlib.dashboard.state import results
 from attnlib.dashboard.state.workspace import Workspace
 from attnlib.dashboard.triage import verdict
 
@@ -51,21 +50,3 @@ def small(space: Workspace, case: Case) -> Card:
         confidence=verdict.confidence(space, prediction),
         tags=verdict.tags(space.remark(prediction.name)),
     )
-
-
-def pictures(space: Workspace, cards: list[Card], side: int) -> Pictures:
-    """The pictures that the cards lie over, each encoded once for all visitors."""
-    found = Pictures(side)
-    for card in cards:
-        for figure in [*card.figures, *(f for pair in card.pairs for f in pair.figures)]:
-            name = figure.picture
-            if name not in found.uris:
-                crop = space.inspected(name).picture
-                uri = results.numbers(
-                    space.choice,
-                    space.by_name[name],
-                    ("picture", side),
-                    lambda crop=crop: encoded(crop, side),  # type: ignore[misc]
-                )
-                found.put(name, crop, uri)
-    return found

@@ -12,15 +12,15 @@ from PIL import Image
 
 from attnlib.audit import Prediction
 from attnlib.capture.record import Record
-from attnlib.dashboard.mistakes import cards, code, explain, filling
 from attnlib.dashboard.mistakes import case as cases
+from attnlib.dashboard.mistakes import code, explain, filling
 from attnlib.dashboard.parts import address, board, charts, chosen, copy, downloads, drawn
 from attnlib.dashboard.parts.board import Card, Pair
 from attnlib.dashboard.parts.downloads import stem_of
 from attnlib.dashboard.parts.pictures import Style, draw, encoded, scale_of
 from attnlib.dashboard.parts.style import legend_bar
 from attnlib.dashboard.state.workspace import Workspace
-from attnlib.dashboard.triage import order, verdict
+from attnlib.dashboard.triage import bases, order, verdict
 from attnlib.errors import AttnlibError
 from attnlib.methods import Heat, Method
 from attnlib.pictures.colormaps import Scale
@@ -52,7 +52,7 @@ def show(space: Workspace, name: str) -> None:
     legend_bar(
         scale,
         f"{method.description} *{method.source}*",
-        None if made.signed else style.colormap,
+        style=style,
     )
     _take_away(space, name, made, together, scale, style)
     _facts(space, found.record)
@@ -100,7 +100,7 @@ def _board(
     )
     board.show(
         [card],
-        cards.pictures(space, [card], SIDE),
+        bases.of(space, [card], SIDE),
         key="opened",
         density="case",
         style=style,

@@ -11,7 +11,7 @@ from attnlib.dashboard.parts import address, board, controls, drawn
 from attnlib.dashboard.parts.codecs import Number
 from attnlib.dashboard.parts.style import map_legend
 from attnlib.dashboard.state.workspace import Workspace
-from attnlib.dashboard.triage import chips, filters, opened, order
+from attnlib.dashboard.triage import bases, chips, filters, opened, order
 from attnlib.dashboard.triage.order import Shown
 
 DENSITIES = {"Cards": 6, "Grid": 24, "Table": 0}
@@ -108,7 +108,7 @@ def _draw(space: Workspace, shown: Shown, density: str, page: int) -> bool:
     side = TILE if grid else CARD
     board.show(
         made,
-        cards.pictures(space, made, 2 * side),
+        bases.of(space, made, 2 * side),
         key=f"gallery_{density}",
         density="grid" if grid else "cards",
         style=drawn.style(),

@@ -61,6 +61,9 @@ def _numbers(space: Workspace, found: audit.Summary) -> list[str]:
     """The parts of the line."""
     several = space.vit.outputs.kind == "labels"
     parts = [f"**{found.images}** images"]
+    if not found.labelled and space.labels.strange:
+        # What to do about it stands above: see labelling.strange.
+        return [*parts, "none with a label that is known to this model"]
     if found.labelled < found.images:
         parts.append(f"**{found.labelled}** labelled")
     if found.accuracy is None or found.accuracy_interval is None:

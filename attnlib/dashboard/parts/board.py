@@ -111,13 +111,8 @@ class Card:
 
 @dataclass
 class Pictures:
-    """The pictures of a board, each once.
+    """The pictures of a board, each once, by name: as data URI, and width over height."""
 
-    Attributes:
-        side: of the longer side, in pixels, at most.
-    """
-
-    side: int
     uris: dict[str, str] = field(default_factory=dict)
     aspects: dict[str, float] = field(default_factory=dict)
 

@@ -41,10 +41,18 @@ def choose(space: Workspace) -> None:
         "image",
         "Chosen image",
         names,
+        title=lambda name: _titled(space, name),
         placeholder="Choose one to look closer",
         help="The image that is opened large, on every page. Wrong predictions are listed first.",
     )
     _sign(space)
+
+
+def _titled(space: Workspace, name: str) -> str:
+    """The outcome before the name."""
+    found = space.prediction_of.get(name)
+    mark = "" if found is None else {"wrong": "✕ ", "right": "✓ ", "unlabelled": ""}[found.outcome]
+    return mark + name
 
 
 def absent(space: Workspace) -> str:

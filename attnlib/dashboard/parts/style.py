@@ -9,26 +9,43 @@ import streamlit as st
 from attnlib.dashboard.parts import pictures
 from attnlib.dashboard.parts.pictures import Style
 from attnlib.pictures.colormaps import Scale
-from attnlib.pictures.layer import OPACITY, OUTLINED
+from attnlib.pictures.layer import OUTLINED
 from attnlib.pictures.overlay import data_uri, legend, png_bytes
 
 
-def legend_bar(scale: Scale, text: str = "", colormap: str | None = None, width: int = 410) -> None:
+def legend_bar(
+    scale: Scale,
+    text: str = "",
+    colormap: str | None = None,
+    width: int = 410,
+    style: Style | None = None,
+) -> None:
     """The colour bar, its ticks, and what the numbers are.
 
     Args:
         text: Markdown after the scale's own label.
+        colormap: of maps that are drawn alone; None takes the palette that suits the scale.
+        style: of maps that lie over pictures, which has the colours too.
     """
-    colour_bar(scale, colormap, width)
+    colour_bar(scale, colormap, width, style)
     st.caption(f"**{scale.label}**" + (f" · {text}" if text else ""))
 
 
-def colour_bar(
-    scale: Scale, colormap: str | None, width: int, opacity: float | None = OPACITY
-) -> None:
+def colour_bar(scale: Scale, colormap: str | None, width: int, style: Style | None = None) -> None:
     """The bar with its ends and its mark; a mark too near to an end would be written over it."""
     with st.container(width=width, gap=None):
-        pictures.show(legend(scale, colormap, width, 10, opacity), width, alt="Colour scale")
+        over = style is not None and style.mode == "overlay"
+        if style is not None:
+            colormap = None if scale.signed else style.colormap
+        bar = legend(
+            scale,
+            colormap,
+            width,
+            10,
+            style.opacity if style is not None and over else None,
+            style is None or style.fade,
+        )
+        pictures.show(bar, width, alt="Colour scale")
         ticks = "".join(
             f"<span style='position:absolute;left:{position:.1%};"
             f"transform:translateX(-{position:.0%})'>{label}</span>"

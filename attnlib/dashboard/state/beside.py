@@ -85,10 +85,21 @@ def categories(space: Workspace) -> Mapping[str, audit.Category]:
     Raises:
         AttnlibError: its weights were dropped and cannot be loaded again.
     """
-    others = [one for one in space.session.beside if identity(one) != identity(space.choice)]
-    if not others:
+    choice = _last(space)
+    if choice is None:
         return {}
-    choice = others[-1]
     kept = space.session.models.get(choice)
     vit = models.get(choice, None if kept is None else kept.upload)
     return outcome(space, look(space, choice, vit)).categories
+
+
+def title(space: Workspace) -> str:
+    """What the second model is called; "" where there is none."""
+    choice = _last(space)
+    return "" if choice is None else choice.title
+
+
+def _last(space: Workspace) -> ModelChoice | None:
+    """The model that was set beside the one in use last."""
+    others = [one for one in space.session.beside if identity(one) != identity(space.choice)]
+    return others[-1] if others else None

@@ -265,7 +265,8 @@ def _layers(rows: list[dict[str, object]], unit: str) -> None:
             "diversity",
             "head diversity",
             "How different the heads of a layer look: 1 minus the mean correlation of two heads' "
-            "maps. 0 is that all look at the same patches.",
+            "maps. 0 is that all look at the same patches, 1 that they have nothing in common, "
+            "more that one looks where another does not.",
         ),
     ):
         known = [{**row, "value": row[field]} for row in rows if row[field] is not None]

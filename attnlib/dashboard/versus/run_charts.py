@@ -10,7 +10,9 @@ _SHARE = alt.Scale(domain=[0, 1])
 
 
 def _x(unit: str) -> alt.X:
-    return alt.X("epoch:Q", title=unit, scale=alt.Scale(zero=False, nice=False, padding=12))
+    axis = alt.Axis(tickMinStep=1, format=",.12~g")
+    scale = alt.Scale(zero=False, nice=False, padding=12)
+    return alt.X("epoch:Q", title=unit, scale=scale, axis=axis)
 
 
 def accuracy(unit: str) -> alt.LayerChart:

@@ -10,12 +10,12 @@ from attnlib.audit import Prediction
 from attnlib.dashboard.parts import address, controls, views
 from attnlib.dashboard.parts.markdown import literal
 from attnlib.dashboard.state.workspace import Workspace
-from attnlib.dashboard.walk import explorer, place, play_words, player, temperature
+from attnlib.dashboard.walk import explorer, place, play_words, steps, temperature
 from attnlib.dashboard.walk.place import Place
 from attnlib.errors import AttnlibError
 
 PARTS: dict[str, Callable[[Place], None]] = {
-    "Step by step": player.show,
+    "Step by step": steps.show,
     "Temperature": temperature.show,
     "Head explorer": explorer.show,
 }
@@ -45,6 +45,7 @@ def show(space: Workspace, prediction: Prediction, chosen: str) -> None:
             views.guarded(PARTS[chosen])(here)
 
 
+@address.fragment
 def words() -> None:
     """The part that needs no image."""
     play_words.show()

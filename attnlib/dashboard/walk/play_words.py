@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import streamlit as st
 
-from attnlib.dashboard.parts import controls, downloads
-from attnlib.dashboard.parts.cells import cells
-from attnlib.dashboard.parts.style import legend_bar
+from attnlib.dashboard.parts import controls, views
+from attnlib.dashboard.walk import softmax, word_matrix, word_steps
 from attnlib.errors import AttnlibError
 from attnlib.lessons.playground import EXAMPLES, MAX_WORDS, Toy, toy, words
-from attnlib.pictures.colormaps import Scale
-from attnlib.pictures.overlay import heat_image
+
+VIEWS: dict[str, Callable[[Toy], None]] = {
+    "One head": word_matrix.one,
+    "Heads side by side": word_matrix.several,
+    "Step by step": word_steps.show,
+    "Softmax by hand": softmax.show,
+}
 
 
 def show() -> None:
@@ -23,46 +29,16 @@ def show() -> None:
     found = _chosen()
     if found is None:
         return
-    heads = found.weights.shape[0]
-    names = ["mean", *map(str, range(heads))]
-    picked = controls.segments(
-        "toy_head",
-        "Head shown",
-        names,
-        help="One head, or the mean of all.",
-    )
-    shown = found.weights.mean(0) if picked == "mean" else found.weights[int(picked)]
-    queries, keys = found.weights.shape[1:]
+    heads, queries, keys = found.weights.shape
     st.markdown(
         f"{queries} queries × {keys} keys × {heads} heads = {found.weights.size:,} weights; "
         f"{found.parameters:,} parameters in W_Q, W_K, W_V and W_O with their biases."
     )
-    scale = Scale.times_uniform(shown, keys)
-    few = max(queries, keys) <= 14
-    cells(
-        heat_image(shown, scale, size=(keys, queries)),
-        (queries, keys),
-        key="toy_matrix",
-        alt="Attention of every word to every word",
-        width=min(680, 80 + 48 * keys),
-        values=shown,
-        row_names=[f"“{word}” looks at" for word in found.queries],
-        col_names=[f"“{word}”" for word in found.keys],
-        left=found.queries if few else None,
-        top=found.keys if few else None,
-        zoom=True,
-    )
-    legend_bar(scale, "rows are queries, columns keys")
-    with st.container(horizontal=True, gap="small"):
-        downloads.matrix(
-            shown,
-            [f"{i} {word}" for i, word in enumerate(found.queries)],
-            [f"{i} {word}" for i, word in enumerate(found.keys)],
-            "playground",
-        )
-        downloads.picture(
-            lambda: heat_image(shown, scale, size=(40 * keys, 40 * queries)), "playground"
-        )
+    views.choose(
+        "toy_view",
+        VIEWS,
+        help="One head large, several heads, the computation step by step, or a softmax by hand.",
+    )(found)
 
 
 def _chosen() -> Toy | None:

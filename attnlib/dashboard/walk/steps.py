@@ -2,49 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import streamlit as st
 
+from attnlib.dashboard.walk import player
 from attnlib.dashboard.walk.drawing import matrix, numbers, signed, strip, tokens
 from attnlib.dashboard.walk.place import Place, entropy
+from attnlib.dashboard.walk.player import Step
 from attnlib.pictures.colormaps import Scale
 
 
-@dataclass(frozen=True)
-class Step:
-    """One step: its title, its formula in LaTeX, and what draws it."""
-
-    title: str
-    formula: str
-    show: Callable[[Place], None]
+def show(place: Place) -> None:
+    """Every step in the player."""
+    player.play("walk", steps_of(place))
 
 
 def steps_of(place: Place) -> list[Step]:
     """The steps that this model has: without a bias there is none to add."""
     walk = place.walk
     found = [
-        Step("Tokens", r"x_t = \mathrm{LN}(z_t), \quad t = 1 \dots T", _tokens),
-        Step("q, k, v", r"q_t = W_Q x_t,\quad k_t = W_K x_t,\quad v_t = W_V x_t", _qkv),
-        Step("Scores", r"s_t = q \cdot k_t", _scores),
-        Step("Scaled", r"\tilde s_t = \frac{q \cdot k_t}{\sqrt d}", _scaled),
-        Step("Softmax", r"\alpha_t = \frac{e^{\tilde s_t}}{\sum_u e^{\tilde s_u}}", _softmax),
-        Step("Weighted values", r"\alpha_t\, v_t", _weighted),
-        Step("Sum", r"o_h = \sum_t \alpha_t\, v_t", _sum),
-        Step("All heads", r"o = [\,o_1;\ o_2;\ \dots;\ o_H\,]", _concatenated),
+        Step("Tokens", r"x_t = \mathrm{LN}(z_t), \quad t = 1 \dots T", partial(_tokens, place)),
+        Step(
+            "q, k, v",
+            r"q_t = W_Q x_t,\quad k_t = W_K x_t,\quad v_t = W_V x_t",
+            partial(_qkv, place),
+        ),
+        Step("Scores", r"s_t = q \cdot k_t", partial(_scores, place)),
+        Step("Scaled", r"\tilde s_t = \frac{q \cdot k_t}{\sqrt d}", partial(_scaled, place)),
+        Step(
+            "Softmax",
+            r"\alpha_t = \frac{e^{\tilde s_t}}{\sum_u e^{\tilde s_u}}",
+            partial(_softmax, place),
+        ),
+        Step("Weighted values", r"\alpha_t\, v_t", partial(_weighted, place)),
+        Step("Sum", r"o_h = \sum_t \alpha_t\, v_t", partial(_sum, place)),
+        Step("All heads", r"o = [\,o_1;\ o_2;\ \dots;\ o_H\,]", partial(_concatenated, place)),
     ]
     if walk.tokens is None:
         found = found[1:]
     if walk.bias is not None:
         formula = r"\tilde s_t = \frac{q \cdot k_t}{\sqrt d} + b_t"
-        found.insert(-4, Step("Bias", formula, _bias))
+        found.insert(-4, Step("Bias", formula, partial(_bias, place)))
     if walk.projection is not None:
-        found.append(Step("Projection", r"y = W_O\, o + b_O", _projected))
+        found.append(Step("Projection", r"y = W_O\, o + b_O", partial(_projected, place)))
         if walk.projection.after is not None and walk.before is not None:
             added = r"\gamma \odot y" if walk.projection.layer_scale is not None else "y"
-            found.append(Step("Before and after", rf"z' = z + {added}", _after))
+            found.append(Step("Before and after", rf"z' = z + {added}", partial(_after, place)))
     return found
 
 

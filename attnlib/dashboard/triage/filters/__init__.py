@@ -7,6 +7,7 @@ from attnlib.dashboard.triage.filters.classes import ByCell, ByClass
 from attnlib.dashboard.triage.filters.lasso import ByLasso
 from attnlib.dashboard.triage.filters.numbers import ByConfidence, ByNarrowMiss
 from attnlib.dashboard.triage.filters.outcome import ByOutcome
+from attnlib.dashboard.triage.filters.versus import ByVersus
 from attnlib.dashboard.triage.filters.words import ByTag, ByText
 
 OUTCOME: Filter = ByOutcome()
@@ -20,5 +21,6 @@ MORE: tuple[Filter, ...] = (
     ByConfidence("from"),
     ByConfidence("to"),
     ByNarrowMiss(),
+    ByVersus(),
 )
 FILTERS: tuple[Filter, ...] = (OUTCOME, *MORE, CELL, ByLasso())
