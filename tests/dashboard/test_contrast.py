@@ -75,7 +75,7 @@ def test_grey_on_grey_is_found(server: str, page: Any, axe: str) -> None:
     page.wait_for_function(IDLE, timeout=180_000, polling=200)
     page.evaluate(axe)
     page.evaluate(
-        "() => document.querySelector('[data-testid=stCaptionContainer] p')"
+        "() => document.querySelector('[data-testid=stMain] [data-testid=stCaptionContainer] p')"
         ".setAttribute('style', 'color: #999')"
     )
     assert [one["rule"] for one in page.evaluate(RUN, RULES)] == ["color-contrast"]
