@@ -28,7 +28,11 @@ RULES = [
     "role-img-alt",
 ]
 VIEWS = [
-    *((page, {key: view} if key else {}) for page, (key, views) in PAGES.items() for view in views),
+    *(
+        (page, {key: view} if key else {})
+        for page, (key, views) in PAGES.items()
+        for view in views or ("",)
+    ),
     ("prediction_debugging", {"gallery_only": "All"}),
     ("prediction_debugging", {"gallery_density": "Grid"}),
     ("prediction_debugging", {"gallery_density": "Table"}),
