@@ -89,6 +89,24 @@ def test_both_published_conventions_of_vit_b(app: AppTest) -> None:
     assert shown["Parameters"] == "86.57 M"
 
 
+def test_a_free_architecture_has_its_sizes_written_out(app: AppTest) -> None:
+    opened(app, cost_of="Free")
+
+    def shown() -> list[int]:
+        return [app.number_input(key=f"cost_{f}").value for f in ("height", "width", "patch")]
+
+    assert shown() == [224, 224, 16]
+    app.number_input(key="cost_height").set_value(448).run()
+    assert shown() == [448, 448, 16], "the width follows the height"
+    app.number_input(key="cost_width").set_value(224).run()
+    app.number_input(key="cost_patch").set_value(32).run()
+    assert metrics(app)["Tokens T"] == str(14 * 7 + 1)
+    assert app.query_params["cost_height"] == "448"
+    app.segmented_control(key="cost_of").set_value("Loaded model").run()
+    assert shown() == [None] * 3, "its own sizes are behind the empty fields"
+    assert metrics(app)["Tokens T"] == "65"
+
+
 def test_a_cold_link_restores_every_choice(app: AppTest) -> None:
     query = {
         "cost_of": "Free", "cost_height": "384", "cost_width": "192", "cost_patch": "8",

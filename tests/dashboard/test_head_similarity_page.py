@@ -394,7 +394,12 @@ def test_windowed_attention_is_refused_with_the_reason(
         num_heads=(2, 2),
         img_size=56,
     )
-    for section in ("Effect on the prediction", "Similarity", "Numbers and flags"):
+    for section in (
+        "Effect on the prediction",
+        "Similarity",
+        "Numbers and flags",
+        "Common problems",
+    ):
         opened(app, REPAIRABLE, section)
         assert "attend within windows" in text(app), section
         assert "Grad-CAM and occlusion" in text(app), section
