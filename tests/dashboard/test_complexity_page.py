@@ -447,3 +447,23 @@ def test_other_loaded_models(
         finish(app)
     if not covered:
         assert "no layers of attention between all tokens" in "".join(w.value for w in app.warning)
+
+
+def test_receptive_fields_after_1_10_25_and_50_layers(app: AppTest) -> None:
+    opened(app, cost_part="Receptive field", cost_of="Free", cost_depth="24", cost_height="384")
+    finish(app)
+    shown = next(f.value for f in app.dataframe if "ResNet-50" in f.value.columns)
+    assert shown["layers"].tolist() == [1, 10, 25, 50]
+    # By the recursion of Araujo et al.: kernels and strides of ResNet-50 as its paper has them.
+    steps = [(7, 2), (3, 2)]
+    for blocks, stride in ((3, 1), (4, 2), (6, 2), (3, 2)):
+        for block in range(blocks):
+            steps += [(1, 1), (3, stride if block == 0 else 1), (1, 1)]
+    size, jump, resnet = 1, 1, []
+    for kernel, stride in steps:
+        size, jump = size + (kernel - 1) * jump, jump * stride
+        resnet.append(f"{size} px")
+    assert len(resnet) == 50
+    assert shown["3 × 3 convolutions"].tolist() == [f"{1 + 2 * n} px" for n in (1, 10, 25, 50)]
+    assert shown["ResNet-50"].tolist() == [resnet[n - 1] for n in (1, 10, 25, 50)]
+    assert shown["this ViT, 24 layers"].tolist() == ["384 px", "384 px", "none", "none"]
