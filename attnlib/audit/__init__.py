@@ -5,27 +5,42 @@
 """
 
 from attnlib.audit.numbers import Summary, confused_classes, confusion, summarise, wilson
-from attnlib.audit.order import SortKey, nearest, order, select
+from attnlib.audit.order import SortKey, nearest, of_classes, order, select
 from attnlib.audit.per_label import LABEL_HEADINGS, average_precision, per_label
 from attnlib.audit.prediction import Outcome, Prediction
 from attnlib.audit.table import HEADINGS, predictions, to_csv
+from attnlib.audit.versus import (
+    CATEGORIES,
+    Category,
+    Versus,
+    confusion_difference,
+    shared_classes,
+    versus,
+)
 
 __all__ = [
+    "CATEGORIES",
     "HEADINGS",
     "LABEL_HEADINGS",
+    "Category",
     "Outcome",
     "Prediction",
     "SortKey",
     "Summary",
+    "Versus",
     "average_precision",
     "confused_classes",
     "confusion",
+    "confusion_difference",
     "nearest",
+    "of_classes",
     "order",
     "per_label",
     "predictions",
     "select",
+    "shared_classes",
     "summarise",
     "to_csv",
+    "versus",
     "wilson",
 ]

@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 
 from attnlib.audit.prediction import Outcome
 
-SortKey = Literal["confidence", "margin", "loss", "entropy"]
+SortKey = Literal["confidence", "margin", "loss", "lead", "probability_true", "entropy", "image"]
 
 
 def order(table: pd.DataFrame, by: SortKey = "confidence", descending: bool = True) -> list[int]:
     """Positions of all predictions: wrong ones, then unlabelled, then right ones.
 
     Each group is sorted by the key; equals keep the order given. Unlabelled predictions have
-    no loss and keep it too.
+    no loss and keep it too. Names come in the order of the alphabet.
 
     Raises:
         ValueError: the key is unknown.
@@ -28,6 +28,9 @@ def order(table: pd.DataFrame, by: SortKey = "confidence", descending: bool = Tr
     if by not in get_args(SortKey):
         raise ValueError(f"unknown sort key {by!r}; known: {', '.join(get_args(SortKey))}")
     keys = table[by].fillna(0.0).to_numpy()
+    if by == "image":
+        # Names rank by their place in the alphabet, from its beginning.
+        keys = -np.unique(keys.astype(str), return_inverse=True)[1]
     # The last key of lexsort sorts first, and its sort keeps the order of equals.
     ranked = np.lexsort((-keys if descending else keys, table["outcome"].cat.codes.to_numpy()))
     return [int(position) for position in ranked]
@@ -55,13 +58,15 @@ def select(
     if only != "all":
         kept &= (table["outcome"] == only).to_numpy()
     if true is not None:
-        kept &= _one_of(table, "true", true)
+        kept &= of_classes(table, "true", true)
     if predicted is not None:
-        kept &= _one_of(table, "predicted", predicted)
+        kept &= of_classes(table, "predicted", predicted)
     return [int(position) for position in np.flatnonzero(kept)]
 
 
-def _one_of(table: pd.DataFrame, side: str, classes: Collection[int]) -> NDArray[np.bool_]:
+def of_classes(
+    table: pd.DataFrame, side: Literal["true", "predicted"], classes: Collection[int]
+) -> NDArray[np.bool_]:
     """Where one of the classes is true, or predicted: ``(n,)``."""
     if f"{side}_set" not in table:
         return table[side].isin(list(classes)).to_numpy(dtype=bool, na_value=False)

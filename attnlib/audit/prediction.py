@@ -127,6 +127,27 @@ class Prediction:
         return float(first) - float(second)
 
     @property
+    def probability_true(self) -> float:
+        """The probability of `label`; NaN without one or without classes."""
+        if self.label is None or not self.classifies:
+            return math.nan
+        return float(self.probabilities[self.label])
+
+    @property
+    def lead(self) -> float:
+        """How far the predicted class is ahead of the true one; NaN without a label.
+
+        Of independent labels, how far the surest mistake is on the wrong side of the threshold.
+        """
+        if self.true is None or not self.classifies:
+            return math.nan
+        if self.kind == "labels":
+            wrong = self.missed | self.extra
+            off = [abs(float(self.probabilities[i]) - self.threshold) for i in wrong]
+            return max(off, default=0.0)
+        return float(self.probabilities[self.predicted]) - self.probability_true
+
+    @property
     def outcome(self) -> Outcome:
         """Whether the label was predicted, and of independent ones all and no other."""
         if self.true is None:

@@ -17,9 +17,15 @@ HEADINGS = {
     "confidence": "confidence (0 to 1)",
     "margin": "margin (0 to 1)",
     "loss": "loss (nats)",
+    "lead": "lead over the true class (0 to 1)",
+    "probability_true": "probability of the true class (0 to 1)",
     "entropy": "attention entropy (log N)",
     "true": "true index",
     "predicted": "predicted index",
+    # What people said of the images, where a table has it.
+    "tags": "tags",
+    "should_be": "should be",
+    "note": "note",
 }
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
@@ -43,6 +49,10 @@ def predictions(found: Sequence[Prediction], class_names: Sequence[str]) -> pd.D
                                         without classes
     margin                    float64   largest minus second largest probability, 0 to 1
     loss                      float64   -log p(true class) in nats; NaN without a label
+    lead                      float64   probability of the predicted class minus that of the true
+                                        one, 0 where it is right; NaN without a label
+    probability_true          float64   probability of the true class; NaN without a label. Of
+                                        independent labels, of the one set beside `predicted`
     entropy                   float64   mean entropy of the readout's rows, in units of log N
     true                      Int64     index of the true class; missing without a label
     predicted                 int64     index of the predicted class
@@ -73,6 +83,8 @@ def predictions(found: Sequence[Prediction], class_names: Sequence[str]) -> pd.D
             "confidence": np.array([p.confidence for p in found], dtype=np.float64),
             "margin": np.array([p.margin for p in found], dtype=np.float64),
             "loss": np.array(loss, dtype=np.float64),
+            "lead": np.array([p.lead for p in found], dtype=np.float64),
+            "probability_true": np.array([p.probability_true for p in found], dtype=np.float64),
             "entropy": np.array([p.attention_entropy for p in found], dtype=np.float64),
             "true": pd.Series([p.label for p in found], dtype="Int64"),
             "predicted": np.array([p.predicted for p in found], dtype=np.int64),

@@ -2,10 +2,18 @@
 
 import streamlit as st
 
-from attnlib.dashboard.parts import address, progress, sidebar
+from attnlib.dashboard.parts import address, frame, progress, sidebar
 from attnlib.dashboard.state import startup
+from attnlib.dashboard.triage import picking
 
-st.set_page_config(page_title="ViT debugger", page_icon=startup.ICON, layout="wide")
+SIDEBAR = 260  # pixels
+
+st.set_page_config(
+    page_title="ViT debugger",
+    page_icon=startup.ICON,
+    layout="wide",
+    initial_sidebar_state=SIDEBAR,
+)
 startup.once()
 
 page = st.navigation(
@@ -39,6 +47,13 @@ page = st.navigation(
             help="Whether the methods agree on a prediction, and which of them to believe.",
         ),
         st.Page(
+            startup.PAGES / "model_comparison/page.py",
+            title="Model comparison",
+            icon=":material/difference:",
+            url_path="model-comparison",
+            help="What another model repairs and breaks, and how patterns form during training.",
+        ),
+        st.Page(
             startup.PAGES / "attention_walkthrough/page.py",
             title="Attention walk-through",
             icon=":material/directions_walk:",
@@ -55,6 +70,9 @@ page = st.navigation(
     ]
 )
 address.follow(page.url_path)
-progress.show(sidebar.show())
+space = sidebar.show()
+picking.show(space)
+frame.top(page.title, maps=page.url_path != "complexity-calculator")
+progress.show(space)
 page.run()
 address.flush()

@@ -70,12 +70,29 @@ class Classes:
                 among them ("maillot, tank suit"), a text ("maillot") is taken as a whole name too.
         """
         text = text.strip()
+        found = self._written(text, at_hand)
+        # What somebody said a text means decides where it is no name, or that of several classes.
+        if len(found) != 1 and text in self._aliases:
+            return frozenset({self._aliases[text]})
+        if not found:
+            return self._alike(text)
+        return found
+
+    def said(self, text: str, at_hand: Collection[str] = ()) -> bool:
+        """Whether a text means its class by an alias alone."""
+        text = text.strip()
+        return text in self._aliases and len(self._written(text, at_hand)) != 1
+
+    def _written(self, text: str, at_hand: Collection[str]) -> frozenset[int]:
+        """The classes whose exact name it is."""
         if text in self._exact:
             exact, others = self._exact[text], self._synonyms[text] - self._exact[text]
             told_apart = all(self.names[other] in at_hand for other in others)
             return frozenset(exact if told_apart else exact | others)
-        if text in self._aliases:
-            return frozenset({self._aliases[text]})
+        return frozenset()
+
+    def _alike(self, text: str) -> frozenset[int]:
+        """The classes with that name, or synonym, in another case or with other spaces."""
         spelled = loose(text)
         if not spelled or numbering.number(text) is not None:
             return frozenset()

@@ -35,6 +35,8 @@ class LabelMatch:
             of their samples is labelled.
         rule: by which labels that are numbers were read; None where there are none.
         rules: the rules that would give these samples different labels; one where all agree.
+        said: label text that means its class by an alias -> how many samples carry it.
+        strange: sample name -> its label text that is no class, or several.
     """
 
     labels: dict[str, int]
@@ -46,6 +48,8 @@ class LabelMatch:
     ambiguous_names: dict[str, tuple[int, ...]] = field(default_factory=dict)
     rule: Rule | None = None
     rules: tuple[Rule, ...] = ()
+    said: dict[str, int] = field(default_factory=dict)
+    strange: dict[str, str] = field(default_factory=dict)
 
 
 def match_labels(
@@ -89,13 +93,14 @@ def match_labels(
 
     labels: dict[str, int] = {}
     sets: dict[str, frozenset[int]] = {}
+    strange: dict[str, str] = {}
     for sample in samples:
-        texts = given.get(sample.name)
-        found = (
-            reader.read(texts, folder=False)
-            if texts is not None
-            else reader.read(from_folder.get(sample.name), folder=True)
-        )
+        texts, folder = given.get(sample.name), sample.name not in given
+        if folder:
+            texts = from_folder.get(sample.name)
+        found = reader.read(texts, folder=folder)
+        if found is None and texts:
+            strange[sample.name] = " | ".join(texts)
         if found is not None:
             sets[sample.name] = found
             if len(found) == 1:
@@ -110,6 +115,8 @@ def match_labels(
         reader.ambiguous,
         numbers.rule,
         numbers.rules,
+        {text: count for text, count in reader.said.items() if count},
+        strange,
     )
 
 
@@ -158,6 +165,7 @@ class _Reader:
         self._at_hand: set[str] = set()
         self._numbers: _Numbers | None = None
         self.unknown: Counter[str] = Counter()
+        self.said: Counter[str] = Counter()
         self.ambiguous: dict[str, tuple[int, ...]] = {}
 
     def split(self, texts: Sequence[str]) -> list[str]:
@@ -196,6 +204,7 @@ class _Reader:
             self.ambiguous[text] = tuple(sorted(meanings))
             return None
         if meanings:
+            self.said[text] += self._classes.said(text, self._at_hand)
             return next(iter(meanings))
         number = self._numbers.meaning(text, folder) if self._numbers else None
         if number is None:

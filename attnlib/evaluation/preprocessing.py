@@ -19,6 +19,7 @@ from scipy import stats
 from timm.data.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 
 from attnlib.errors import ModelError
+from attnlib.evaluation.paired import mcnemar
 from attnlib.evaluation.truth import Score, score
 from attnlib.methods.base import Progress
 from attnlib.model import running
@@ -122,7 +123,7 @@ class Check:
         lost = int((now.right & ~other.right).sum())
         difference = now.loss - other.loss
         if gained != lost:
-            p = float(stats.binomtest(gained, gained + lost, 0.5).pvalue)
+            p = mcnemar(gained, lost)
         else:
             p = float(stats.wilcoxon(difference).pvalue) if difference.any() else 1.0
         return min(1.0, (len(self.tried) - 1) * p)

@@ -1,6 +1,7 @@
 """What the heads of a model do, alone and compared with each other."""
 
 from attnlib.heads.flags import Flags, flag
+from attnlib.heads.formation import Formation
 from attnlib.heads.pattern import Pattern, pattern
 from attnlib.heads.similarity import (
     MEASURES,
@@ -15,6 +16,7 @@ from attnlib.heads.statistics import HeadStatistics, head_statistics, mean_stati
 __all__ = [
     "MEASURES",
     "Flags",
+    "Formation",
     "HeadStatistics",
     "Pattern",
     "Similarity",

@@ -12,7 +12,8 @@ from PIL import Image
 
 from attnlib.errors import AttnlibError
 from attnlib.pictures import markup
-from attnlib.pictures.colormaps import Scale
+from attnlib.pictures.colormaps import SEQUENTIAL, Scale
+from attnlib.pictures.layer import OPACITY, Mode
 from attnlib.pictures.overlay import Interpolation, fit, legend, overlay
 
 ScaleKind = Literal["× uniform", "shared", "per image"]
@@ -61,11 +62,13 @@ class Heat:
         picture: Image.Image | None = None,
         *,
         scale: Scale | None = None,
-        colormap: str = "inferno",
-        opacity: float = 0.5,
+        colormap: str = SEQUENTIAL[0],
+        opacity: float = OPACITY,
         interpolation: Interpolation = "nearest",
         keep: float | None = None,
         side: int = 224,
+        fade: bool = True,
+        mode: Mode = "overlay",
     ) -> Image.Image:
         """The map over its crop as an RGB picture, as the dashboard draws it.
 
@@ -73,7 +76,8 @@ class Heat:
             picture: the crop, where the map does not bring its own.
             scale: what the colours stand for; give one scale to maps that are compared.
             colormap: of a map without sign; a signed one is blue and red.
-            opacity, interpolation, keep: as in :func:`attnlib.pictures.overlay.overlay`.
+            opacity, interpolation, keep, fade, mode: as in
+                :func:`attnlib.pictures.overlay.overlay`.
             side: pixels of the longer side.
 
         Raises:
@@ -95,6 +99,8 @@ class Heat:
             keep=keep,
             size=fit(picture.size, side),
             covers=self.covers,
+            fade=fade,
+            mode=mode,
         )
 
     def _repr_html_(self) -> str:
@@ -103,7 +109,7 @@ class Heat:
         ends = " · ".join([low, *middle, high])
         target = "" if self.target is None else f", class {self.target}"
         words = f"{self.method}, seen from the {self.query}{target}"
-        bar = legend(scale, None if self.signed else "inferno", width=224)
+        bar = legend(scale, width=224, opacity=OPACITY)
         shown = (
             markup.facts("map without its picture", [("patches", f"{self.values.shape}")])
             if self.crop is None

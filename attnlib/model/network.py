@@ -13,7 +13,8 @@ from attnlib.errors import ModelError
 
 OFFLINE_HINT = (
     "Without a network these work: the demo model, a checkpoint file of your own, an uploaded "
-    "safetensors file, or an architecture with random weights (pretrained=False)."
+    "safetensors file, or an architecture with random weights (“timm, random weights” in the "
+    "sidebar; pretrained=False in Python)."
 )
 
 

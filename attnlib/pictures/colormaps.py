@@ -6,9 +6,10 @@ every picture that is compared, so that one colour means one number on all of th
 A palette is a table of 256 sRGB colours, interpolated linearly between typed anchor colours.
 
 Sequential palettes grow steadily lighter, so that a larger value always looks larger, also in
-grey print: viridis, inferno and magma (N. Smith and S. van der Walt, 2015, CC0), and cividis,
-which looks nearly the same with and without red-green colour blindness (Nuñez, Anderton and
-Renslow, PLOS ONE 2018).
+grey print: plasma, viridis, inferno and magma (N. Smith and S. van der Walt, 2015, CC0), and
+cividis, which looks nearly the same with and without red-green colour blindness (Nuñez, Anderton
+and Renslow, PLOS ONE 2018). Plasma comes first: none of its colours is near black or white, so
+that they are told from a picture without colour that lies under them.
 
 Diverging palettes take their hues from ColorBrewer's RdBu and PRGn (C. Brewer), both safe for
 colour-blind readers. Their lightness is evened out here: two values of equal size and opposite
@@ -23,7 +24,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-SEQUENTIAL: tuple[str, ...] = ("inferno", "viridis", "magma", "cividis", "grey")
+SEQUENTIAL: tuple[str, ...] = ("plasma", "viridis", "inferno", "magma", "cividis", "grey")
 DIVERGING: tuple[str, ...] = ("blue-red", "purple-green")
 
 _SIZE = 256
@@ -40,6 +41,11 @@ _ANCHORS = {
     3a538b 38598c 355e8d 33638d 31688e 2e6d8e 2c718e 2a768e 297b8e 27808e 25848e 23898e 218e8d
     20928c 1f978b 1e9c89 1fa188 21a585 24aa83 28ae80 2eb37c 35b779 3dbc74 46c06f 50c46a 5ac864
     65cb5e 70cf57 7cd250 89d548 95d840 a2da37 b0dd2f bddf26 cae11f d8e219 e5e419 f1e51d fde725""",
+    "plasma": """
+    0d0887 1b068d 260591 2f0596 38049a 41049d 4903a0 5102a3 5901a5 6100a7 6900a8 7100a8 7801a8
+    8004a8 8707a6 8e0ca4 9511a1 9c179e a21d9a a82296 ae2892 b42e8d ba3388 bf3984 c43e7f c9447a
+    cd4a76 d24f71 d6556d da5b69 de6164 e26660 e66c5c e97257 ed7953 f07f4f f3854b f58c46 f79342
+    f99a3e fba139 fca835 fdaf31 feb72d febe2a fdc627 fcce25 fbd724 f8df25 f6e826 f3f027 f0f921""",
     "inferno": """
     000004 02020c 050417 0a0722 10092d 160b39 1e0c45 260c51 2f0a5b 380962 400a67 490b6a 510e6c
     59106e 61136e 69166e 71196e 781c6d 801f6c 88226a 902568 982766 a02a63 a82e5f b0315b b73557

@@ -2,70 +2,30 @@
 
 A heat map is `values: (rows, cols)`, one number per patch, row 0 at the top. What its numbers
 mean is said by a `Scale`, what they look like by a palette, both from `attnlib.pictures.colormaps`.
-
-Sizes are `(width, height)` in pixels, as in Pillow; arrays are `(rows, cols)` or `(h, w)`.
-Pixel x of a width w shows column floor((x + 1/2) · cols / w), everywhere in this module.
+Sizes are as in `attnlib.pictures.sizes`.
 """
-
-import math
-from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from attnlib.pictures.colormaps import Scale as Scale
-from attnlib.pictures.colormaps import entries, finite, lookup
+from attnlib.pictures.colormaps import entries, lookup
 from attnlib.pictures.colormaps import normalise as normalise
 from attnlib.pictures.encoding import data_uri as data_uri
 from attnlib.pictures.encoding import jpeg_bytes as jpeg_bytes
 from attnlib.pictures.encoding import png_bytes as png_bytes
-
-Interpolation = Literal["nearest", "smooth"]
-
-# Brightness of the patches that are not kept.
-_DIMMED = 0.4
+from attnlib.pictures.layer import OPACITY, OUTLINED, Mode, layer, muted, outline
+from attnlib.pictures.sizes import Interpolation as Interpolation
+from attnlib.pictures.sizes import as_cells, checked, reach, span
+from attnlib.pictures.sizes import enlarge as enlarge
+from attnlib.pictures.sizes import fit as fit
+from attnlib.pictures.sizes import keep_top as keep_top
+from attnlib.pictures.sizes import resize as resize
 
 _GAP = bytes((128, 128, 128))
-
-
-def keep_top(values: ArrayLike, fraction: float) -> NDArray[np.bool_]:
-    """Mask `(rows, cols)` of the ceil(fraction · rows · cols) patches largest in size |value|.
-
-    Among equals the patch that comes first in reading order is kept, so the count is exact.
-
-    Raises:
-        ValueError: `fraction` is outside [0, 1], or a value is not finite.
-    """
-    if not 0.0 <= fraction <= 1.0:
-        raise ValueError(f"the fraction of patches to keep must be in [0, 1], not {fraction}")
-    array = finite(values)
-    # Rounded first: 0.07 * 100 is 7.000000000000001, which must not keep an eighth patch.
-    count = math.ceil(round(fraction * array.size, 9))
-    mask = np.zeros(array.size, dtype=np.bool_)
-    mask[np.argsort(-np.abs(array), axis=None, kind="stable")[:count]] = True
-    return mask.reshape(array.shape)
-
-
-def resize(
-    values: ArrayLike, size: tuple[int, int], interpolation: Interpolation = "nearest"
-) -> NDArray[np.float64]:
-    """A map at the size of a picture, `(h, w)` for `size` = (width, height).
-
-    "nearest" shows patches as cells, also where the size is no multiple of the grid. "smooth"
-    is bicubic, clipped to the range of `values`: it invents no new extreme.
-
-    Raises:
-        ValueError: a value is not finite, a side is below 1, or `interpolation` is unknown.
-    """
-    array = finite(values)
-    if interpolation == "nearest":
-        return _cells(array, _checked(size))
-    if interpolation == "smooth":
-        picture = Image.fromarray(array.astype(np.float32))
-        smooth = picture.resize(_checked(size), Image.Resampling.BICUBIC)
-        return np.asarray(smooth, dtype=np.float64).clip(array.min(), array.max())
-    raise ValueError(f"unknown interpolation {interpolation!r}; known: nearest, smooth")
+# What a legend of a map that lets the picture through is drawn over.
+_UNDER = (150, 150, 150)
 
 
 def heat_image(
@@ -84,7 +44,7 @@ def heat_image(
     """
     positions = normalise(values, scale)
     if interpolation == "nearest":
-        return _coloured(_cells(entries(positions), _checked(size)), scale, colormap)
+        return _coloured(as_cells(entries(positions), checked(size)), scale, colormap)
     return _coloured(entries(resize(positions, size, interpolation)), scale, colormap)
 
 
@@ -93,28 +53,33 @@ def overlay(
     values: ArrayLike,
     scale: Scale,
     colormap: str | None = None,
-    opacity: float = 0.55,
+    opacity: float = OPACITY,
     interpolation: Interpolation = "nearest",
     keep: float | None = None,
     size: tuple[int, int] | None = None,
     covers: tuple[float, float] = (1.0, 1.0),
+    *,
+    fade: bool = True,
+    mode: Mode = "overlay",
 ) -> Image.Image:
     """A map drawn over the crop that the model saw, as an RGB picture.
 
-    The opacity is the same everywhere, on signed maps too. One that grew with the value would
-    be pleasing, but the same number would then look different from patch to patch, and the
-    legend would be wrong.
+    Under the colours the picture is nearly grey, so that no colour of its own is taken for one of
+    the map's, and where the map is 0 nothing lies over it.
 
     Args:
         picture: the crop, any size; enlarged or reduced to `size` where that is given.
         values: `(rows, cols)`.
         colormap: None takes the palette that suits the scale.
-        opacity: 0 shows the picture alone, 1 the map alone.
-        keep: the fraction of patches, largest first, that carry colour. The others show the
-            plain picture, dimmed. None colours all.
+        opacity: 0 shows the picture alone; see `attnlib.pictures.layer.layer`.
+        keep: the fraction of patches, largest first, that carry colour or are outlined. The
+            others show the plain picture, dimmed under colours. None colours all.
         size: (width, height) of the result; None keeps the picture's.
         covers: how far the patches reach, in shares of the picture's height and width: below 1
             where pixels at the bottom and right are in none, above 1 where they reach beyond.
+        fade: whether the opacity grows with the value from 0, or is the same everywhere.
+        mode: colours over the picture; only an outline of its strongest patches (a tenth, unless
+            `keep` says otherwise); the map alone; or the picture alone.
 
     Raises:
         ValueError: `opacity` is outside [0, 1], or as `heat_image` and `keep_top`.
@@ -123,54 +88,60 @@ def overlay(
         raise ValueError(f"opacity must be in [0, 1], not {opacity}")
     size = size or picture.size
     base = enlarge(picture.convert("RGB"), size)
-    reach = _reach(size, covers)
-    colours = base.copy()
-    colours.paste(heat_image(values, scale, colormap, reach, interpolation).convert("RGB"))
-    blended = Image.blend(base, colours, opacity)
-    if keep is None:
-        return blended
-    kept = Image.new("L", size)
-    kept.paste(Image.fromarray(_cells(keep_top(values, keep), reach).astype(np.uint8) * 255))
-    dimmed = Image.blend(Image.new("RGB", size), base, _DIMMED)
-    return Image.composite(blended, dimmed, kept)
-
-
-def enlarge(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """The picture at `size`: bicubic where a side grows, Lanczos otherwise.
-
-    Bicubic for tiny pictures too: cells the size of a pixel would compete with the cells of the
-    patch grid drawn over them, and a factor that is no integer would make them uneven.
-
-    Raises:
-        ValueError: a side is below 1.
-    """
-    if _checked(size) == picture.size:
-        return picture.copy()
-    grows = size[0] > picture.width or size[1] > picture.height
-    return picture.resize(size, Image.Resampling.BICUBIC if grows else Image.Resampling.LANCZOS)
-
-
-def fit(size: tuple[int, int], side: int) -> tuple[int, int]:
-    """``(width, height)`` scaled so that the longer one is ``side``."""
-    factor = side / max(size)
-    return max(1, round(size[0] * factor)), max(1, round(size[1] * factor))
+    if mode == "off" or (opacity == 0 and mode == "overlay"):
+        return base
+    area = reach(size, covers)
+    if mode == "outline":
+        return _outlined(base, outline(keep_top(values, keep or OUTLINED)), np.shape(values), area)
+    alone = mode == "map"
+    colours = layer(
+        values,
+        scale,
+        colormap,
+        1.0 if alone else opacity,
+        fade=fade and not alone,
+        keep=keep,
+        size=area,
+        interpolation=interpolation,
+    )
+    base = muted(base)
+    base.paste(colours.convert("RGB"), mask=colours.getchannel("A"))
+    return base
 
 
 def legend(
-    scale: Scale, colormap: str | None = None, width: int = 256, height: int = 12
+    scale: Scale,
+    colormap: str | None = None,
+    width: int = 256,
+    height: int = 12,
+    opacity: float | None = None,
+    fade: bool = True,
 ) -> Image.Image:
     """A horizontal colour bar without text, low values on the left, as an RGB picture.
 
     The scale's mark is drawn as a thin line. `Scale.ticks` has the text to write beside it.
 
+    Args:
+        opacity, fade: as of the overlays it belongs to, shown over a grey; None for maps that
+            are drawn alone.
+
     Raises:
         ValueError: a side is below 1, or no palette has this name.
     """
-    bar = _cells(np.arange(256, dtype=np.uint8)[np.newaxis], _checked((width, height)))
+    bar = as_cells(np.arange(256, dtype=np.uint8)[np.newaxis], checked((width, height)))
+    if opacity is None:
+        picture = _coloured(bar, scale, colormap).convert("RGB")
+    else:
+        readings = scale.low + bar.astype(np.float64) / 255 * (scale.high - scale.low)
+        over = layer(readings / scale.factor, scale, colormap, opacity, fade=fade)
+        picture = Image.new("RGB", over.size, _UNDER)
+        picture.paste(over.convert("RGB"), mask=over.getchannel("A"))
     for position, _ in scale.ticks[1:-1]:
         # The opposite end of the palette stands out on light and on dark colours.
-        bar[:, round(position * (width - 1))] = 0 if position > 0.5 else 255
-    return _coloured(bar, scale, colormap).convert("RGB")
+        x = round(position * (width - 1))
+        end = lookup(colormap or scale.colormap)[0 if position > 0.5 else 255]
+        picture.paste(tuple(end.tolist()), (x, 0, x + 1, height))
+    return picture
 
 
 def sprite(
@@ -248,9 +219,9 @@ def mark_patch(
         raise ValueError(f"patch {patch} is outside the grid {grid}")
     original = picture.convert("RGB")
     marked = original.copy()
-    across, down = _reach(picture.size, covers)
-    top, bottom = _span(patch[0], grid[0], down)
-    left, right = _span(patch[1], grid[1], across)
+    across, down = reach(picture.size, covers)
+    top, bottom = span(patch[0], grid[0], down)
+    left, right = span(patch[1], grid[1], across)
     bottom, right = min(bottom, picture.height), min(right, picture.width)
     for inset, fill in ((0, "white"), (width, "black"), (2 * width, original)):
         box = (left + inset, top + inset, right - inset, bottom - inset)
@@ -259,33 +230,23 @@ def mark_patch(
     return marked
 
 
-def _checked(size: tuple[int, int]) -> tuple[int, int]:
-    if min(size) < 1:
-        raise ValueError(f"both sides of a picture must be at least 1, not {size}")
-    return size
+def _outlined(
+    base: Image.Image,
+    edges: list[tuple[int, int, int, int]],
+    shape: tuple[int, ...],
+    area: tuple[int, int],
+) -> Image.Image:
+    """Edges between patches in white on black, which stands out on any colour."""
+    pen = ImageDraw.Draw(base)
+    down, across = area[1] / shape[0], area[0] / shape[1]
+    for width, colour in ((5, "black"), (2, "white")):
+        for r0, c0, r1, c1 in edges:
+            ends = (c0 * across, r0 * down, c1 * across, r1 * down)
+            pen.line([min(e, base.size[i % 2] - 1) for i, e in enumerate(ends)], colour, width)
+    return base
 
 
 def _coloured(indices: NDArray[np.uint8], scale: Scale, colormap: str | None) -> Image.Image:
     picture = Image.fromarray(indices)
     picture.putpalette(lookup(colormap or scale.colormap).tobytes())
     return picture
-
-
-def _cells(array: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
-    """Each patch as a cell of equal pixels, `(h, w)`. In integers: float division misses ties."""
-    (rows, cols), (width, height) = array.shape, size
-    down = (2 * np.arange(height) + 1) * rows // (2 * height)
-    across = (2 * np.arange(width) + 1) * cols // (2 * width)
-    cells: NDArray[Any] = array[down][:, across]
-    return cells
-
-
-def _reach(size: tuple[int, int], covers: tuple[float, float]) -> tuple[int, int]:
-    """(width, height) in pixels of what the patches cover of a picture of `size`."""
-    return max(1, round(size[0] * covers[1])), max(1, round(size[1] * covers[0]))
-
-
-def _span(place: int, count: int, side: int) -> tuple[int, int]:
-    """The first of `side` pixels that shows cell `place` of `count`, and that of the next cell."""
-    first, after = (-((count - 2 * side * p) // (2 * count)) for p in (place, place + 1))
-    return first, after

@@ -3,13 +3,12 @@
 import streamlit as st
 
 from attnlib.dashboard.compare import page
-from attnlib.dashboard.parts import chosen
 from attnlib.dashboard.state import workspace
+from attnlib.dashboard.triage import strip
 
 space = workspace.current()
 
-st.title("Rollout vs flow")
 st.caption("Do the methods agree on this prediction, and which of them should one believe?")
-prediction = chosen.strip(space)
+prediction = strip.show(space)
 if prediction is not None:
     page.show(space, prediction)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import re
 import time
 from typing import Any
 
@@ -33,6 +34,7 @@ PAGES: dict[str, tuple[str | None, tuple[str, ...]]] = {
         "compare_part",
         ("Maps", "Agreement", "Faithfulness", "Randomised weights", "Localisation"),
     ),
+    "model_comparison": ("versus_view", ("Two models", "A training run")),
     "attention_walkthrough": (
         "walk_part",
         ("Step by step", "Temperature", "Head explorer", "Playground"),
@@ -67,16 +69,23 @@ def settle(app: AppTest) -> AppTest:
 
 def finish(app: AppTest) -> AppTest:
     """Run again until nothing is computed any more; nothing may fail on the way."""
+    drawn = 0
     for _ in range(600):
         assert not app.exception, [e.value for e in app.exception]
-        if idle(app) and not app.get("progress"):
+        if idle(app) and not app.get("progress") and made(app) == drawn:
             return app
         for _ in range(2400):
             if idle(app):
                 break
             time.sleep(0.05)
+        drawn = made(app)
         app.run()
     raise AssertionError("a computation does not end")
+
+
+def made(app: AppTest) -> int:
+    """How many maps were made beside the page; 0 before the page has said what it waits for."""
+    return app.session_state["filling"].made if "filling" in app.session_state else 0
 
 
 def idle(app: AppTest) -> bool:
@@ -84,7 +93,8 @@ def idle(app: AppTest) -> bool:
     state = app.session_state
     job = state["session"].job if "session" in state else None
     tasks = state["tasks"].values() if "tasks" in state else ()
-    return (job is None or job.finished) and all(task.finished for task in tasks)
+    filled = "filling" not in state or not state["filling"].busy
+    return (job is None or job.finished) and all(task.finished for task in tasks) and filled
 
 
 def part(app: AppTest, name: str) -> AppTest:
@@ -140,6 +150,22 @@ def use(
         demo_samples(), choice=choice, failed=ModelChoice(device="auto")
     )
     return vit
+
+
+def numbers(app: AppTest) -> dict[str, str]:
+    """What the line above the gallery counts, by its words."""
+    line = next(str(e.value) for e in app.markdown if re.match(r"\*\*\d+\*\* images", str(e.value)))
+    found: dict[str, str] = {}
+    for part in line.split(" · "):
+        for words, value, more in re.findall(r"(.*?)\*\*(.+?)\*\*(?: (\w+))?", part)[:1]:
+            found[words.strip() or more] = value
+    return found
+
+
+def open_image(app: AppTest, name: str) -> AppTest:
+    """Open an image, as a click on its card does."""
+    app.session_state["image"] = app.session_state["gallery_last"] = name
+    return app.run()
 
 
 def text(app: AppTest) -> str:

@@ -64,12 +64,16 @@ class Library:
             module(self.vit.pixels(self.images[name]).double())
         return torch.stack(found).numpy()
 
-    def nearest_correct(self, name: str, label: int) -> str | None:
-        """The image of a class, predicted right, whose embedding has the largest cosine."""
+    def similarity(self, one: str, other: str) -> float:
+        """The cosine of two images' embeddings."""
 
-        def unit(other: str) -> NDArray[np.float64]:
-            vector = self.records[other].embedding.astype(np.float64)
+        def unit(name: str) -> NDArray[np.float64]:
+            vector = self.records[name].embedding.astype(np.float64)
             return vector / np.linalg.norm(vector)
 
+        return float(unit(one) @ unit(other))
+
+    def nearest_correct(self, name: str, label: int) -> str | None:
+        """The image of a class, predicted right, whose embedding has the largest cosine."""
         right = [n for n in self.names if self.predicted[n] == self.true[n] == label != name]
-        return max(right, key=lambda other: float(unit(other) @ unit(name)), default=None)
+        return max(right, key=lambda other: self.similarity(other, name), default=None)

@@ -15,13 +15,15 @@ from streamlit.testing.v1 import AppTest
 from attnlib.dashboard.parts import address
 from attnlib.dashboard.parts.codecs import Codec
 from attnlib.model import demo
-from tests.dashboard.driving import path, visitor
+from tests.dashboard.driving import idle, made, path, visitor
 
 IMAGE = demo.images()[3].name
 
 # What decides which controls there are stands here; the other controls are found on the screen.
 SCENES: dict[str, tuple[str, dict[str, Any]]] = {
     "gallery": ("prediction_debugging", {"image": None}),
+    "gallery, grid": ("prediction_debugging", {"image": None, "gallery_density": "Grid"}),
+    "gallery, table": ("prediction_debugging", {"image": None, "gallery_density": "Table"}),
     "gallery, second page": (
         "prediction_debugging",
         {"image": None, "gallery_only": "All", "gallery_page": 2},
@@ -65,6 +67,14 @@ SCENES: dict[str, tuple[str, dict[str, Any]]] = {
         f"compare, {part}": ("rollout_vs_flow", {"compare_part": part})
         for part in ("Maps", "Agreement", "Faithfulness", "Randomised weights", "Localisation")
     },
+    "versus, Two models": (
+        "model_comparison",
+        {"versus_other": "demo", "versus_category": "still wrong"},
+    ),
+    "model, random weights": (
+        "cls_attention",
+        {"source": "random", "random_model": "vit_tiny_patch16_224", "pre_size": "48x64"},
+    ),
     **{
         f"walk, {part}": ("attention_walkthrough", {"walk_part": part})
         for part in ("Step by step", "Temperature", "Head explorer")
@@ -87,8 +97,8 @@ SCENES: dict[str, tuple[str, dict[str, Any]]] = {
     "cost, timm": ("complexity_calculator", {"cost_of": "timm model"}),
     "cost, free": ("complexity_calculator", {"cost_of": "Free"}),
 }
-# How files are picked is nothing to see.
-UNLINKED = {"upload_kind"}
+# How files are picked is nothing to see, and a folder is one of this machine.
+UNLINKED = {"upload_kind", "versus_folder"}
 WIDGETS = (
     "button_group",
     "multiselect",
@@ -116,14 +126,13 @@ class Walker:
         """Run until nothing is computed any more."""
         for _ in range(600):
             self.codecs.clear()
+            before = made(app)
             app.run()
             assert not app.exception, [e.value for e in app.exception]
-            state = app.session_state
-            tasks = state["tasks"].values() if "tasks" in state else ()
-            done = state["session"].job.finished and all(task.finished for task in tasks)
-            if done and not app.get("progress"):
+            while not idle(app):
+                time.sleep(0.05)
+            if made(app) == before and not app.get("progress"):
                 return app
-            time.sleep(0.05)
         raise AssertionError("a computation does not end")
 
 
@@ -164,9 +173,12 @@ def seen(walker: Walker, app: AppTest) -> dict[str, Any]:
         f"{kind} {element.key}": element.value
         for kind in WIDGETS
         for element in app.get(kind)
-        if element.key not in UNLINKED
+        if element.key not in UNLINKED and not element.key.startswith("said_")
     }
     pictures = [picture.url for element in app.get("image") for picture in element.proto.imgs]
-    pictures += [json.loads(e.proto.json)["image"] for e in app.get("bidi_component")]
+    # Of cells the picture; of other components all that is sent.
+    sent = [(e.proto.json, json.loads(e.proto.json)) for e in app.get("bidi_component")]
+    pictures += [said.get("image", text) for text, said in sent]
     charts = [element.proto.spec for element in app.get("vega_lite_chart")]
-    return {**state, **shown, "pictures": pictures, "charts": charts}
+    tables = [element.value.to_csv() for element in app.dataframe]
+    return {**state, **shown, "pictures": pictures, "charts": charts, "tables": tables}

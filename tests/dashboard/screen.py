@@ -39,6 +39,40 @@ class Cells:
     said: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class Figure:
+    """One picture of a board, with the map that the browser lays over it.
+
+    Attributes:
+        base: ``(h, w, 3)`` of the picture as sent.
+        layer: ``(rows, cols, 4)`` RGBA of the map as sent; None without a map.
+        values: ``(rows, cols)`` as read out under the pointer, in the unit that is said.
+        said: everything else that was sent.
+    """
+
+    caption: str
+    base: Pixels
+    layer: Pixels | None
+    values: NDArray[np.float32] | None
+    said: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Card:
+    """One image of a board.
+
+    Attributes:
+        figures: its own pictures.
+        pairs: of each reference, its pictures and its words.
+        said: everything that was sent.
+    """
+
+    name: str
+    figures: list[Figure]
+    pairs: list[tuple[list[Figure], str]]
+    said: dict[str, Any]
+
+
 @dataclass
 class Screen:
     """Reads runs of an app: its pictures, cells, charts, words and the files behind its buttons."""
@@ -79,6 +113,21 @@ class Screen:
             picture = base64.b64decode(said["image"].split(",", 1)[1])
             key = element.proto.id.split("-", 2)[2]
             found[key] = Cells(pixels(picture), shape, values, said)
+        return found
+
+    def cards(self, app: AppTest) -> list[Card]:
+        """The cards of the boards on the page, in order."""
+        boards = [e for e in app.get("bidi_component") if e.proto.component_name == "attnlib_board"]
+        found = []
+        for said in (json.loads(board.proto.json) for board in boards):
+            pictures = {name: pixels(_data(uri)) for name, uri in said["pictures"].items()}
+            for card in said["cards"]:
+                pairs = [
+                    ([_figure(one, pictures) for one in pair["figures"]], pair["words"])
+                    for pair in card["pairs"]
+                ]
+                own = [_figure(one, pictures) for one in card["figures"]]
+                found.append(Card(card["name"], own, pairs, card))
         return found
 
     def download(self, app: AppTest, label: str) -> bytes:
@@ -122,6 +171,19 @@ def screen(monkeypatch: pytest.MonkeyPatch) -> Screen:
     monkeypatch.setattr(MemoryMediaFileStorage, "load_and_get_id", stored)
     monkeypatch.setattr(MediaFileManager, "add_deferred", deferred)
     return read
+
+
+def _data(uri: str) -> bytes:
+    return base64.b64decode(uri.split(",", 1)[1])
+
+
+def _figure(said: dict[str, Any], pictures: dict[str, Pixels]) -> Figure:
+    layer = np.asarray(Image.open(io.BytesIO(_data(said["layer"])))) if said["layer"] else None
+    values = None
+    if said["values"]:
+        raw = np.frombuffer(base64.b64decode(said["values"]), np.float32)
+        values = raw.reshape(said["rows"], said["cols"])
+    return Figure(said["caption"], pictures[said["base"]], layer, values, said)
 
 
 def pixels(data: bytes) -> Pixels:

@@ -20,6 +20,7 @@ from attnlib.dashboard.state import results
 from attnlib.data.image import decode
 from attnlib.methods.heat import scale_of
 from attnlib.model import demo
+from attnlib.pictures.layer import layer
 from tests.dashboard.driving import PAGES, finish, path, use
 from tests.dashboard.screen import Screen, charted, pixels, table
 
@@ -105,7 +106,7 @@ def silent(app: AppTest) -> None:
 def test_the_gallery_its_matrix_and_its_report(
     app: AppTest, vit: attnlib.Vit, screen: Screen
 ) -> None:
-    app.session_state["confusion_open"] = True
+    app.session_state["gallery_panel"] = "Confusion matrix"
     app.run()
     finish(app)
     silent(app)
@@ -156,12 +157,13 @@ def test_an_opened_image(
     np.testing.assert_allclose(made.values, expected, atol=1e-6)
     # On screen, in the file of the picture and in that of the numbers.
     assert vit.crop(image).size == (grid[1] * 16, grid[0] * 16)
-    for there, side in (
-        (screen.pictures(app)[1][1], 410),
-        (pixels(screen.download(app, "Picture (PNG)")), 896),
-    ):
-        drawn = made.overlay(vit.crop(image), scale=scale_of([made]), side=side).convert("RGB")
-        np.testing.assert_array_equal(there, np.asarray(drawn))
+    crop, shown = screen.cards(app)[0].figures
+    np.testing.assert_array_equal(crop.base, np.asarray(vit.crop(image)))
+    np.testing.assert_array_equal(shown.layer, np.asarray(layer(made.values, scale_of([made]))))
+    np.testing.assert_allclose(shown.values, expected, atol=1e-6)
+    there = pixels(screen.download(app, "Picture (PNG)"))
+    drawn = made.overlay(vit.crop(image), scale=scale_of([made]), side=896).convert("RGB")
+    np.testing.assert_array_equal(there, np.asarray(drawn))
     rows = table(screen.download(app, "Numbers (CSV)"))
     assert len(rows) == 24
     for row in rows:

@@ -167,11 +167,11 @@ def test_a_small_map_opens_large(server, page) -> None:  # type: ignore[no-untyp
 
 def test_open_and_back(server, page) -> None:  # type: ignore[no-untyped-def]
     page.goto(server)
-    page.locator("[data-testid=stMain] button:has-text('Open')").first.click()
+    page.get_by_role("button", name="Open cifar10").first.click()
     playwright.expect(page.locator("[data-testid=stMain]")).to_contain_text("capture checked")
     assert "image=" in page.url
     page.locator("button:has-text('All images')").first.click()
-    playwright.expect(page.locator("[data-testid=stMain]")).to_contain_text("Wrong predictions")
+    playwright.expect(page.locator("[data-testid=stMain]")).to_contain_text("confidence when wrong")
 
 
 def told(page, x: float, y: float) -> dict[str, str]:  # type: ignore[no-untyped-def]

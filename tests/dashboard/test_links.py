@@ -19,6 +19,7 @@ LEADING = {"source", "device", "precision", "image", "method", "toy_example", "t
     key for _, start in SCENES.values() for key in start if key.endswith(("_view", "_part", "_of"))
 }
 LEADING |= {"attention_compare", "heads_section", "heads_effect_scope"}
+LEADING |= {"random_model", "versus_other"}
 # These make another input of every image; test_preprocessing.py opens links with them.
 LEADING |= {f"pre_{name}" for name in DEFAULTS} | {"decoding", "numbers", "pre_size"}
 # Lists that only follow what stands in the address under another name.
@@ -29,12 +30,23 @@ FOLLOWING = {
     "toy_menu": "toy_step",
     "compare_first": "compare_pair",
     "compare_second": "compare_pair",
+    "loaded_model": "source",
 }
 # Where the next value that comes to mind is impossible, or costs minutes.
 VALUES: dict[str, Any] = {
     "gallery_only": "All",
-    "gallery_true": 3,  # a cat
-    "gallery_predicted": 5,  # taken for a dog
+    "gallery_true": [3],  # a cat
+    "gallery_predicted": [5],  # taken for a dog
+    "gallery_cell": "3-5",
+    "gallery_tag": ["no tag"],
+    "gallery_text": "cifar10",
+    "gallery_confidence_from": 20,
+    "gallery_confidence_to": 99,
+    "gallery_narrow": False,  # no such cat
+    "gallery_versus": None,  # no second model is chosen
+    "label_means": {"kitty": "cat"},
+    "gallery_density": "Cards",  # in scenes of their own
+    "gallery_lasso": "pca_00000000_0.0_9000.0_0.9000",
     "cost_height": 448,
     "cost_width": 224,
     "cost_patch": 32,
@@ -76,11 +88,16 @@ WIDGET = re.compile(
     r"st\.(selectbox|multiselect|slider|select_slider|number_input|text_input|text_area|toggle"
     r"|checkbox|radio|segmented_control|pills|pagination|data_editor|color_picker)\("
 )
-# Lists that follow a value of the address, and the table in which own images are labelled.
+# Lists that follow a value of the address, tables in which own files are described, and what is
+# said of an image, which is data and no view.
 BARE = {
     "attention/choose.py": 1,
     "compare/difference.py": 1,
-    "mistakes/summary.py": 1,
+    "mistakes/labelling.py": 2,
+    "parts/loaded.py": 1,
+    "parts/uploads.py": 1,
+    "triage/judging.py": 4,
+    "versus/files.py": 1,
     "walk/place.py": 1,
     "walk/player.py": 1,
 }
@@ -96,6 +113,10 @@ def test_no_control_is_declared_in_another_way() -> None:
     assert {name: count for name, count in found.items() if count} == BARE
 
 
+# What is said of an image: data, and no view of it.
+SAID = "said_"
+# The same on every page, see `parts/drawn.py`.
+DRAWING = ("mode", "colormap", "opacity", "fade", "interpolation", "keep")
 SHARED = ("target", "fusion", "discard", "residual", "start", "source", "end", "scale", "opacity")
 
 
@@ -103,12 +124,16 @@ SHARED = ("target", "fusion", "discard", "residual", "start", "source", "end", "
 def test_a_link_opens_what_its_sender_saw(walker: Walker, scene: str) -> None:
     page, start = SCENES[scene]
     app = opened(walker, page, {}, **{"image": IMAGE, **start})
-    drawn = {element.key for kind in WIDGETS for element in app.get(kind)}
+    drawn = {e.key for kind in WIDGETS for e in app.get(kind) if not e.key.startswith(SAID)}
     unlinked = {key for key in drawn if FOLLOWING.get(key, key) not in walker.codecs} - UNLINKED
     assert not unlinked, "controls that no link holds"
     changed, shared = [], {f"compare_{name}" for name in SHARED} | {"colormap"}
     for key in list(walker.codecs):
         if key in LEADING or key in start or key not in walker.codecs:
+            continue
+        if key.startswith("gallery_") and not scene.startswith("gallery"):
+            continue  # walked there; here they only say who comes next
+        if key in DRAWING and scene not in ("gallery", "opened, raw", "attention, One head"):
             continue
         if scene.startswith("compare") and key in shared and scene != "compare, Maps":
             continue  # walked there; here each of them would mean minutes
@@ -123,7 +148,8 @@ def test_a_link_opens_what_its_sender_saw(walker: Walker, scene: str) -> None:
         changed.append(key)
     assert changed or scene == "heads, All wrong images"
     mine = seen(walker, app)
-    assert mine["pictures"] or mine["charts"] or page == "complexity_calculator"
+    shown = mine["pictures"] or mine["tables"] or mine["charts"]
+    assert shown or page == "complexity_calculator"
     theirs = seen(walker, opened(walker, page, app.query_params))
     assert theirs == mine
 

@@ -18,7 +18,7 @@ from attnlib import audit
 from attnlib.data.image import decode
 from attnlib.heads.ablation import without_heads
 from attnlib.model import demo
-from tests.dashboard.driving import PAGES, finish, settle, text, upload, use
+from tests.dashboard.driving import PAGES, finish, numbers, settle, text, upload, use
 from tests.dashboard.screen import Screen
 
 PICTURES = demo.images()[:8]
@@ -67,10 +67,6 @@ def predicted(vit: attnlib.Vit, threshold: float) -> list[audit.Prediction]:
     return found
 
 
-def metrics(app: AppTest) -> dict[str, str]:
-    return {str(metric.label): str(metric.value) for metric in app.metric}
-
-
 @pytest.fixture
 def several(
     app: AppTest, screen: Screen, monkeypatch: pytest.MonkeyPatch
@@ -88,14 +84,13 @@ def test_independent_labels_are_right_if_all_are(
         app.slider(key="threshold").set_value(threshold).run()
         settle(app)
         expected = predicted(vit, threshold)
-        shown = metrics(app)
+        shown = numbers(app)
         wrong = sum(p.wrong for p in expected)
-        assert shown["Images"] == shown["Labelled"] == "8"
-        assert shown["Wrong"] == str(wrong) and wrong > 0
-        accuracy = next(v for k, v in shown.items() if k.startswith("All labels right"))
-        assert accuracy == f"{1 - wrong / 8:.1%}"
+        assert shown["images"] == "8" and "labelled" not in shown, "all are"
+        assert shown["wrong"] == str(wrong) and wrong > 0
+        assert shown["all labels right"] == f"{1 - wrong / 8:.1%}"
         each = audit.per_label(expected, vit.class_names)
-        assert shown["Mean average precision"] == f"{each['average_precision'].mean():.2f}"
+        assert shown["mean average precision"] == f"{each['average_precision'].mean():.2f}"
         rows = list(csv.DictReader(io.StringIO(screen.download(app, "Table (CSV)").decode())))
         for row, image in zip(rows, expected, strict=True):
             assert row["predicted class"] == " | ".join(
@@ -109,21 +104,21 @@ def test_independent_labels_are_right_if_all_are(
 
 
 def test_a_card_says_what_is_missed_and_what_is_not_true(
-    several: tuple[AppTest, attnlib.Vit],
+    several: tuple[AppTest, attnlib.Vit], screen: Screen
 ) -> None:
     app, vit = several
     app.slider(key="threshold").set_value(0.5).run()
     settle(app)
     expected = [p for p in predicted(vit, 0.5) if p.wrong]
     expected.sort(key=lambda p: -p.confidence)
-    words = text(app)
-    assert words.count("true, missed") == sum(len(p.missed) for p in expected[:6])
-    assert words.count("not true") == sum(len(p.extra) for p in expected[:6])
+    roles = [bar["role"] for card in screen.cards(app) for bar in card.said["bars"]]
+    assert roles.count("true, missed") == sum(len(p.missed) for p in expected[:6])
+    assert roles.count("not true") == sum(len(p.extra) for p in expected[:6])
 
 
 def test_each_label_by_itself(several: tuple[AppTest, attnlib.Vit], screen: Screen) -> None:
     app, vit = several
-    app.session_state["per_label_open"] = True
+    app.session_state["gallery_panel"] = "Each label"
     settle(app.run())
     each = audit.per_label(predicted(vit, 0.5), vit.class_names)
     each = each.sort_values("average_precision", kind="stable")
@@ -142,11 +137,12 @@ def test_numbers_show_no_confidence(
     vit = use(app, module(outputs), monkeypatch, outputs="regression" if outputs else None)
     settle(app.run())
     assert vit.outputs.kind == kind and not app.exception
-    assert set(metrics(app)) == {"Images"}
+    assert set(numbers(app)) == {"images"}
     words = text(app)
     assert "nothing has a confidence" in words and "confidence when" not in words.lower()
     record = vit.inspect(decode(PICTURES[0].data))
-    assert f"{record.logits.max():.4g}" in words
+    shown = [bar["text"] for card in screen.cards(app) for bar in card.said["bars"]]
+    assert f"{record.logits.max():.4g}" in shown
 
 
 def test_one_logit_is_two_classes(

@@ -534,7 +534,7 @@ def test_the_sheet_of_all_maps_has_their_scale() -> None:
     crop = Image.new("RGB", (20, 10), "red")
     scale = Look(end=1.0, kind="× uniform").scale([np.array([[0.0, 3.5]])])
     assert (scale.low, scale.high, scale.mark) == (0.0, 4.0, 1.0)
-    made = sheet(crop, {str(i): crop for i in range(4)}, scale, "inferno", side=100)
+    made = sheet(crop, {str(i): crop for i in range(4)}, scale, Look(), side=100)
     assert made.width == 4 * 108
     dark, light = (made.getpixel((x, made.height - 2 * 26 + 8)) for x in (5, 102))
     assert sum(dark) < 60 < 500 < sum(light), "the colours of the scale, on the white page"

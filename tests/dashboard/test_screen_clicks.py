@@ -10,7 +10,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from attnlib.dashboard.mistakes import confusion, gallery
+from attnlib.dashboard.mistakes import confusion
 from attnlib.dashboard.parts import cells
 from attnlib.model import demo
 from tests.dashboard.driving import finish
@@ -114,9 +114,9 @@ def test_two_patches_are_a_box(oblong: AppTest, click: Click, library: Library) 
 
 
 def test_a_cell_of_the_confusion_matrix_filters_the_gallery(
-    oblong: AppTest, library: Library, monkeypatch: pytest.MonkeyPatch
+    oblong: AppTest, screen: Screen, library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    oblong.session_state["confusion_open"] = True
+    oblong.session_state["gallery_panel"] = "Confusion matrix"
     oblong.run()
     name = library.wrong[0]
     true, guess = library.true[name], library.predicted[name]
@@ -131,23 +131,26 @@ def test_a_cell_of_the_confusion_matrix_filters_the_gallery(
     oblong.run()
     oblong.run()
     assert not oblong.exception
-    assert oblong.selectbox(key="gallery_true").value == true
-    assert oblong.selectbox(key="gallery_predicted").value == guess
-    shown = [b.key.removeprefix("open_") for b in oblong.button if b.label == "Open" and b.key]
+    (chip,) = (b for b in oblong.button if b.key == "chip_gallery_cell")
+    assert chip.label == f"{demo.CLASS_NAMES[true]} taken for {demo.CLASS_NAMES[guess]}"
+    shown = [card.name for card in screen.cards(oblong)]
     both = [n for n in library.names if (library.true[n], library.predicted[n]) == (true, guess)]
     assert len(shown) == min(6, len(both)) and set(shown) <= set(both)
+    chip.click().run()
+    assert len(screen.cards(oblong)) == 6
+    assert not any(b.key == "chip_gallery_cell" for b in oblong.button)
 
 
 def test_only_a_click_moves_the_filters(monkeypatch: pytest.MonkeyPatch) -> None:
-    filters = {"gallery_true": 3, "gallery_predicted": 5, "gallery_only": "All"}
+    filters = {"gallery_cell": "3-5", "gallery_only": "All"}
 
     def left(*calls: tuple[int | None, int | None, dict[str, bool]]) -> dict[str, Any]:
         state: dict[str, Any] = {}
         with monkeypatch.context() as only:
             only.setattr(st, "session_state", state)
             for true, predicted, began in calls:
-                gallery.narrow(true, predicted, **began)
-                state.pop("gallery_cell")
+                confusion._narrow(true, predicted, **{"began": False, **began})
+                state.pop("confusion_cell")
         return state
 
     assert left((3, 5, {})) == left((3, 5, {"began": False})) == filters

@@ -14,12 +14,15 @@ from attnlib.methods import Heat
 from attnlib.methods.heat import scale_of
 from attnlib.model import demo
 from attnlib.pictures.colormaps import Scale
+from attnlib.pictures.layer import layer
 from attnlib.pictures.overlay import enlarge, fit
+from tests.dashboard.driving import finish
 from tests.dashboard.library import Library
-from tests.dashboard.screen import Screen, charted, pixels, table
+from tests.dashboard.screen import Figure, Screen, charted, pixels, table
 
 PER_PAGE = 6
-Panels = list[tuple[str, Image.Image]]
+# Caption, image, map and its scale.
+Panel = tuple[str, str, Heat | None, Scale | None]
 
 
 def heat(library: Library, name: str, target: int, method: str = "relevance", **o: object) -> Heat:
@@ -35,53 +38,78 @@ def plain(library: Library, name: str, side: int) -> Image.Image:
     return enlarge(crop, fit(crop.size, side))
 
 
-def panels(library: Library, name: str, side: int) -> Panels:
-    """Crop, map of the predicted and of the true class on one scale, contrast, references."""
+def panels(library: Library, name: str) -> list[Panel]:
+    """Crop, map of the predicted and of the true class on one scale, contrast, references:
+    caption, image, map and scale of each."""
     guess, true = library.predicted[name], library.true[name]
     mine, theirs = heat(library, name, guess), heat(library, name, true)
     both = scale_of([mine, theirs], "shared")
     contrast = heat(library, name, guess, "contrast", against=true)
     guessed, meant = demo.CLASS_NAMES[guess], demo.CLASS_NAMES[true]
-    found = [
-        ("what the model saw", plain(library, name, side)),
-        (f"for “{guessed}” (predicted)", drawn(library, name, mine, both, side)),
-        (f"for “{meant}” (true)", drawn(library, name, theirs, both, side)),
-        (
-            f"for “{guessed}” rather than “{meant}”",
-            drawn(library, name, contrast, scale_of([contrast]), side),
-        ),
+    found: list[Panel] = [
+        ("what the model saw", name, None, None),
+        (f"for “{guessed}” (predicted)", name, mine, both),
+        (f"for “{meant}” (true)", name, theirs, both),
+        (f"for “{guessed}” rather than “{meant}”", name, contrast, scale_of([contrast])),
     ]
     for label in (true, guess):
         other = library.nearest_correct(name, label)
         if other is not None:
             made = heat(library, other, label)
             title = f"nearest correct “{demo.CLASS_NAMES[label]}”"
-            found.append((title, plain(library, other, side)))
-            found.append(("its map", drawn(library, other, made, scale_of([made]), side)))
+            found.append((title, other, None, None))
+            found.append(("its map", other, made, scale_of([made])))
     return found
 
 
-def opened_names(app: AppTest) -> list[str]:
-    return [b.key.removeprefix("open_") for b in app.button if b.label == "Open" and b.key]
+def compare(
+    library: Library, there: Figure, panel: tuple[str, str, Heat | None, Scale | None]
+) -> None:
+    """A figure of a board, against the library: what lies below, what is laid over it."""
+    caption, name, made, scale = panel
+    assert there.caption == caption
+    crop = library.vit.crop(library.images[name])
+    np.testing.assert_array_equal(there.base, np.asarray(crop), caption)
+    if made is None or scale is None:
+        assert there.layer is None
+        return
+    np.testing.assert_array_equal(there.layer, np.asarray(layer(made.values, scale)), caption)
+    np.testing.assert_array_equal(there.values, made.values, caption)
+
+
+def shown_names(app: AppTest, screen: Screen) -> list[str]:
+    return [card.name for card in screen.cards(app)]
 
 
 def test_cards_show_the_maps_of_their_own_image_and_classes(
     oblong: AppTest, screen: Screen, library: Library
 ) -> None:
-    names = library.wrong[:PER_PAGE]
-    assert opened_names(oblong) == names
-    expected = [panel for name in names for panel in panels(library, name, 240)]
-    shown = screen.pictures(oblong)
-    assert [caption for caption, _ in shown] == [caption for caption, _ in expected]
-    for (caption, there), (_, picture) in zip(shown, expected, strict=True):
-        np.testing.assert_array_equal(there, np.asarray(picture.convert("RGB")), err_msg=caption)
+    finish(oblong)
+    cards = screen.cards(oblong)
+    assert [card.name for card in cards] == library.wrong[:PER_PAGE]
+    for card in cards:
+        figures = [*card.figures, *(one for pair, _ in card.pairs for one in pair)]
+        for there, panel in zip(figures, panels(library, card.name), strict=True):
+            compare(library, there, panel)
+        for pair, words in card.pairs:
+            if not pair:
+                assert words.startswith("no correct")
+                continue
+            similarity = library.similarity(card.name, str(pair[0].said["base"]))
+            assert f"similarity {similarity:.2f}" in words
+            others = [library.similarity(card.name, n) for n in library.names if n != card.name]
+            assert ("far" in words) == (similarity < np.quantile(others, 0.75))
 
 
-@pytest.mark.parametrize("sort", ["Margin", "Loss", "Entropy of attention"])
+@pytest.mark.parametrize("up", [False, True])
+@pytest.mark.parametrize(
+    "sort", ["Margin", "Loss", "Entropy of attention", "Lead over the true class"]
+)
 def test_the_gallery_is_in_the_order_that_it_says(
-    oblong: AppTest, library: Library, sort: str
+    oblong: AppTest, screen: Screen, library: Library, sort: str, up: bool
 ) -> None:
-    oblong.selectbox(key="gallery_sort").set_value(sort).run()
+    oblong.selectbox(key="gallery_sort").set_value(sort)
+    oblong.toggle(key="gallery_up").set_value(up).run()
 
     def key(name: str) -> float:
         record = library.records[name]
@@ -91,20 +119,22 @@ def test_the_gallery_is_in_the_order_that_it_says(
             "Margin": float(best[0] - best[1]),
             "Loss": -np.log(true),
             "Entropy of attention": float(record.entropy.mean()),
+            "Lead over the true class": float(best[0]) - true,
         }[sort]
 
-    assert opened_names(oblong) == sorted(library.wrong, key=key, reverse=True)[:PER_PAGE]
+    expected = sorted(library.wrong, key=key, reverse=not up)[:PER_PAGE]
+    assert shown_names(oblong, screen) == expected
 
 
-def test_filters_keep_what_they_name(oblong: AppTest, library: Library) -> None:
+def test_filters_keep_what_they_name(oblong: AppTest, screen: Screen, library: Library) -> None:
     name = library.wrong[0]
     true, guess = library.true[name], library.predicted[name]
-    oblong.selectbox(key="gallery_true").set_value(true).run()
+    oblong.multiselect(key="gallery_true").set_value([true]).run()
     fitting = [n for n in library.wrong if library.true[n] == true]
-    assert opened_names(oblong) == fitting[:PER_PAGE]
-    oblong.selectbox(key="gallery_predicted").set_value(guess).run()
+    assert shown_names(oblong, screen) == fitting[:PER_PAGE]
+    oblong.multiselect(key="gallery_predicted").set_value([guess]).run()
     fitting = [n for n in fitting if library.predicted[n] == guess]
-    assert opened_names(oblong) == fitting[:PER_PAGE]
+    assert shown_names(oblong, screen) == fitting[:PER_PAGE]
 
 
 def test_the_table_holds_every_image(oblong: AppTest, screen: Screen, library: Library) -> None:
@@ -131,12 +161,15 @@ def test_the_report_is_of_the_wrong_ones(oblong: AppTest, screen: Screen, librar
     cards = page.split("<article>")[1:]
     assert [re.findall(r"<h2[^>]*>(.*?)</h2>", card)[0] for card in cards] == library.wrong[:60]
     for name, card in list(zip(library.wrong, cards, strict=False))[:3]:
-        expected = panels(library, name, 264)
+        expected = panels(library, name)
         captions = re.findall(r"<figcaption[^>]*>(.*?)</figcaption>", card)
-        assert captions == [caption for caption, _ in expected]
+        assert captions == [caption for caption, *_ in expected]
         pictures = re.findall(r"data:image/png;base64,([^\"]+)", card)
-        for data, (caption, picture) in zip(pictures, expected, strict=True):
+        for data, (caption, of, made, scale) in zip(pictures, expected, strict=True):
             there = pixels(base64.b64decode(data))
+            picture = plain(library, of, 264)
+            if made is not None and scale is not None:
+                picture = drawn(library, of, made, scale, 264)
             np.testing.assert_array_equal(there, np.asarray(picture.convert("RGB")), caption)
         for words in ("predicted", "true"):
             which = library.predicted if words == "predicted" else library.true
@@ -145,7 +178,7 @@ def test_the_report_is_of_the_wrong_ones(oblong: AppTest, screen: Screen, librar
 
 
 def test_confusion_rows_are_true_classes(oblong: AppTest, library: Library) -> None:
-    oblong.session_state["confusion_open"] = True
+    oblong.session_state["gallery_panel"] = "Confusion matrix"
     oblong.run()
     (chart,) = oblong.get("vega_lite_chart")
     counts: dict[tuple[str, str], int] = {}
@@ -173,11 +206,10 @@ def test_the_opened_image_has_the_map_that_was_chosen(
     rows = library.records[name].cls_rows[layer]
     share = rows.mean(0) if head is None else rows[head]
     np.testing.assert_allclose(made.values, share.reshape(4, 6), rtol=1e-5)
-    shown = screen.pictures(oblong)
-    crop = np.asarray(plain(library, name, 410).convert("RGB"))
-    np.testing.assert_array_equal(shown[0][1], crop)
-    expected = drawn(library, name, made, scale_of([made]), 410).convert("RGB")
-    np.testing.assert_array_equal(shown[1][1], np.asarray(expected))
+    (card,) = screen.cards(oblong)
+    crop, shown = card.figures
+    compare(library, crop, ("what the model saw", name, None, None))
+    compare(library, shown, ("Raw attention", name, made, scale_of([made])))
     taken = screen.download(oblong, "Picture (PNG)")
     large = drawn(library, name, made, scale_of([made]), 896).convert("RGB")
     np.testing.assert_array_equal(pixels(taken), np.asarray(large))
@@ -205,18 +237,16 @@ def test_the_opened_image_has_the_map_of_its_classes(
     oblong.session_state["image"] = name
     oblong.run()
     oblong.selectbox(key="method").set_value(method).run()
-    assert not oblong.exception
+    finish(oblong)
     options = {"against": true} if method == "contrast" else {}
     first = library.vit.attribute(library.images[name], method, guess, **options)
     made = [first]
     if method in ("relevance", "gradcam"):
         made.append(heat(library, name, true, method))
     scale = scale_of(made)
-    shown = [picture for caption, picture in screen.pictures(oblong) if caption][1:]
-    assert len(shown) == len(made)
-    for there, one in zip(shown, made, strict=True):
-        expected = drawn(library, name, one, scale, 410).convert("RGB")
-        np.testing.assert_array_equal(there, np.asarray(expected))
+    (card,) = screen.cards(oblong)
+    for there, one in zip(card.figures[1:], made, strict=True):
+        compare(library, there, (there.caption, name, one, scale))
 
 
 def test_pictures_are_not_symmetric(library: Library) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,16 +14,12 @@ from streamlit.testing.v1 import AppTest
 from attnlib.errors import AttnlibError
 from attnlib.methods.heat import scale_of
 from attnlib.model import demo
+from attnlib.pictures.layer import layer
 from tests.dashboard.driving import finish, settle
 from tests.dashboard.library import Library
 from tests.dashboard.screen import Screen, charted
 
 PER_PAGE = 6
-TRUE, WRONG, OTHER = "#009e73", "#d55e00", "#8a97a5"
-BAR = re.compile(
-    r"white-space:nowrap'>([^<]+) <span style='opacity:.65'>([^<]*)</span></span>"
-    r"<span[^>]*>([\d.]+)%</span></div><div style='[^']*background:(#\w+);width:([\d.]+)%"
-)
 
 
 def opened(app: AppTest, library: Library, folder: str, **state: Any) -> AppTest:
@@ -41,48 +36,55 @@ def ranked(library: Library, name: str) -> list[int]:
 
 def test_a_right_prediction_has_one_map(oblong: AppTest, screen: Screen, library: Library) -> None:
     oblong.segmented_control(key="gallery_only").set_value("Right").run()
+    finish(oblong)
     right = [name for name in library.names if library.predicted[name] == library.true[name]]
     right.sort(key=lambda name: -float(library.records[name].probabilities.max()))
-    shown = screen.pictures(oblong)
-    assert len(shown) == 2 * PER_PAGE
-    for place, name in enumerate(right[:PER_PAGE]):
-        guess, image = library.predicted[name], library.images[name]
+    cards = screen.cards(oblong)
+    assert [card.name for card in cards] == right[:PER_PAGE]
+    for card in cards:
+        guess, image = library.predicted[card.name], library.images[card.name]
         made = library.vit.attribute(image, "relevance", guess)
-        picture = made.overlay(library.vit.crop(image), scale=scale_of([made]), side=240)
-        assert shown[2 * place][0] == "what the model saw"
-        caption, there = shown[2 * place + 1]
-        assert caption == f"for “{demo.CLASS_NAMES[guess]}”"
-        np.testing.assert_array_equal(there, np.asarray(picture.convert("RGB")), name)
+        crop, shown = card.figures
+        assert crop.caption == "what the model saw" and crop.layer is None
+        assert shown.caption == f"for “{demo.CLASS_NAMES[guess]}”"
+        expected = layer(made.values, scale_of([made]))
+        np.testing.assert_array_equal(shown.layer, np.asarray(expected), card.name)
 
 
-def test_why_a_card_has_no_maps_is_said(oblong: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_why_a_card_has_no_maps_is_said(
+    oblong: AppTest, screen: Screen, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert all(caption.value for caption in oblong.caption), "nothing is said where nothing is"
 
     def refuse(*args: Any, **options: Any) -> None:
         raise AttnlibError("no gradients here")
 
     monkeypatch.setattr("attnlib.dashboard.mistakes.case.heat", refuse)
+    monkeypatch.setattr("attnlib.dashboard.state.results.kept_heat", lambda *a, **o: None)
     oblong.run()
+    finish(oblong)
     assert not oblong.exception
-    said = [caption.value for caption in oblong.caption]
-    assert said.count("no gradients here") == PER_PAGE
+    cards = screen.cards(oblong)
+    assert [card.said["problem"] for card in cards] == ["no gradients here"] * PER_PAGE
 
 
-def test_bars_of_the_five_most_probable_classes(oblong: AppTest, library: Library) -> None:
-    bodies = [element.proto.body for element in oblong.get("html")]
-    cards = [bars for body in bodies if (bars := BAR.findall(body))]
-    assert len(cards) == PER_PAGE
-    for name, bars in zip(library.wrong, cards, strict=False):
+def test_bars_of_the_five_most_probable_classes(
+    oblong: AppTest, screen: Screen, library: Library
+) -> None:
+    cards = screen.cards(oblong)
+    assert [card.name for card in cards] == library.wrong[:PER_PAGE]
+    for card in cards:
+        name, bars = card.name, card.said["bars"]
         guess, true, p = library.predicted[name], library.true[name], library.records[name]
-        roles = {guess: ("predicted", WRONG), true: ("true", TRUE)}
-        for index, (label, role, share, colour, width) in zip(
-            ranked(library, name)[:5], bars, strict=True
-        ):
-            assert label == demo.CLASS_NAMES[index]
-            assert (role.strip(" ·"), colour) == roles.get(index, ("", OTHER))
-            percent = 100 * float(p.probabilities[index])
-            assert float(share) == pytest.approx(percent, abs=0.051)
-            assert float(width) == pytest.approx(max(percent, 0.4), abs=0.051)
+        roles = {guess: ("predicted", "wrong"), true: ("true", "right")}
+        listed = ranked(library, name)[:5]
+        listed += [true] if true not in listed else []
+        for index, bar in zip(listed, bars, strict=True):
+            assert bar["label"] == demo.CLASS_NAMES[index]
+            assert (bar["role"], bar["kind"]) == roles.get(index, ("", ""))
+            share = float(p.probabilities[index])
+            assert float(bar["text"].removesuffix("%")) == pytest.approx(100 * share, abs=0.051)
+            assert bar["share"] == pytest.approx(share, abs=1e-6)
 
 
 def test_classes_to_explain_are_the_likely_ones_first(oblong: AppTest, library: Library) -> None:
@@ -160,7 +162,7 @@ def parts(node: Any, key: str) -> Iterator[Any]:
 @pytest.mark.parametrize(
     ("folder", "state"),
     [
-        ("prediction_debugging", {"image": None, "confusion_open": True}),
+        ("prediction_debugging", {"image": None, "gallery_panel": "Confusion matrix"}),
         ("prediction_debugging", {}),
         ("attention_walkthrough", {"walk_part": "Temperature"}),
         ("head_similarity", {"heads_section": "Similarity"}),
@@ -250,4 +252,4 @@ def test_of_many_classes_the_most_confused_are_shown(present: int) -> None:
     assert len(shown) == 24
     captions = [caption.value for caption in app.caption]
     words = ["The 24 classes with the most errors, of 26 present."]
-    assert captions == (words if present > 24 else [])
+    assert captions[1:] == (words if present > 24 else [])

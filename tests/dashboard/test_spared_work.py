@@ -66,11 +66,11 @@ def test_the_confusion_matrix_is_computed_only_while_it_is_open(
     oblong.segmented_control(key="gallery_only").set_value("All").run()
     assert not calls
     assert not oblong.get("vega_lite_chart")
-    oblong.session_state["confusion_open"] = True
+    oblong.session_state["gallery_panel"] = "Confusion matrix"
     oblong.run()
     assert len(calls) == 1
     assert len(oblong.get("vega_lite_chart")) == 1
-    oblong.session_state["confusion_open"] = False
+    oblong.session_state["gallery_panel"] = None
     oblong.run()
     oblong.run()
     assert len(calls) == 1
@@ -96,7 +96,7 @@ def test_a_page_of_a_model_with_many_classes_stays_small(
     """A dense matrix of 21,841 × 21,841 has 455 MB with one byte a pair."""
     use(app, many, monkeypatch)
     finish(app.run())
-    app.session_state["confusion_open"] = True
+    app.session_state["gallery_panel"] = "Confusion matrix"
     tracemalloc.start()
     try:
         app.run()

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from attnlib.data import collection, image
+from attnlib.data import archive, collection, image
 from attnlib.data.collection import Collection, Refusal, collect
 
 
@@ -272,7 +272,7 @@ def test_duplicates() -> None:
 
 
 def test_too_many_members(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(collection, "MAX_MEMBERS", 2)
+    monkeypatch.setattr(archive, "MAX_MEMBERS", 2)
     members = [(f"{n}.png", png(n)) for n in range(3)]
     found = collect([("all.zip", zipped(*members)), ("good.png", GOOD)])
     assert found.refusals == (
@@ -286,15 +286,15 @@ def test_too_many_members(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_too_many_entries_are_refused_before_the_directory_is_parsed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(collection, "MAX_ZIP_ENTRIES", 2)
-    monkeypatch.setattr(collection, "_open_zip", lambda _: pytest.fail("parsed"))
+    monkeypatch.setattr(archive, "MAX_ZIP_ENTRIES", 2)
+    monkeypatch.setattr(archive, "_open_zip", lambda _: pytest.fail("parsed"))
     data = zipped(*((f".{n}", b"") for n in range(3)))
     (refusal,) = collect([("all.zip", data)]).refusals
     assert "more than 2 entries" in refusal.reason
 
 
 def test_a_zip_that_unpacks_to_too_much_is_read_no_further(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(collection, "MAX_TOTAL", 4 * len(png(0)))
+    monkeypatch.setattr(archive, "MAX_TOTAL", 4 * len(png(0)))
     members = [(f"{n}.png", png(n)) for n in range(1, 9)]
     found = collect([("all.zip", zipped(*members)), ("good.png", GOOD)])
     (refusal,) = found.refusals
@@ -306,7 +306,7 @@ def test_a_zip_that_unpacks_to_too_much_is_read_no_further(monkeypatch: pytest.M
 
 def test_corrupt_members_are_charged_too(monkeypatch: pytest.MonkeyPatch) -> None:
     """Else a zip of thousands of members with bad checksums would be unpacked for hours."""
-    monkeypatch.setattr(collection, "MAX_TOTAL", 3_000_000)
+    monkeypatch.setattr(archive, "MAX_TOTAL", 3_000_000)
     body = png(1) + bytes(1_000_000)
     data = zipped(*((f"{n}.png", body) for n in range(9)))
     checksum = struct.pack("<I", zipfile.ZipFile(io.BytesIO(data)).infolist()[0].CRC)
@@ -318,13 +318,13 @@ def test_corrupt_members_are_charged_too(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_a_member_that_says_it_is_too_large_is_not_unpacked(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(collection, "MAX_TOTAL", 1_000_000)
+    monkeypatch.setattr(archive, "MAX_TOTAL", 1_000_000)
     found = collect([("all.zip", beside_good("a.png", GOOD + bytes(image.MAX_BYTES))())])
     assert names(found) == ["good.png"]
 
 
 def test_a_member_that_is_no_image_is_not_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(collection, "MAX_TOTAL", 10_000)
+    monkeypatch.setattr(archive, "MAX_TOTAL", 10_000)
     bomb = ("a.png", bytes(10_000_000))
     found = collect([("all.zip", zipped(bomb, ("b.txt", bytes(10_000_000)), ("good.png", GOOD)))])
     assert names(found) == ["good.png"]
@@ -333,7 +333,7 @@ def test_a_member_that_is_no_image_is_not_unpacked(monkeypatch: pytest.MonkeyPat
 
 def test_too_many_samples(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(collection, "MAX_SAMPLES", 2)
-    monkeypatch.setattr(collection, "_read", lambda *_: pytest.fail("a full collection reads on"))
+    monkeypatch.setattr(archive, "_read", lambda *_: pytest.fail("a full collection reads on"))
     files = [(f"{n}.png", png(n)) for n in range(3)]
     found = collect([*files, files[0], ("all.zip", zipped(("z.png", GOOD)))])
     assert names(found) == ["0.png", "1.png"]

@@ -101,8 +101,10 @@ def test_a_session_takes_masks_and_annotations_with_its_images() -> None:
     assert list(session.objects.masks) == [session.samples[0].sha256]
     assert session.objects.coco is not None
     assert not session.refusals
+    session.drop([number for number, file in session.files.items() if file.name != "b.png"])
     session.take([("c.png", png(3)), ("broken.json", b"{")])
     assert not session.objects.masks, "those of images that are gone"
+    assert session.objects.coco is None
     assert [refusal.name for refusal in session.refusals] == ["broken.json"]
     assert collect([("a.png", png(0))]).annotations == ()
 

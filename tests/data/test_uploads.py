@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import io
+import zipfile
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from attnlib.dashboard.state.session import Session
+from attnlib.data import archive
+
+
+def mask_png(seed: int) -> bytes:
+    out = io.BytesIO()
+    pixels = np.random.default_rng(seed).integers(0, 2, (16, 16), dtype=np.uint8)
+    Image.fromarray(pixels).save(out, "PNG")
+    return out.getvalue()
 
 
 def png(seed: int) -> bytes:
@@ -61,14 +71,99 @@ def test_another_table_takes_the_place_of_the_labels() -> None:
     assert len(session.table.problems) == 1
 
 
-def test_other_images_take_the_labels_away() -> None:
+def names(session: Session) -> list[str]:
+    return [sample.name for sample in session.samples]
+
+
+def test_what_is_added_joins_what_is_there() -> None:
     session = labelled()
     session.take([("b.png", png(1))])
-    assert session.table is None
-    session = labelled()
-    session.take([("b.png", png(1)), ("broken.csv", b"\x00")])
+    assert names(session) == ["a.png", "b.png"]
     assert session.table is not None
-    assert session.table.labels == {}
+    assert session.table.labels == {"a.png": "cat"}
+    session.take([("more.csv", b"filename,label\nb.png,dog\n")])
+    assert session.table.labels == {"a.png": "cat", "b.png": "dog"}
+
+
+def test_what_is_dropped_is_gone_alone() -> None:
+    session = Session(())
+    a, b, table, broken = session.take(
+        [("a.png", png(0)), ("b.png", png(1)), ("labels.csv", TABLE), ("c.png", b"no image")]
+    )
+    session.manual = {"a.png": ("dog",), "b.png": ("cat",)}
+    session.drop([a])
+    assert names(session) == ["b.png"]
+    assert session.manual == {"b.png": ("cat",)}
+    assert session.table is not None, "a table goes when it is dropped itself"
+    session.drop([table, broken])
+    assert (session.table, session.refusals, session.own) == (None, (), True)
+    session.drop([b])
+    assert (session.own, len(session.samples)) == (False, 80), "the demo's images are back"
+    assert session.files == {}
+
+
+def test_labels_said_on_the_page_stay_when_images_are_added() -> None:
+    session = Session(())
+    session.take([("a.png", png(0))])
+    session.manual = {"a.png": ("dog",)}
+    before = session.samples
+    session.take([("labels.csv", TABLE)])
+    assert session.samples is before, "no image has changed: nothing is inspected again"
+    session.take([("b.png", png(1))])
+    assert session.manual == {"a.png": ("dog",)}
+
+
+def test_another_picture_of_the_same_name_does_not_inherit_a_label() -> None:
+    session = Session(())
+    (first,) = session.take([("a.png", png(0))])
+    session.manual = {"a.png": ("dog",)}
+    session.take([("a.png", png(1))])
+    assert names(session) == ["a.png", "a (2).png"]
+    session.drop([first])
+    assert names(session) == ["a.png"]
+    assert session.manual == {}
+
+
+def test_folders_added_one_after_the_other_are_labels() -> None:
+    session = Session(())
+    session.take([("cats/1.png", png(0))])
+    assert session.samples[0].label is None, "one folder alone is a container"
+    (dogs,) = session.take([("dogs/2.png", png(1))])
+    assert [sample.label for sample in session.samples] == ["cats", "dogs"]
+    session.drop([dogs])
+    assert [sample.label for sample in session.samples] == [None]
+
+
+def test_a_zip_is_dropped_with_all_it_holds_and_is_not_unpacked_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archived:
+        for seed in range(2):
+            archived.writestr(f"{'ab'[seed]}/{seed}.png", png(seed))
+    session = Session(())
+    (number,) = session.take([("set.zip", out.getvalue())])
+    monkeypatch.setattr(archive, "unpack", lambda *_: pytest.fail("unpacked again"))
+    session.take([("loose.png", png(7))])
+    assert [(s.name, s.label) for s in session.samples] == [
+        ("a/0.png", "a"),
+        ("b/1.png", "b"),
+        ("loose.png", None),
+    ]
+    session.drop([number])
+    assert names(session) == ["loose.png"]
+
+
+def test_a_mask_goes_with_its_file_and_one_from_a_page_stays() -> None:
+    session = Session(())
+    _, mask = session.take([("a.png", png(0)), ("a_mask.png", mask_png(1))])
+    key = session.samples[0].sha256
+    assert session.objects.masks == {key: mask_png(1)}
+    session.drop([mask])
+    assert session.objects.masks == {}
+    session.objects.masks[key] = mask_png(2)
+    session.take([("b.png", png(3))])
+    assert session.objects.masks == {key: mask_png(2)}
 
 
 def test_refusals_keep_names_with_colons_whole() -> None:

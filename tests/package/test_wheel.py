@@ -55,7 +55,14 @@ def test_everything_that_is_needed_is_in_the_wheel(wheel: Path) -> None:
         entries = archive.read(next(n for n in names if n.endswith("entry_points.txt"))).decode()
         about = archive.read(next(n for n in names if n.endswith("METADATA"))).decode()
     for path in ROOT.glob("attnlib/**/*"):
-        if path.is_file() and path.suffix in (".py", ".js", ".safetensors", ".json", ".typed"):
+        if path.is_file() and path.suffix in (
+            ".py",
+            ".js",
+            ".css",
+            ".safetensors",
+            ".json",
+            ".typed",
+        ):
             assert str(path.relative_to(ROOT)) in names
     assert {"attnlib/_app/app.py", "attnlib/_app/.streamlit/config.toml"} <= names
     for path in ROOT.glob("pages/*/page.py"):

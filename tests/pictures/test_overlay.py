@@ -14,6 +14,7 @@ from PIL import Image
 
 from attnlib.pictures import overlay
 from attnlib.pictures.colormaps import DIVERGING, SEQUENTIAL, Scale, entries, lookup, normalise
+from attnlib.pictures.layer import layer, muted, outline
 
 Values = NDArray[np.float32]
 UNIT = Scale(0.0, 1.0, False, "")
@@ -21,6 +22,7 @@ UNIT = Scale(0.0, 1.0, False, "")
 # Entries of the published palettes, none of them an anchor here.
 PUBLISHED = {
     "viridis": {3: (69, 5, 89), 62: (60, 80, 139), 128: (33, 145, 140), 193: (96, 202, 96)},
+    "plasma": {3: (22, 7, 138), 62: (123, 2, 168), 128: (204, 71, 120), 193: (249, 151, 63)},
     "inferno": {3: (1, 1, 8), 62: (84, 15, 109), 128: (188, 55, 84), 193: (250, 144, 8)},
     "magma": {62: (78, 17, 123), 128: (183, 55, 121), 193: (252, 138, 98), 252: (252, 247, 185)},
     "cividis": {3: (0, 37, 83), 62: (65, 77, 108), 128: (125, 124, 120), 193: (189, 174, 108)},
@@ -44,6 +46,26 @@ def lightness(colours: NDArray[np.uint8]) -> NDArray[np.float64]:
     y = linear @ np.array([0.2126, 0.7152, 0.0722])
     light: NDArray[np.float64] = np.where(y > 216 / 24389, 116 * np.cbrt(y) - 16, y * 24389 / 27)
     return light
+
+
+def grey(picture: Image.Image, saturation: float) -> NDArray[np.float64]:
+    """`saturate()` of CSS, from its matrix: ``(h, w, 3)``."""
+    light = np.array([0.213, 0.715, 0.072])
+    matrix = (1 - saturation) * np.tile(light, (3, 1)) + saturation * np.eye(3)
+    return np.asarray(picture, np.float64) @ matrix.T
+
+
+def lab(colours: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """CIE L*a*b* (D65) of sRGB colours ``(n, 3)``, from the definitions."""
+    c = colours / 255
+    linear = np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4)
+    to_xyz = [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]
+    xyz = linear @ np.array(to_xyz).T / [0.95047, 1.0, 1.08883]
+    f = np.where(xyz > 216 / 24389, np.cbrt(xyz), (xyz * 24389 / 27 + 16) / 116)
+    found: NDArray[np.float64] = np.stack(
+        [116 * f[:, 1] - 16, 500 * (f[:, 0] - f[:, 1]), 200 * (f[:, 1] - f[:, 2])], axis=1
+    )
+    return found
 
 
 class TestColormaps:
@@ -269,28 +291,82 @@ class TestPictures:
         picture = overlay.heat_image(values, Scale.times_uniform(values, 196), "viridis")
         assert (np.asarray(picture.convert("RGB")) == lookup("viridis")[128]).all()
 
+    @pytest.mark.parametrize("fade", [True, False])
     @pytest.mark.parametrize("interpolation", ["nearest", "smooth"])
     def test_overlay_is_the_blend_by_its_definition(
-        self, interpolation: overlay.Interpolation
+        self, interpolation: overlay.Interpolation, fade: bool
     ) -> None:
         values = ramp(3, 7)
         drawn = overlay.overlay(
-            self.picture, values, UNIT, "magma", 0.3, interpolation, size=(60, 40)
+            self.picture, values, UNIT, "magma", 0.3, interpolation, size=(60, 40), fade=fade
         )
         cells = overlay.resize(values, (60, 40), interpolation)
         colours = lookup("magma")[entries(cells)]
-        expected = 0.7 * np.asarray(self.picture, float) + 0.3 * colours
+        opacity = 0.3 * (cells[..., None] if fade else 1.0)
+        expected = (1 - opacity) * grey(self.picture, 0.1) + opacity * colours
         assert drawn.mode == "RGB"
-        assert np.abs(np.asarray(drawn) - expected).max() <= 1
+        assert np.abs(np.asarray(drawn) - expected).max() <= 2
+
+    def test_zero_leaves_a_signed_map_and_the_largest_sizes_cover_alike(self) -> None:
+        scale = Scale.shared([[[-2.0, 0.0, 2.0]]], signed=True)
+        drawn = overlay.overlay(self.picture, [[-2.0, 0.0, 2.0]], scale, None, 1.0)
+        found, plain = np.asarray(drawn, float), grey(self.picture, 0.1)
+        assert np.abs(found[:, 20:40] - plain[:, 20:40]).max() <= 2
+        assert (found[:, :20] == lookup("blue-red")[0]).all()
+        assert (found[:, 40:] == lookup("blue-red")[255]).all()
+
+    @pytest.mark.parametrize("colour", [(0, 220, 30), (230, 20, 20), (255, 255, 255), (0, 0, 0)])
+    def test_colours_are_told_apart_on_any_photo(self, colour: tuple[int, int, int]) -> None:
+        """The largest value from none, and from a half, by CIE76 in Lab; 2.3 is just noticeable."""
+        photo = Image.new("RGB", (30, 10), colour)
+        drawn = np.asarray(overlay.overlay(photo, [[0.0, 0.5, 1.0]], UNIT))[0, [5, 15, 25]]
+        none, half, most = lab(drawn)
+        for pair in ((none, most), (half, most), (none, half)):
+            assert np.linalg.norm(pair[0] - pair[1]) > 20
 
     def test_opacity_runs_from_the_picture_to_the_map(self) -> None:
         plain = overlay.overlay(self.picture, ramp(2, 3), UNIT, opacity=0)
         assert plain.tobytes() == self.picture.tobytes()
-        full = overlay.overlay(self.picture, ramp(2, 3), UNIT, opacity=1)
         alone = overlay.heat_image(ramp(2, 3), UNIT, size=(60, 40)).convert("RGB")
-        assert full.tobytes() == alone.tobytes()
+        for options in ({"opacity": 1.0, "fade": False}, {"mode": "map"}):
+            full = overlay.overlay(self.picture, ramp(2, 3), UNIT, **options)  # type: ignore[arg-type]
+            assert full.tobytes() == alone.tobytes()
+        off = overlay.overlay(self.picture, ramp(2, 3), UNIT, mode="off")
+        assert off.tobytes() == self.picture.tobytes()
         with pytest.raises(ValueError, match="opacity"):
             overlay.overlay(self.picture, ramp(2, 3), UNIT, opacity=1.1)
+
+    def test_an_outline_goes_round_the_strongest_patches_alone(self) -> None:
+        values = np.zeros((4, 6))
+        values[1:3, 2:5] = [[1, 2, 3], [6, 5, 4]]
+        photo = Image.new("RGB", (240, 160), (90, 120, 40))
+        drawn = overlay.overlay(photo, values, UNIT, keep=0.25, mode="outline")
+        changed = (np.asarray(drawn) != np.asarray(photo)).any(-1)
+        rows, cols = np.nonzero(changed)
+        assert abs(rows.min() - 40) <= 4 and abs(rows.max() - 120) <= 4
+        assert abs(cols.min() - 80) <= 4 and abs(cols.max() - 200) <= 4
+        assert not changed[50:110, 90:190].any()
+
+    @given(hnp.arrays(np.bool_, st.tuples(st.integers(1, 6), st.integers(1, 6))))
+    def test_an_outline_has_the_length_of_the_boundary(self, mask: NDArray[np.bool_]) -> None:
+        """Each patch has four sides, and two neighbours share one that is no boundary."""
+        edges = outline(mask)
+        shared = (mask[1:] & mask[:-1]).sum() + (mask[:, 1:] & mask[:, :-1]).sum()
+        assert len(edges) == len(set(edges)) == 4 * mask.sum() - 2 * shared
+
+    def test_the_layer_is_what_the_overlay_blends(self) -> None:
+        """The browser lays this over the picture."""
+        values = np.linspace(0, 1, 6).reshape(2, 3)
+        tiny = np.asarray(layer(values, UNIT, "viridis", 0.8))
+        assert tiny.shape == (2, 3, 4)
+        assert (tiny[..., :3] == lookup("viridis")[entries(values)]).all()
+        assert np.abs(tiny[..., 3] / 255 - 0.8 * values).max() <= 0.5 / 255
+        photo = Image.new("RGB", (30, 20), (10, 200, 70))
+        by_hand = muted(photo)
+        over = Image.fromarray(tiny).resize((30, 20), Image.Resampling.NEAREST)
+        by_hand.paste(over.convert("RGB"), mask=over.getchannel("A"))
+        drawn = overlay.overlay(photo, values, UNIT, "viridis", 0.8)
+        assert drawn.tobytes() == by_hand.tobytes()
 
     @pytest.mark.parametrize("interpolation", ["nearest", "smooth"])
     def test_patches_not_kept_show_the_picture_dimmed(
@@ -301,9 +377,9 @@ class TestPictures:
         full = overlay.overlay(self.picture, values, UNIT, interpolation=interpolation)
         same = np.asarray(drawn) == np.asarray(full)
         assert same[:20, 30:].all()
-        photo = np.asarray(self.picture, float)
+        photo = grey(self.picture, 0.1)
         for part in (np.s_[20:], np.s_[:, :30]):
-            assert np.abs(np.asarray(drawn)[part] - 0.4 * photo[part]).max() <= 1
+            assert np.abs(np.asarray(drawn)[part] - 0.4 * photo[part]).max() <= 2
 
     def test_signed_maps_take_a_diverging_palette_and_zero_is_neutral(self) -> None:
         scale = Scale.shared([[[-2.0, 0.0, 2.0]]], signed=True)
@@ -403,7 +479,7 @@ class TestSprite:
         picture = overlay.sprite(np.zeros((2, 2, 2)), 2, 3, UNIT, gap=1)
         stored = Image.open(io.BytesIO(overlay.png_bytes(picture))).convert("RGBA")
         assert np.asarray(stored)[0, 6, 3] == 0
-        assert stored.getpixel((5, 0)) == (*lookup("inferno")[1], 255)
+        assert stored.getpixel((5, 0)) == (*lookup(SEQUENTIAL[0])[1], 255)
         assert picture.convert("RGB").getpixel((6, 0)) == (128, 128, 128)
 
     def test_bad_arguments_are_refused(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from attnlib.audit import Prediction
-from attnlib.dashboard.parts import address, controls
+from attnlib.dashboard.parts import address, controls, drawn
 from attnlib.dashboard.parts.codecs import OneOf
 from attnlib.dashboard.parts.look import CLIPS, Look, token_name
 from attnlib.dashboard.state.workspace import Workspace
@@ -44,7 +44,9 @@ def choose(space: Workspace, prediction: Prediction) -> Look:
             default="99 %",
             help="The largest value, or the value below which 99 % or 95 % of those shown lie.",
         )
-    return Look(space, prediction, layers, heads, int(layer), head, query, CLIPS[clip])
+    return Look(
+        space, prediction, layers, heads, int(layer), head, query, CLIPS[clip], drawn.style()
+    )
 
 
 def _query(space: Workspace) -> int | None:

@@ -11,16 +11,14 @@ from PIL import Image
 
 from attnlib.capture.record import Record
 from attnlib.dashboard.attention.one import PICTURE
-from attnlib.dashboard.parts import controls, downloads, pictures, views
+from attnlib.dashboard.parts import controls, downloads, loaded, pictures, views
 from attnlib.dashboard.parts.look import Array, Look, fused, patches
-from attnlib.dashboard.parts.pictures import fit, plain
+from attnlib.dashboard.parts.pictures import over, plain
 from attnlib.dashboard.parts.style import legend_bar
-from attnlib.dashboard.state import models, results
-from attnlib.dashboard.state.models import DEMO, ModelChoice
+from attnlib.dashboard.state import results
 from attnlib.errors import AttnlibError
 from attnlib.heads import rows as attention
 from attnlib.pictures.colormaps import Scale
-from attnlib.pictures.overlay import overlay
 from attnlib.pictures.sheet import sheet
 
 
@@ -85,20 +83,18 @@ def _image(look: Look, other: str, note: str = "") -> None:
 
 
 def _model(look: Look) -> None:
-    names = ["demo", *models.timm_names()]
-    source = controls.maybe(
-        "attention_other_model",
-        "Other model",
-        names,
-        placeholder="Type to search, e.g. vit_small",
-        width=420,
-        help="Runs on this image too; pretrained weights are fetched once, over the network.",
-    )
-    if source is None:
-        return
     space = look.space
-    choice = DEMO if source == "demo" else ModelChoice(source, device=space.choice.device)
-    vit = models.get(choice)
+    other = loaded.another(
+        space.session,
+        "attention_other_model",
+        help=(
+            "Runs on this image too, prepared as that model was used last. A pretrained model's "
+            "weights are fetched once, over the network."
+        ),
+    )
+    if other is None:
+        return
+    choice, vit = other
     sample = space.by_name[look.name]
     found = results.inspect(choice, vit, [sample])[0]
     if isinstance(found, Exception):
@@ -180,8 +176,7 @@ def _side_by_side(look: Look, left: Side, right: Side, text: str) -> None:
     pairs = []
     with st.container(horizontal=True, gap="small"):
         for side, scale in zip(sides, scales, strict=True):
-            size = fit(side.crop.size, 2 * PICTURE)
-            mapped = overlay(side.crop, side.values, scale, size=size, covers=side.covers)
+            mapped = over(side.crop, side.values, scale, look.style, 2 * PICTURE, side.covers)
             pair = [plain(side.crop, 2 * PICTURE), mapped]
             pairs.append(pair)
             with st.container(width=2 * PICTURE + 16, gap="small"):
@@ -189,7 +184,7 @@ def _side_by_side(look: Look, left: Side, right: Side, text: str) -> None:
                     for picture in pair:
                         pictures.show(picture, PICTURE, alt=side.title)
                 st.text(side.title)
-    legend_bar(scales[0], text)
+    legend_bar(scales[0], text, style=look.style)
     stem = f"{downloads.stem_of(look.name)}-beside-another"
     with st.container(horizontal=True):
         downloads.picture(lambda: _both(pairs), stem)

@@ -13,7 +13,7 @@ from attnlib.dashboard.parts.cells import cells
 from attnlib.dashboard.parts.look import Array, Look, token_name
 from attnlib.dashboard.parts.pictures import fit, plain
 from attnlib.dashboard.parts.style import legend_bar
-from attnlib.pictures.overlay import heat_image, mark_patch, overlay
+from attnlib.pictures.overlay import heat_image, mark_patch
 
 PICTURE = 228  # pixels on screen: four side by side at 1440, two at 900
 
@@ -43,23 +43,21 @@ def show(look: Look) -> None:
             st.caption("Click a patch to make it the query.")
         panel(heat_image(seen, scale, size=size), look, f"map of {look.head_name}")
         panel(
-            overlay(look.crop, seen, scale, size=size, covers=look.covers),
+            look.draw(seen, scale, 2 * PICTURE),
             look,
             f"where {look.asker} looks",
         )
         if back is not None:
             panel(
-                overlay(look.crop, back, scale, size=size, covers=look.covers),
+                look.draw(back, scale, 2 * PICTURE),
                 look,
                 _back_title(look),
             )
-    legend_bar(scale)
+    legend_bar(scale, style=look.style)
     name = f"{look.name.rsplit('/', 1)[-1]}-layer{look.layer}-{look.head}"
     with st.container(horizontal=True):
         downloads.picture(
-            lambda: overlay(
-                look.crop, seen, scale, size=fit(look.crop.size, 896), covers=look.covers
-            ),
+            lambda: look.draw(seen, scale, 896),
             name,
         )
         downloads.table(lambda: _rows(seen, back), name)

@@ -14,12 +14,10 @@ from attnlib.dashboard.attention.measured import statistics
 from attnlib.dashboard.attention.one import PICTURE, panel
 from attnlib.dashboard.parts import charts, controls, downloads, pictures, views
 from attnlib.dashboard.parts.look import Array, Look
-from attnlib.dashboard.parts.pictures import fit
 from attnlib.dashboard.parts.style import legend_bar
 from attnlib.dashboard.parts.tiles import listed
 from attnlib.errors import AttnlibError
 from attnlib.pictures.colormaps import Scale
-from attnlib.pictures.overlay import overlay
 from attnlib.pictures.sheet import sheet
 
 FRAME_MS = 700
@@ -48,10 +46,9 @@ def show(look: Look) -> None:
             "Play all layers",
             help="Shows every layer after the other, again and again.",
         )
-    size = fit(look.crop.size, 2 * PICTURE)
     with st.container(horizontal=True, gap="small"):
         if play:
-            frames = [overlay(look.crop, one, scale, size=size, covers=look.covers) for one in maps]
+            frames = [look.draw(one, scale, 2 * PICTURE) for one in maps]
             pictures.show(
                 _animated(frames),
                 PICTURE,
@@ -60,11 +57,11 @@ def show(look: Look) -> None:
             )
         for layer in sorted(picked):
             panel(
-                overlay(look.crop, maps[layer], scale, size=size, covers=look.covers),
+                look.draw(maps[layer], scale, 2 * PICTURE),
                 look,
                 f"layer {layer}",
             )
-    legend_bar(scale, f"query: {look.query_name}, {look.head_name}")
+    legend_bar(scale, f"query: {look.query_name}, {look.head_name}", style=look.style)
     _numbers(look, rows)
     with st.container(horizontal=True):
         downloads.picture(lambda: _strip(look, maps, scale), "progression")
@@ -111,7 +108,4 @@ def _animated(frames: list[Image.Image]) -> bytes:
 
 
 def _strip(look: Look, maps: list[Array], scale: Scale) -> Image.Image:
-    size = fit(look.crop.size, 2 * PICTURE)
-    return sheet(
-        [overlay(look.crop, one, scale, size=size, covers=look.covers) for one in maps], len(maps)
-    )
+    return sheet([look.draw(one, scale, 2 * PICTURE) for one in maps], len(maps))

@@ -93,7 +93,8 @@ def _matrix(title: str, values: Map, names: list[str], scale: Scale, note: str, 
             left=labels,
             top=[METHODS[name].abbreviation for name in names],
         )
-        drawing.show_legend(scale, None if scale.signed else "cividis", note, 300)
+        colormap = None if scale.signed else "cividis"
+        drawing.show_legend(scale, None, note, 300, colormap)
         with st.container(horizontal=True, gap="small"):
             downloads.matrix(values, labels, labels, stem)
             downloads.picture(lambda: drawn(values, scale), stem)

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from attnlib.dashboard.parts import controls
+from attnlib.dashboard.parts import controls, drawn
 from attnlib.dashboard.parts.cells import cells
-from attnlib.dashboard.parts.pictures import fit, plain
-from attnlib.dashboard.parts.style import colour_bar, colours
-from attnlib.pictures.colormaps import SEQUENTIAL, Scale
-from attnlib.pictures.overlay import legend, overlay
+from attnlib.dashboard.parts.pictures import Style, fit, over, plain
+from attnlib.dashboard.parts.style import colour_bar
+from attnlib.pictures.colormaps import Scale
+from attnlib.pictures.overlay import legend
 
 Map = NDArray[np.float64]
 UNIFORM = "× uniform"
@@ -39,8 +39,7 @@ class Look:
         kind: one of ``KINDS``.
     """
 
-    colormap: str = SEQUENTIAL[0]
-    opacity: float = 0.6
+    style: Style = field(default_factory=Style)
     end: float = 0.9
     kind: str = RATIO
 
@@ -82,21 +81,13 @@ class Look:
     ) -> Image.Image:
         """The map over the crop; the longer side is ``side`` pixels, and the patches reach as
         far as ``covers`` says in shares of height and width."""
-        return overlay(
-            crop,
-            values,
-            scale,
-            colormap=None if scale.signed else self.colormap,
-            opacity=self.opacity,
-            size=fit(crop.size, side),
-            covers=covers,
-        )
+        return over(crop, values, scale, self.style, side, covers)
 
 
 def choose() -> Look:
-    """The expander “How it is drawn”."""
+    """The expander “Scale of the maps”."""
     with (
-        st.expander("How it is drawn", icon=":material/palette:"),
+        st.expander("Scale of the maps", icon=":material/palette:"),
         st.container(horizontal=True, vertical_alignment="bottom"),
     ):
         kind = controls.segments(
@@ -106,7 +97,6 @@ def choose() -> Look:
             help="One scale for all maps: how far above or below an equal share for every patch "
             "each one is, or plain multiples of that share. Or each map on a scale of its own.",
         )
-        colormap = colours()
         end = controls.segments(
             "compare_end",
             "Scale ends at",
@@ -114,17 +104,7 @@ def choose() -> Look:
             default="90 % of patches",
             help="Larger values get the last colour; a lower end shows more of the even maps.",
         )
-        opacity = controls.slider(
-            "compare_opacity",
-            "Opacity",
-            0.0,
-            1.0,
-            0.6,
-            0.05,
-            width=200,
-            help="Of the map over the picture.",
-        )
-    return Look(colormap, opacity, ENDS[end], kind)
+    return Look(drawn.style(), ENDS[end], kind)
 
 
 def reach(values: Map) -> str:
@@ -166,9 +146,15 @@ def map_cells(
         )
 
 
-def show_legend(scale: Scale, colormap: str | None, text: str, width: int = 420) -> None:
-    """The colour bar with its numbers, and in words what they mean."""
-    colour_bar(scale, None if scale.signed else colormap, width)
+def show_legend(
+    scale: Scale, look: Look | None, text: str, width: int = 420, colormap: str | None = None
+) -> None:
+    """The colour bar with its numbers, and in words what they mean.
+
+    Args:
+        look: of maps that lie over pictures; None for a matrix, which has ``colormap``.
+    """
+    colour_bar(scale, colormap, width, None if look is None else look.style)
     st.caption(text)
 
 
@@ -176,7 +162,7 @@ def sheet(
     crop: Image.Image,
     pictures: Mapping[str, Image.Image],
     scale: Scale,
-    colormap: str,
+    look: Look,
     side: int = 320,
 ) -> Image.Image:
     """All maps in one picture with their titles, four in a row, and the scale below."""
@@ -193,7 +179,7 @@ def sheet(
         pen.text((x, y), title, fill="black", font=font)
         page.paste(picture.resize((width, height)), (x, y + line))
     bottom = rows * (height + line + 8) + 4
-    palette = None if scale.signed else colormap
+    palette = None if scale.signed else look.style.colormap
     page.paste(legend(scale, palette, width, 12), (4, bottom))
     for position, reading in scale.ticks:
         anchor = "la" if position == 0 else "ra" if position == 1 else "ma"

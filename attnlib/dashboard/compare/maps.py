@@ -35,7 +35,7 @@ def show(space: Workspace, prediction: Prediction, compared: Compared, settings:
     crop = space.inspected(prediction.name).picture
     scale = look.scale(shares.values())
     _grid(space, crop, compared, shares, look, scale)
-    drawing.show_legend(scale, look.colormap, _words(space, prediction, compared, look))
+    drawing.show_legend(scale, look, _words(space, prediction, compared, look))
     _downloads(space, prediction, crop, compared, shares, look, scale)
     if compared.flow is not None:
         closed_form.show(space, prediction, compared.flow, settings)
@@ -137,7 +137,7 @@ def _downloads(
                     for name, values in shares.items()
                 },
                 scale,
-                look.colormap,
+                look,
             ),
             stem,
             "All maps (PNG)",

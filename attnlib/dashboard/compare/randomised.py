@@ -160,14 +160,12 @@ def _row(
             )
     drawing.show_legend(
         scale,
-        look.colormap,
+        look,
         f"{look.meaning()}Each map is its share of its own total. Query: {original.query}.",
     )
     stem = f"{stem_of(prediction.name)}-{original.method}-randomised"
     tiles = {name: picture for (name, _, _), picture in zip(entries, pictures, strict=True)}
-    downloads.picture(
-        lambda: drawing.sheet(crop, tiles, scale, look.colormap), stem, "All stages (PNG)"
-    )
+    downloads.picture(lambda: drawing.sheet(crop, tiles, scale, look), stem, "All stages (PNG)")
 
 
 def _chart(prediction: Prediction, original: Heat, stages: list[Stage]) -> None:

@@ -21,12 +21,13 @@ from attnlib.complexity.receptive_field import (
 )
 from attnlib.dashboard.cost import field_table
 from attnlib.dashboard.cost.configuration import Resolved
-from attnlib.dashboard.parts import charts, chosen, controls, downloads, pictures
+from attnlib.dashboard.parts import charts, controls, downloads, pictures
 from attnlib.dashboard.parts.markdown import literal
 from attnlib.dashboard.parts.pictures import fit
 from attnlib.dashboard.parts.style import legend_bar
 from attnlib.dashboard.state import results, tasks
 from attnlib.dashboard.state.workspace import Workspace
+from attnlib.dashboard.triage import strip
 from attnlib.heads import HeadStatistics, head_statistics
 from attnlib.pictures.colormaps import Scale, lookup
 from attnlib.pictures.overlay import enlarge
@@ -43,7 +44,7 @@ def show(space: Workspace, found: Resolved) -> None:
         st.info("The ViT's line comes back as soon as the controls above fit together.")
     _theoretical(found.cost.architecture if found.cost else None, found.title)
     st.subheader("How far the loaded model really looks")
-    prediction = chosen.strip(space)
+    prediction = strip.show(space)
     if prediction is not None:
         _effective(space, prediction.name)
 

@@ -9,7 +9,7 @@ import streamlit as st
 from PIL import Image
 
 from attnlib.dashboard.heads import comparison, names
-from attnlib.dashboard.parts import downloads, pictures
+from attnlib.dashboard.parts import downloads, drawn, pictures
 from attnlib.dashboard.parts.markdown import literal
 from attnlib.dashboard.parts.pictures import Style, draw, plain, scale_of
 from attnlib.dashboard.parts.style import legend_bar
@@ -66,13 +66,15 @@ def show(
         for title, i in picked
     ]
     scale = scale_of([heat for row in rows for heat in row.heats])
+    style = drawn.style()
     for row in rows:
-        _pictures(row, titles, scale)
+        _pictures(row, titles, scale, style)
     legend_bar(
         scale,
         f"one scale for all maps; 1 is 1/N of the attention of the query "
         f"({space.vit.layout.query})",
         width=260,
+        style=style,
     )
     with st.container(horizontal=True):
         stem = f"heads-{'-'.join(titles).replace('·', '')}-{measure}"
@@ -83,7 +85,7 @@ def show(
             ],
             stem,
         )
-        downloads.picture(lambda: sheet(rows, scale), stem)
+        downloads.picture(lambda: sheet(rows, scale, style), stem)
 
 
 def extremes(found: comparison.OnImages) -> list[tuple[str, int]]:
@@ -116,24 +118,26 @@ def _row(
     return Row(f"{text}{name}", value, inspected.picture, (maps[0], maps[1]))
 
 
-def _pictures(row: Row, titles: list[str], scale: Scale) -> None:
+def _pictures(row: Row, titles: list[str], scale: Scale, style: Style) -> None:
     with st.container(gap="xsmall"):
         st.caption(f"**{row.value:.3f}** {literal(row.title)}")
         with st.container(horizontal=True, gap="xsmall"):
-            for title, picture in zip(["the image", *titles], panels(row, scale), strict=True):
+            for title, picture in zip(
+                ["the image", *titles], panels(row, scale, style), strict=True
+            ):
                 pictures.show(picture, PICTURE, caption=title, alt=title)
 
 
-def panels(row: Row, scale: Scale) -> list[Image.Image]:
+def panels(row: Row, scale: Scale, style: Style) -> list[Image.Image]:
     """The crop and the two maps over it."""
     side = 2 * PICTURE
-    maps = [draw(row.crop, heat, scale, Style(), side) for heat in row.heats]
+    maps = [draw(row.crop, heat, scale, style, side) for heat in row.heats]
     return [plain(row.crop, side), *maps]
 
 
-def sheet(rows: list[Row], scale: Scale, gap: int = 8) -> Image.Image:
+def sheet(rows: list[Row], scale: Scale, style: Style, gap: int = 8) -> Image.Image:
     """All rows as one picture."""
-    lines = [panels(row, scale) for row in rows]
+    lines = [panels(row, scale, style) for row in rows]
     width, height = lines[0][0].size
     size = (3 * width + 2 * gap, len(lines) * (height + gap) - gap)
     result = Image.new("RGB", size, "white")

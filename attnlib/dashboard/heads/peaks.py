@@ -8,13 +8,12 @@ from numpy.typing import NDArray
 
 from attnlib.audit import Prediction
 from attnlib.dashboard.heads import names
-from attnlib.dashboard.parts import cells, downloads
-from attnlib.dashboard.parts.pictures import fit
+from attnlib.dashboard.parts import cells, downloads, drawn
+from attnlib.dashboard.parts.pictures import over
 from attnlib.dashboard.parts.style import legend_bar
 from attnlib.dashboard.state.workspace import Workspace
 from attnlib.heads import HeadStatistics
 from attnlib.pictures.colormaps import Scale
-from attnlib.pictures.overlay import overlay
 
 SIDE = 198
 
@@ -27,9 +26,8 @@ def show(space: Workspace, prediction: Prediction, found: HeadStatistics) -> Non
     counts, on_prefix = counted(space, found)
     crop = space.inspected(prediction.name).picture
     scale = Scale(0.0, max(2.0, float(counts.max())), False, "heads that peak here")
-    picture = overlay(
-        crop, counts, scale, "viridis", size=fit(crop.size, 2 * SIDE), covers=space.vit.covers
-    )
+    style = drawn.style()
+    picture = over(crop, counts, scale, style, 2 * SIDE, space.vit.covers)
     with st.container(width=SIDE + 10, gap="xsmall"):
         st.markdown("**Where heads peak**")
         elsewhere = ", ".join(f"{count} on {token}" for token, count in on_prefix.items() if count)
@@ -44,7 +42,7 @@ def show(space: Workspace, prediction: Prediction, found: HeadStatistics) -> Non
             smooth=True,
             covers=space.vit.covers,
         )
-        legend_bar(scale, colormap="viridis", width=SIDE)
+        legend_bar(scale, width=SIDE, style=style)
         downloads.picture(lambda: picture, "head-peaks")
 
 

@@ -175,13 +175,13 @@ def _verdict(space: Workspace, prediction: Prediction, now: int, after: NDArray[
 
     before = prediction.predicted if label is None else int(label in prediction.said)
     if now == before:
-        word, colour = "unchanged", "#7a8794"
+        word, outcome = "unchanged", ""
     elif now == decision.true:
-        word, colour = "repaired", "#009e73"
+        word, outcome = "repaired", "outcome-right"
     else:
-        word, colour = "changed", "#d55e00"
+        word, outcome = "changed", "outcome-wrong"
     return (
-        f"<div><b style='color:{colour}'>{word}</b>: {said(before, prediction.probabilities)} "
+        f"<div><b class='{outcome}'>{word}</b>: {said(before, prediction.probabilities)} "
         f"→ {said(now, after)}</div>"
     )
 

@@ -2,25 +2,87 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
 from attnlib.audit import Prediction
+from attnlib.dashboard.parts.board import Figure, Pair
 from attnlib.dashboard.parts.pictures import Style, draw, plain, scale_of
 from attnlib.dashboard.state import results
 from attnlib.dashboard.state.workspace import Workspace
 from attnlib.errors import AttnlibError
 from attnlib.methods import Heat
+from attnlib.pictures.colormaps import Scale
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One map of one image."""
+
+    name: str
+    method: str
+    target: int | None
+    options: tuple[tuple[str, Any], ...] = ()
+
+
+Maps = Callable[[Wanted], Heat | None]
 
 
 @dataclass(frozen=True)
 class Panel:
-    """One picture with what it shows, in a caption short enough to stand under it."""
+    """One picture with what it shows, in a caption short enough to stand under it.
+
+    Attributes:
+        name: of the image, which lies under the map.
+        heat, scale: the map; None for the picture alone.
+    """
 
     caption: str
-    picture: Image.Image
+    name: str
+    heat: Heat | None = None
+    scale: Scale | None = None
+
+    def picture(self, space: Workspace, style: Style, side: int) -> Image.Image:
+        """The panel as a picture of its own, for a file."""
+        crop = space.inspected(self.name).picture
+        if self.heat is None or self.scale is None:
+            return plain(crop, side)
+        return draw(crop, self.heat, self.scale, style, side)
+
+    def figure(self, space: Workspace) -> Figure:
+        """The panel on a board."""
+        found = space.inspected(self.name)
+        return Figure(
+            self.name,
+            self.caption,
+            self.heat,
+            self.scale,
+            sync=self.name,
+            grid=found.record.grid,
+            covers=found.covers,
+        )
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A correct image to compare with, with its map.
+
+    Attributes:
+        words: what it is to the case, and how alike.
+        far: whether it is hardly like it.
+    """
+
+    words: str
+    panels: Sequence[Panel]
+    far: bool = False
+
+    def pair(self, space: Workspace) -> Pair:
+        """The reference on a board."""
+        return Pair([panel.figure(space) for panel in self.panels], self.words, self.far)
 
 
 @dataclass(frozen=True)
@@ -31,61 +93,133 @@ class Case:
         panels: the crop, the map for the predicted class, the one for the true class, and
             what speaks for the first rather than the second; the two maps share one scale.
         references: the nearest correct images of the true and of the predicted class, with
-            their maps.
+            their maps; one without panels says that there is none.
         problem: why maps are missing, or "".
+        waits: the maps that were not there yet.
     """
 
     prediction: Prediction
     panels: list[Panel]
-    references: list[Panel]
+    references: list[Reference]
     problem: str = ""
+    waits: list[Wanted] = field(default_factory=list)
 
 
-def build(space: Workspace, prediction: Prediction, style: Style, side: int = 224) -> Case:
-    """Compute or recall the maps of one prediction.
+def computed(space: Workspace) -> Maps:
+    """Maps that are computed where they are not kept."""
+    return lambda wanted: heat(
+        space, wanted.name, wanted.method, wanted.target, **dict(wanted.options)
+    )
+
+
+def build(space: Workspace, prediction: Prediction, maps: Maps) -> Case:
+    """The panels of one prediction.
 
     Where the model has no gradient-weighted relevance, the class-agnostic rollout or the raw
-    attention stands in, and the caption says so.
+    attention stands in, and the caption says so; where relevance is not there yet, the attention
+    that the inspection left behind.
+
+    Args:
+        maps: gives a map, or None where it is not there yet.
     """
-    crop = space.inspected(prediction.name).picture
-    panels = [Panel("what the model saw", plain(crop, side))]
-    predicted = space.class_name(prediction.predicted)
-    try:
-        if "relevance" not in space.vit.support.maps:
-            panels += _class_agnostic(space, prediction.name, style, side)
-        else:
-            panels += _class_specific(space, prediction, predicted, style, side)
-    except AttnlibError as error:
-        return Case(prediction, panels, [], str(error))
-    return Case(prediction, panels, _references(space, prediction, style, side))
+    return _Builder(space, prediction, maps).build()
 
 
-def _class_specific(
-    space: Workspace, prediction: Prediction, predicted: str, style: Style, side: int
-) -> list[Panel]:
-    crop = space.inspected(prediction.name).picture
-    for_predicted = heat(space, prediction.name, "relevance", prediction.predicted)
-    if not prediction.wrong or prediction.label in (None, prediction.predicted):
-        scale = scale_of([for_predicted])
-        return [Panel(f"for “{predicted}”", draw(crop, for_predicted, scale, style, side))]
-    assert prediction.label is not None
-    true = space.class_name(prediction.label)
-    for_true = heat(space, prediction.name, "relevance", prediction.label)
-    contrast = heat(
-        space, prediction.name, "contrast", prediction.predicted, against=prediction.label
-    )
-    scale = scale_of([for_predicted, for_true], "shared")
-    return [
-        Panel(
-            f"for “{predicted}” ({_part(prediction)})",
-            draw(crop, for_predicted, scale, style, side),
-        ),
-        Panel(f"for “{true}” (true)", draw(crop, for_true, scale, style, side)),
-        Panel(
-            f"for “{predicted}” rather than “{true}”",
-            draw(crop, contrast, scale_of([contrast]), style, side),
-        ),
-    ]
+@dataclass
+class _Builder:
+    space: Workspace
+    prediction: Prediction
+    maps: Maps
+    waits: list[Wanted] = field(default_factory=list)
+
+    def build(self) -> Case:
+        panels = [Panel("what the model saw", self.prediction.name)]
+        try:
+            panels += self._panels()
+            references = self._references()
+        except AttnlibError as error:
+            return Case(self.prediction, panels, [], str(error))
+        return Case(self.prediction, panels, references, waits=self.waits)
+
+    def _map(self, name: str, method: str, target: int | None, **options: Any) -> Heat | None:
+        wanted = Wanted(name, method, target, tuple(sorted(options.items())))
+        found = self.maps(wanted)
+        if found is None:
+            self.waits.append(wanted)
+        return found
+
+    def _panels(self) -> list[Panel]:
+        prediction, support = self.prediction, self.space.vit.support.maps
+        if "relevance" not in support:
+            return self._class_agnostic("rollout" if "rollout" in support else "raw")
+        name, predicted = prediction.name, self.space.class_name(prediction.predicted)
+        for_predicted = self._map(name, "relevance", prediction.predicted)
+        if not prediction.wrong or prediction.label in (None, prediction.predicted):
+            if for_predicted is None:
+                return self._meanwhile()
+            return [self._alone(f"for “{predicted}”", for_predicted)]
+        assert prediction.label is not None
+        true = self.space.class_name(prediction.label)
+        for_true = self._map(name, "relevance", prediction.label)
+        contrast = self._map(name, "contrast", prediction.predicted, against=prediction.label)
+        if for_predicted is None or for_true is None:
+            return self._meanwhile()
+        scale = scale_of([for_predicted, for_true], "shared")
+        panels = [
+            Panel(f"for “{predicted}” ({_part(prediction)})", name, for_predicted, scale),
+            Panel(f"for “{true}” (true)", name, for_true, scale),
+        ]
+        if contrast is not None:
+            panels.append(self._alone(f"for “{predicted}” rather than “{true}”", contrast))
+        return panels
+
+    def _alone(self, caption: str, made: Heat, name: str | None = None) -> Panel:
+        return Panel(caption, name or self.prediction.name, made, scale_of([made]))
+
+    def _class_agnostic(self, method: str) -> list[Panel]:
+        made = self._map(self.prediction.name, method, None)
+        if made is None:
+            return self._meanwhile()
+        title = "rollout" if method == "rollout" else "attention"
+        return [self._alone(f"{title} (the same for every class)", made)]
+
+    def _meanwhile(self) -> list[Panel]:
+        """The readout's attention in the last layer, which every inspection leaves behind."""
+        record = self.space.inspected(self.prediction.name).record
+        if not len(record.rows):
+            return []
+        return [
+            self._alone(
+                "attention of the last layer, mean over heads; relevance follows",
+                readout(self.space, self.prediction.name),
+            )
+        ]
+
+    def _references(self) -> list[Reference]:
+        """Correct images to compare with: of the true class, and of the class taken for it."""
+        prediction, space = self.prediction, self.space
+        if not prediction.wrong or prediction.label is None:
+            return []
+        found = []
+        for label in dict.fromkeys((prediction.label, prediction.predicted)):
+            title = f"correct “{space.class_name(label)}”"
+            nearest = space.nearest_correct(prediction.name, label)
+            if not nearest:
+                found.append(Reference(f"no {title} among these images", []))
+                continue
+            name, likeness = nearest[0]
+            panels = [Panel(f"nearest {title}", name)]
+            if "relevance" in space.vit.support.maps:
+                made = self._map(name, "relevance", label)
+                if made is not None:
+                    panels.append(self._alone("its map", made, name))
+            usual = space.usual_likeness(prediction.name)
+            far = likeness < usual
+            words = f"nearest {title}, similarity {likeness:.2f}"
+            if far:
+                words += ": far, over a quarter of all images are more alike"
+            found.append(Reference(words, panels, far))
+        return found
 
 
 def _part(prediction: Prediction) -> str:
@@ -93,29 +227,29 @@ def _part(prediction: Prediction) -> str:
     return "predicted" if prediction.predicted in prediction.said else "not predicted"
 
 
-def _class_agnostic(space: Workspace, name: str, style: Style, side: int) -> list[Panel]:
-    method = "rollout" if "rollout" in space.vit.support.maps else "raw"
-    made = heat(space, name, method, None)
-    title = "rollout" if method == "rollout" else "attention"
-    picture = draw(space.inspected(name).picture, made, scale_of([made]), style, side)
-    return [Panel(f"{title} (the same for every class)", picture)]
+def readout(space: Workspace, name: str) -> Heat:
+    """The readout's attention in the last layer, mean over heads, from the record alone."""
+    record = space.inspected(name).record
+    shares = record.cls_rows[-1].mean(axis=0)
+    return Heat(
+        values=np.asarray(shares.reshape(record.grid), np.float32),
+        unit="share of attention",
+        query=record.query,
+        method="raw",
+        share=True,
+        covers=space.inspected(name).covers,
+    )
 
 
-def _references(space: Workspace, prediction: Prediction, style: Style, side: int) -> list[Panel]:
-    """Correct images to compare with: of the true class, and of the class taken for it."""
-    if not prediction.wrong or prediction.label is None:
-        return []
-    panels = []
-    for label in dict.fromkeys((prediction.label, prediction.predicted)):
-        for name, _ in space.nearest_correct(prediction.name, label):
-            crop = space.inspected(name).picture
-            title = f"nearest correct “{space.class_name(label)}”"
-            panels.append(Panel(title, plain(crop, side)))
-            if "relevance" in space.vit.support.maps:
-                made = heat(space, name, "relevance", label)
-                scale = scale_of([made])
-                panels.append(Panel("its map", draw(crop, made, scale, style, side)))
-    return panels
+def kept(space: Workspace) -> Maps:
+    """Maps that are in memory; nothing is computed."""
+    return lambda wanted: results.kept_heat(
+        space.choice,
+        space.by_name[wanted.name],
+        wanted.method,
+        wanted.target,
+        **dict(wanted.options),
+    )
 
 
 def heat(space: Workspace, name: str, method: str, target: int | None, **options: Any) -> Heat:

@@ -12,9 +12,9 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from attnlib import audit
-from attnlib.dashboard.mistakes import gallery
 from attnlib.dashboard.parts import charts
 from attnlib.dashboard.state.workspace import Workspace
+from attnlib.dashboard.triage import filters
 
 MAX_CLASSES = 24
 CELL = 30  # pixels
@@ -22,6 +22,7 @@ CELL = 30  # pixels
 
 def show(space: Workspace) -> None:
     """The confusion matrix; a click on a cell sets the gallery's filters to it."""
+    st.caption("Click a cell to see its images below; double-click to see all again.")
     pairs = audit.confusion(space.table)
     shown = audit.confused_classes(pairs, MAX_CLASSES)
     if not shown:
@@ -49,7 +50,25 @@ def show(space: Workspace) -> None:
     cell = picked[0]
     by_name = dict(zip(names, shown, strict=True))
     true, predicted = (by_name.get(cell.get(side)) for side in ("true", "predicted"))
-    gallery.narrow(true, predicted, began=not drawn_before)
+    _narrow(true, predicted, began=not drawn_before)
+
+
+def _narrow(true: int | None, predicted: int | None, began: bool) -> None:
+    """Filter the gallery by the cell that was clicked; both None is what no cell was chosen for.
+
+    Only a change counts: the chart tells its cell at every run, the filters are free in between.
+
+    Args:
+        began: whether the chart has just been drawn anew, so that nobody can have clicked in it.
+    """
+    cell = (true, predicted)
+    before = st.session_state.get("confusion_cell", (None, None))
+    st.session_state["confusion_cell"] = cell
+    if began or cell == before:
+        return
+    filters.CELL.put(true, predicted)
+    if None not in cell:
+        filters.OUTCOME.clear()
 
 
 def matrix(pairs: pd.DataFrame, classes: Sequence[int]) -> NDArray[np.int64]:

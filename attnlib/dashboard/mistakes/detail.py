@@ -1,4 +1,4 @@
-"""One image opened large: every method, class, layer and head, and how it is drawn."""
+"""One image opened large: every method, class, layer and head, on one scale with the true class."""
 
 from __future__ import annotations
 
@@ -13,24 +13,19 @@ from PIL import Image
 from attnlib.audit import Prediction
 from attnlib.capture.record import Record
 from attnlib.dashboard.mistakes import case as cases
-from attnlib.dashboard.mistakes import drawn, explain
-from attnlib.dashboard.parts import address, charts, chosen, downloads, pictures
+from attnlib.dashboard.mistakes import code, explain, filling
+from attnlib.dashboard.parts import address, board, charts, chosen, copy, downloads, drawn
+from attnlib.dashboard.parts.board import Card, Pair
 from attnlib.dashboard.parts.downloads import stem_of
-from attnlib.dashboard.parts.pictures import (
-    Style,
-    draw,
-    encoded,
-    plain,
-    scale_of,
-)
+from attnlib.dashboard.parts.pictures import Style, draw, encoded, scale_of
 from attnlib.dashboard.parts.style import legend_bar
-from attnlib.dashboard.parts.verdict import verdict
 from attnlib.dashboard.state.workspace import Workspace
+from attnlib.dashboard.triage import bases, order, verdict
 from attnlib.errors import AttnlibError
 from attnlib.methods import Heat, Method
 from attnlib.pictures.colormaps import Scale
 
-PICTURE = 205  # pixels: four side by side at 1440, two at 900
+LARGE, SMALL, SIDE = 430, 132, 896  # pixels: of a map, of a reference, of what is sent
 # Rounding in float32 stays far below this; half precision does not.
 SELF_CHECK = 1e-3
 
@@ -43,8 +38,8 @@ def show(space: Workspace, name: str) -> None:
         chosen.missing(space, name)
         return
     found = space.inspected(name)
-    method, target, options = explain.choose(space, prediction)
-    style, kind = drawn.choose()
+    method, target, options, kind = explain.choose(space, prediction)
+    style = drawn.style()
     try:
         made = cases.heat(space, name, method.name, target, **options)
         beside = _beside(space, prediction, method, options)
@@ -53,17 +48,15 @@ def show(space: Workspace, name: str) -> None:
         return
     together = [made] if beside is None else [made, beside]
     scale = scale_of(together, kind)
-    with st.container(horizontal=True):
-        with st.container(width=PICTURE):
-            verdict(space, prediction, key="detail")
-        _pictures(space, found.picture, method, together, scale, style)
+    _board(space, prediction, method, together, scale, style)
     legend_bar(
         scale,
         f"{method.description} *{method.source}*",
-        None if made.signed else style.colormap,
+        style=style,
     )
-    _downloads(name, found.picture, made, scale, style)
-    _facts(found.record)
+    _take_away(space, name, made, together, scale, style)
+    _facts(space, found.record)
+    _ahead(space, name)
 
 
 def _beside(
@@ -76,43 +69,103 @@ def _beside(
     return cases.heat(space, prediction.name, method.name, prediction.label, **options)
 
 
-def _pictures(
+def _board(
     space: Workspace,
-    crop: Image.Image,
+    prediction: Prediction,
     method: Method,
     heats: list[Heat],
     scale: Scale,
     style: Style,
 ) -> None:
-    """The crop, then each map on the one scale."""
-    _picture(plain(crop, 2 * PICTURE), "what the model saw")
+    """The crop, each map on the one scale, then the contrast and the references."""
+    name = prediction.name
+    panels = [cases.Panel("what the model saw", name)]
     for heat, role in zip(heats, ("", " (true), same scale"), strict=False):
         target = "" if heat.target is None else f" for “{space.class_name(heat.target)}”"
         caption = f"{method.title if not role else ''}{target}{role}".strip()
-        _picture(draw(crop, heat, scale, style, 2 * PICTURE), caption)
+        panels.append(cases.Panel(caption, name, heat, scale))
+    fill = filling.current(space)
+    case = cases.build(space, prediction, fill.maps(space))
+    if case.waits:
+        fill.ask(space, case.waits)
+        case = cases.build(space, prediction, fill.maps(space))
+    # Of the case's own panels the contrast alone is not above.
+    contrast = [Pair([panel.figure(space)], panel.caption) for panel in case.panels[3:]]
+    card = Card(
+        name,
+        [panel.figure(space) for panel in panels],
+        [*contrast, *(one.pair(space) for one in case.references)],
+        bars=verdict.bars(space, prediction),
+        problem=case.problem,
+    )
+    board.show(
+        [card],
+        bases.of(space, [card], SIDE),
+        key="opened",
+        density="case",
+        style=style,
+        side=LARGE,
+        small=SMALL,
+    )
+    if case.waits:
+        _waiting(space, prediction)
 
 
-def _picture(picture: Image.Image, caption: str) -> None:
-    pictures.show(picture, PICTURE, caption=caption, alt=caption)
+@st.fragment(run_every=0.6)
+def _waiting(space: Workspace, prediction: Prediction) -> None:
+    """The page again, once the contrast and the references are there."""
+    st.caption("Contrast and references follow.")
+    if not cases.build(space, prediction, filling.current(space).maps(space)).waits:
+        st.rerun()
 
 
-def _facts(record: Record) -> None:
+def _ahead(space: Workspace, name: str) -> None:
+    """Have the maps of the next image made before somebody asks for them."""
+    names = order.current(space).names
+    place = names.index(name) if name in names else -1
+    for after in names[place + 1 : place + 2]:
+        fill = filling.current(space)
+        if not fill.busy:
+            maps = fill.maps(space)
+            fill.ask(space, cases.build(space, space.prediction_of[after], maps).waits, wait=0.0)
+
+
+def _facts(space: Workspace, record: Record) -> None:
     """How far the capture can be trusted, and how concentrated attention is in each layer."""
     if np.isfinite(record.self_check):
         st.badge(
             f"capture checked: |A·V − output| ≤ {record.self_check:.1e}",
             icon=":material/verified:",
             color="green" if record.self_check < SELF_CHECK else "orange",
+            help=(
+                "The attention shown, multiplied out, against what the model really computed: "
+                "the largest difference in any layer."
+            ),
         )
-    st.caption(f"Query: {record.query}. Entropy of its attention by layer, 1 is uniform:")
     if record.entropy.size:
+        st.caption(
+            f"How evenly the {record.query}, which the prediction is read from, looks in each "
+            "layer (a dot for each head): 1 is everywhere alike, 0 one patch alone."
+        )
         charts.layers(record.entropy, "entropy ÷ log N", (0.0, 1.0))
         downloads.layers(record.entropy, "entropy-by-layer")
 
 
-def _downloads(name: str, crop: Image.Image, made: Heat, scale: Scale, style: Style) -> None:
+def _take_away(
+    space: Workspace,
+    name: str,
+    made: Heat,
+    together: list[Heat],
+    scale: Scale,
+    style: Style,
+) -> None:
+    """The link, the code, the picture and the numbers."""
+    crop: Image.Image = space.inspected(name).picture
     stem = stem_of(name)
-    with st.container(horizontal=True):
+    with st.container(horizontal=True, gap="small"):
+        copy.button("Copy link to this case", key="copy_link", help="This page's address.")
+        with st.popover("Copy as code", icon=":material/code:", help="The lines that make it."):
+            st.code(code.lines(space, name, made, together, scale, style), language="python")
         st.download_button(
             "Picture (PNG)",
             lambda: encoded(draw(crop, made, scale, style, 896)),

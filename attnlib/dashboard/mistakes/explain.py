@@ -9,12 +9,15 @@ import streamlit as st
 from attnlib.audit import Prediction
 from attnlib.dashboard.parts import controls
 from attnlib.dashboard.parts import target as targets
+from attnlib.dashboard.parts.pictures import SCALES, ScaleKind
 from attnlib.dashboard.state.workspace import Workspace
 from attnlib.methods import METHODS, Method, Option
 
 
-def choose(space: Workspace, prediction: Prediction) -> tuple[Method, int | None, dict[str, Any]]:
-    """The method, the class for those that explain one, and the options of the method."""
+def choose(
+    space: Workspace, prediction: Prediction
+) -> tuple[Method, int | None, dict[str, Any], ScaleKind]:
+    """The method, the class for those that explain one, the method's options, and the scale."""
     possible = [
         name
         for name, method in METHODS.items()
@@ -32,14 +35,31 @@ def choose(space: Workspace, prediction: Prediction) -> tuple[Method, int | None
         )
         method = METHODS[name]
         target = _target(space, prediction, method)
+        if "against" in method.options:
+            against = _against(space, prediction, target)
         options = _layer_and_head(space, method)
-    if "against" in method.options:
-        options["against"] = _against(space, prediction, target)
-    for key, option in method.options.items():
+        if "against" in method.options:
+            options["against"] = against
         # A token, a seed: what the page sets elsewhere or nobody would set by hand.
-        if key not in options and option.shown:
-            options[key] = _option(space, key, option)
-    return method, target, options
+        more = {k: o for k, o in method.options.items() if k not in options and o.shown}
+        scale = _scale()
+        if more:
+            with st.popover("Options", icon=":material/tune:", help="Settings of the method."):
+                options |= {key: _option(space, key, option) for key, option in more.items()}
+    return method, target, options, scale
+
+
+def _scale() -> ScaleKind:
+    """How far the colours reach."""
+    return controls.segments(
+        "scale",
+        "Scale",
+        SCALES,
+        help=(
+            "× uniform: 1 is what every patch gets if all get the same. Shared: from 0 to "
+            "the largest value shown. Per image: from the smallest value to the largest."
+        ),
+    )
 
 
 def _target(space: Workspace, prediction: Prediction, method: Method) -> int | None:

@@ -1,43 +1,133 @@
-"""The gallery: one card for each prediction, wrong ones first."""
+"""The gallery: what passes the filters, wrong predictions first, at one of three densities."""
 
 from __future__ import annotations
 
 import streamlit as st
 
-from attnlib import audit
 from attnlib.audit import Prediction
-from attnlib.dashboard.mistakes import case as cases
-from attnlib.dashboard.parts import controls, pictures
-from attnlib.dashboard.parts.pictures import Style
-from attnlib.dashboard.parts.verdict import verdict
+from attnlib.dashboard.mistakes import cards, case, filling, listing, panels
+from attnlib.dashboard.mistakes.panels import Panel
+from attnlib.dashboard.parts import address, board, controls, drawn
+from attnlib.dashboard.parts.codecs import Number
+from attnlib.dashboard.parts.style import map_legend
 from attnlib.dashboard.state.workspace import Workspace
+from attnlib.dashboard.triage import bases, chips, filters, opened, order
+from attnlib.dashboard.triage.order import Shown
 
-PER_PAGE = 6
-THUMB = 120
-SORTS: dict[str, audit.SortKey] = {
-    "Confidence": "confidence",
-    "Margin": "margin",
-    "Loss": "loss",
-    "Entropy of attention": "entropy",
-}
-SHOWN: dict[str, str] = {
-    "Wrong": "wrong",
-    "Right": "right",
-    "No label": "unlabelled",
-    "All": "all",
-}
+DENSITIES = {"Cards": 6, "Grid": 24, "Table": 0}
+CARD, SMALL, TILE = 120, 72, 148
 
 
 def show(space: Workspace) -> None:
-    """Filters, then one page of cards."""
-    chosen, filters = _filtered(space)
-    if not chosen:
+    """The controls, then one page of what passes the filters."""
+    density, panel = _toolbar(space)
+    if panel is not None:
+        panel.show(space)
+    shown = order.current(space)
+    chips.show(space, shown)
+    if not shown.predictions:
         st.info("No image fits these filters." if space.predictions else _nothing(space))
         return
-    pages = -(-len(chosen) // PER_PAGE)
-    page = controls.page("gallery_page", pages, of=filters) if pages > 1 else 1
-    for prediction in chosen[(page - 1) * PER_PAGE : page * PER_PAGE]:
-        card(space, prediction)
+    if density == "Table":
+        listing.show(space, shown)
+        return
+    size = DENSITIES[density]
+    page = _page(shown, size)
+    if any(p.name in space.outcomes for p in shown.predictions):
+        map_legend(drawn.style(), _unit(space))
+    _board(space, shown, density, page)
+    if len(shown.predictions) > size:
+        controls.page("gallery_page", -(-len(shown.predictions) // size), of=(shown.asked, size))
+
+
+def _toolbar(space: Workspace) -> tuple[str, Panel | None]:
+    """Outcome, density, order, the other filters and what else can be looked at, in one line."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        filters.OUTCOME.draw(space)
+        density = controls.segments(
+            "gallery_density",
+            "Density",
+            list(DENSITIES),
+            label_visibility="collapsed",
+            help="Large cards with comparisons, many small pictures, or a table of numbers.",
+        )
+        with st.popover("Filter", icon=":material/filter_list:", help="Which images are shown."):
+            for one in filters.MORE:
+                one.draw(space)
+        with st.popover("Sort", icon=":material/sort:", help="In which order they are shown."):
+            order.sort()
+        panel = panels.choose(space)
+    return density, panel
+
+
+def _page(shown: Shown, size: int) -> int:
+    """The page that is shown, before its control is drawn below the cards."""
+    pages = -(-len(shown.predictions) // size)
+    if pages <= 1:
+        return 1
+    of = (shown.asked, size)
+    found: int = address.value("gallery_page", 1, Number(1, pages), label="Page", of=of)
+    return found
+
+
+def _board(space: Workspace, shown: Shown, density: str, page: int) -> None:
+    """The cards; while maps are missing, drawn again by itself as they come."""
+    size = DENSITIES[density]
+    visible = shown.predictions[(page - 1) * size : page * size]
+    following = shown.predictions[page * size : (page + 1) * size]
+    fill = filling.current(space)
+    maps = fill.maps(space)
+    waits = [w for p in visible for w in case.build(space, p, maps).waits]
+    if waits:
+        fill.ask(space, [*waits, *_waits(space, following, maps)])
+        _waiting(space, shown, density, page)
+    else:
+        _draw(space, shown, density, page)
+        fill.ask(space, _waits(space, following, maps), wait=0.0)
+
+
+def _waits(space: Workspace, predictions: list[Prediction], maps: case.Maps) -> list[case.Wanted]:
+    return [w for p in predictions for w in case.build(space, p, maps).waits]
+
+
+@st.fragment(run_every=0.6)
+def _waiting(space: Workspace, shown: Shown, density: str, page: int) -> None:
+    """Draws what is there, until nothing is missing."""
+    if not _draw(space, shown, density, page):
+        st.rerun()
+
+
+def _draw(space: Workspace, shown: Shown, density: str, page: int) -> bool:
+    """Draw one page of cards; whether maps are still missing."""
+    size = DENSITIES[density]
+    maps = filling.current(space).maps(space)
+    visible = shown.predictions[(page - 1) * size : page * size]
+    found = [case.build(space, prediction, maps) for prediction in visible]
+    grid = density == "Grid"
+    made = [(cards.small if grid else cards.full)(space, one) for one in found]
+    side = TILE if grid else CARD
+    board.show(
+        made,
+        bases.of(space, made, 2 * side),
+        key=f"gallery_{density}",
+        density="grid" if grid else "cards",
+        style=drawn.style(),
+        side=side,
+        small=SMALL,
+        on_open=opened.open_image,
+        focus=opened.last(),
+    )
+    return any(one.waits for one in found)
+
+
+def _unit(space: Workspace) -> str:
+    """What the colours of the cards count."""
+    if "relevance" in space.vit.support.maps:
+        return (
+            "the largest value in a card. Relevance: which patches speak for a class; its maps "
+            "for the predicted and the true class share one scale."
+        )
+    return "the largest value in a map, in multiples of what each patch gets if all get the same."
 
 
 def _nothing(space: Workspace) -> str:
@@ -45,91 +135,3 @@ def _nothing(space: Workspace) -> str:
     if job is not None and job.finished and job.refusals:
         return "No image could be inspected; the reasons stand above."
     return "No results yet."
-
-
-def narrow(true: int | None, predicted: int | None, began: bool = False) -> None:
-    """Show only one cell of the confusion matrix; both None is what no cell was chosen for.
-
-    Only a change counts: the chart tells its cell at every run, the filters are free in between.
-
-    Args:
-        began: whether the chart has just been drawn anew, so that nobody can have clicked in it.
-    """
-    cell = (true, predicted)
-    before = st.session_state.get("gallery_cell", (None, None))
-    st.session_state["gallery_cell"] = cell
-    if began or cell == before:
-        return
-    st.session_state["gallery_true"], st.session_state["gallery_predicted"] = cell
-    if None not in cell:
-        st.session_state["gallery_only"] = "All"
-
-
-def _filtered(space: Workspace) -> tuple[list[Prediction], tuple[object, ...]]:
-    """The predictions that fit, in order; and what was asked for."""
-    any_label = any(p.true is not None for p in space.predictions)
-    present = sorted(set().union(*[p.true or () for p in space.predictions]))
-    guessed = sorted(set().union(*[p.said for p in space.predictions]))
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        only = controls.segments(
-            "gallery_only",
-            "Show",
-            list(SHOWN),
-            default="Wrong" if any_label else "All",
-            of=any_label,
-            help="Which predictions the gallery shows.",
-        )
-        sort = controls.choice(
-            "gallery_sort",
-            "Sort by",
-            list(SORTS),
-            width=190,
-            help="Highest first: confident mistakes and large losses are at the top.",
-        )
-        true = controls.maybe(
-            "gallery_true",
-            "True class",
-            present,
-            title=space.class_name,
-            placeholder="any",
-            width=160,
-            help="Only images of this class.",
-        )
-        predicted = controls.maybe(
-            "gallery_predicted",
-            "Predicted class",
-            guessed,
-            title=space.class_name,
-            placeholder="any",
-            width=160,
-            help="Only images that the model takes for this class.",
-        )
-    picked = audit.select(
-        space.table,
-        true=None if true is None else {true},
-        predicted=None if predicted is None else {predicted},
-        only=SHOWN[only],  # type: ignore[arg-type]
-    )
-    order = audit.order(space.table.iloc[picked], SORTS[sort])
-    return [space.predictions[picked[i]] for i in order], (only, sort, true, predicted)
-
-
-def card(space: Workspace, prediction: Prediction) -> None:
-    """One prediction: the verdict, the top five, the maps, and what to compare them with."""
-    case = cases.build(space, prediction, Style(), side=2 * THUMB)
-    with st.container(border=True):
-        with st.container(horizontal=True, gap="small"):
-            with st.container(width=216, gap="small"):
-                verdict(space, prediction)
-            # A row each, so that no reference is parted from its map.
-            with st.container(width=4 * THUMB + 64, gap="small"):
-                for row in (case.panels, case.references):
-                    with st.container(horizontal=True, gap="small"):
-                        for panel in row:
-                            _thumb(panel)
-        if case.problem:
-            st.caption(case.problem)
-
-
-def _thumb(panel: cases.Panel) -> None:
-    pictures.show(panel.picture, THUMB, caption=panel.caption, alt=panel.caption)

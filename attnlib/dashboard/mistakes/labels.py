@@ -11,31 +11,22 @@ from attnlib.dashboard.state.workspace import Workspace
 
 def show(space: Workspace) -> None:
     """One row for each label, those with the lowest average precision first."""
-    table = st.expander(
-        "Each label by itself",
-        icon=":material/label:",
-        key="per_label_open",
-        on_change="rerun",
-    )
-    if not table.open:
+    found = audit.per_label(space.predictions, space.vit.class_names)
+    if found.empty:
+        st.info("No image has a label yet.")
         return
-    with table:
-        found = audit.per_label(space.predictions, space.vit.class_names)
-        if found.empty:
-            st.info("No image has a label yet.")
-            return
-        st.caption(
-            "Average precision and AUC say how well the label's probability ranks the images, "
-            "whatever the threshold. By chance the first is the share of images that have the "
-            "label, the second 0.5."
-        )
-        shown = found.sort_values("average_precision", kind="stable").drop(columns="index")
-        share = st.column_config.NumberColumn(format="%.3f")
-        headings = shown.rename(columns=audit.LABEL_HEADINGS)
-        st.dataframe(
-            headings,
-            hide_index=True,
-            column_config={str(name): share for name in headings.select_dtypes("float")},
-        )
-        rows = headings.to_dict("records")
-        downloads.table([{str(k): v for k, v in row.items()} for row in rows], "labels")
+    st.caption(
+        "Average precision and AUC say how well the label's probability ranks the images, "
+        "whatever the threshold. By chance the first is the share of images that have the "
+        "label, the second 0.5."
+    )
+    shown = found.sort_values("average_precision", kind="stable").drop(columns="index")
+    share = st.column_config.NumberColumn(format="%.3f")
+    headings = shown.rename(columns=audit.LABEL_HEADINGS)
+    st.dataframe(
+        headings,
+        hide_index=True,
+        column_config={str(name): share for name in headings.select_dtypes("float")},
+    )
+    rows = headings.to_dict("records")
+    downloads.table([{str(k): v for k, v in row.items()} for row in rows], "labels")

@@ -4,35 +4,25 @@ from __future__ import annotations
 
 import streamlit as st
 
-from attnlib.dashboard.mistakes import confusion, detail, gallery, labels, preprocessing, summary
-from attnlib.dashboard.parts import chosen, verdict
+from attnlib.dashboard.mistakes import detail, gallery, labelling, summary
+from attnlib.dashboard.parts import chosen
 from attnlib.dashboard.state.workspace import Workspace
+from attnlib.dashboard.triage import strip
 
 
 def show(space: Workspace) -> None:
-    """What came in, then the gallery or the opened image."""
-    summary.line(space)
-    summary.label_problems(space)
-    summary.label_table(space)
+    """What came in, then the gallery; or the opened image."""
     name = st.session_state.get("image")
     if name is not None:
-        verdict.back_button()
-        detail.show(space, name)
+        if strip.show(space, picture=False) is not None:
+            detail.show(space, name)
         return
+    summary.intro(space)
+    labelling.strange(space)
+    summary.line(space)
+    labelling.problems(space)
+    labelling.table(space)
     if problem := chosen.absent(space):
         st.warning(problem)
-    kind = space.vit.outputs.kind
-    if kind in ("classes", "binary"):
-        matrix = st.expander(
-            "Confusion matrix", icon=":material/grid_on:", key="confusion_open", on_change="rerun"
-        )
-        if matrix.open:
-            with matrix:
-                st.caption("Click a cell to see its images below; double-click to see all again.")
-                confusion.show(space)
-    if kind in ("labels", "binary"):
-        labels.show(space)
-    preprocessing.show(space)
-    st.subheader("Wrong predictions first" if space.vit.outputs.classifies else "Images")
     gallery.show(space)
     summary.exports(space)

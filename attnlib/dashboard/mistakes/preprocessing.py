@@ -23,30 +23,32 @@ from attnlib.model.vit import Vit
 MOST = 200
 
 
+def fits(space: Workspace) -> bool:
+    """Whether there is anything to try it on."""
+    return space.vit.outputs.classifies and any(p.true is not None for p in space.predictions)
+
+
 def show(space: Workspace) -> None:
     """A button, then accuracy and confidence under the usual preparations, and the best to take."""
     labelled = [p for p in space.predictions if p.true is not None]
-    if not space.vit.outputs.classifies or not labelled:
-        return
-    with st.expander("Check the preprocessing", icon=":material/tune:"):
-        chosen = sorted(np.random.default_rng(0).permutation(len(labelled))[:MOST].tolist())
-        pairs = [(space.by_name[labelled[i].name], _true(labelled[i])) for i in chosen]
-        st.caption(
-            "A model gets worse without a word when its images are not prepared as in its "
-            f"training. The usual preparations are tried on {len(pairs)} images with labels."
-        )
-        choice, vit, threshold = space.choice, space.vit, space.threshold
-        own = models.get(choice.plain, space.session.upload).preparation
-        found = tasks.run(
-            "preprocessing",
-            (choice, threshold, tuple((sample.sha256, true) for sample, true in pairs)),
-            lambda progress: _check(choice, vit, pairs, own, threshold, progress),
-            button="Check the preprocessing",
-            help="Some nine passes of each image; it runs beside the page and can be stopped.",
-            shared=True,
-        )
-        if found is not None:
-            _results(found)
+    chosen = sorted(np.random.default_rng(0).permutation(len(labelled))[:MOST].tolist())
+    pairs = [(space.by_name[labelled[i].name], _true(labelled[i])) for i in chosen]
+    st.caption(
+        "A model gets worse without a word when its images are not prepared as in its "
+        f"training. The usual preparations are tried on {len(pairs)} images with labels."
+    )
+    choice, vit, threshold = space.choice, space.vit, space.threshold
+    own = models.get(choice.plain, space.session.upload).preparation
+    found = tasks.run(
+        "preprocessing",
+        (choice, threshold, tuple((sample.sha256, true) for sample, true in pairs)),
+        lambda progress: _check(choice, vit, pairs, own, threshold, progress),
+        button="Check the preprocessing",
+        help="Some nine passes of each image; it runs beside the page and can be stopped.",
+        shared=True,
+    )
+    if found is not None:
+        _results(found)
 
 
 def _true(prediction: Prediction) -> int | frozenset[int]:

@@ -1,4 +1,4 @@
-"""The summary line, labels and exports of the loaded images."""
+"""The summary line and the exports of the loaded images."""
 
 from __future__ import annotations
 
@@ -10,111 +10,83 @@ from attnlib import audit
 from attnlib.audit import Prediction
 from attnlib.audit.report import ReportEntry, html_report
 from attnlib.dashboard.mistakes import case as cases
-from attnlib.dashboard.parts.pictures import Style, encoded
+from attnlib.dashboard.parts import drawn
+from attnlib.dashboard.parts.pictures import encoded
+from attnlib.dashboard.state.models import DEMO
 from attnlib.dashboard.state.workspace import Workspace
+from attnlib.dashboard.triage import opened
 from attnlib.model import demo
 
 REPORT_LIMIT = 60
 
 
+def intro(space: Workspace) -> None:
+    """What this is and what to do next, until somebody has done one of it."""
+    if opened.last() or space.session.own or space.choice.plain != DEMO:
+        return
+    st.markdown(
+        ":small[**See what a vision transformer got wrong, beside the attention that led to it; "
+        "test a reason, and take the answer away.**  \n"
+        ":material/ads_click: Open a mistake below · :material/upload: drop your own images in "
+        "the sidebar · :material/model_training: choose your own model there.]"
+    )
+
+
 def line(space: Workspace) -> None:
     """Images, labelled, wrong, accuracy with its interval, confidence when right and wrong."""
-    found, several = audit.summarise(space.table), space.vit.outputs.kind == "labels"
-    with st.container(horizontal=True, gap="medium"):
-        st.metric("Images", found.images, width="content")
-        if not space.vit.outputs.classifies:
-            st.caption(
-                f"The model's outputs are {space.vit.outputs.title}: nothing is right or wrong, "
-                "and nothing has a confidence. Maps explain an output."
-            )
-            return
-        st.metric("Labelled", found.labelled, width="content")
-        st.metric("Wrong", found.wrong, width="content")
-        if found.accuracy is not None and found.accuracy_interval is not None:
-            low, high = found.accuracy_interval
-            st.metric(
-                f"{'All labels right' if several else 'Accuracy'} (95 %: {low:.0%} to {high:.0%})",
-                f"{found.accuracy:.1%}",
-                help="With its Wilson 95 % interval: few images leave a wide one.",
-                width="content",
-            )
-        if several and found.labelled:
-            precision = audit.per_label(space.predictions, space.vit.class_names)
-            st.metric(
-                "Mean average precision",
-                f"{precision['average_precision'].mean():.2f}",
-                help=(
-                    "Over the labels that some image has; by chance it is their mean share, "
-                    f"{precision.loc[precision['images'] > 0, 'share'].mean():.2f}."
-                ),
-                width="content",
-            )
-        if found.confidence_right is not None:
-            st.metric("Confidence when right", f"{found.confidence_right:.0%}", width="content")
-        if found.confidence_wrong is not None:
-            st.metric("Confidence when wrong", f"{found.confidence_wrong:.0%}", width="content")
+    found = audit.summarise(space.table)
+    if not space.vit.outputs.classifies:
+        st.markdown(
+            f"**{found.images}** images. The model's outputs are {space.vit.outputs.title}: "
+            "nothing is right or wrong, and nothing has a confidence. Maps explain an output."
+        )
+        return
+    st.markdown(" · ".join(_numbers(space, found)), help=_HELP)
     if not space.session.own:
         facts = demo.facts()
         st.caption(
-            "Embedded CIFAR-10 test images: 60 drawn at random and the demo model's 20 most "
-            f"confident mistakes. Over the whole test split of {facts['test_images']:,} images its "
-            f"accuracy is {facts['test_accuracy']:.1%}."
+            "Demo images of CIFAR-10: 60 drawn at random and the model's 20 most confident "
+            f"mistakes. Over all {facts['test_images']:,} test images its accuracy is "
+            f"{facts['test_accuracy']:.1%}."
         )
 
 
-def label_problems(space: Workspace) -> None:
-    """Labels that fit nothing, each with its reason."""
-    problems = [*(space.session.table.problems if space.session.table else [])]
-    labels = space.labels
-    problems += [f"No image named “{name}” is loaded." for name in labels.unknown_files]
-    problems += [f"“{name}” fits several images." for name in labels.ambiguous_files]
-    problems += [
-        f"“{name}” is no class of this model ({count} image{'s' if count > 1 else ''})."
-        for name, count in labels.unknown_names.items()
+_HELP = (
+    "Accuracy stands with its Wilson 95 % interval: few images leave a wide one. Confidence is "
+    "the mean probability of what was predicted."
+)
+
+
+def _numbers(space: Workspace, found: audit.Summary) -> list[str]:
+    """The parts of the line."""
+    several = space.vit.outputs.kind == "labels"
+    parts = [f"**{found.images}** images"]
+    if not found.labelled and space.labels.strange:
+        # What to do about it stands above: see labelling.strange.
+        return [*parts, "none with a label that is known to this model"]
+    if found.labelled < found.images:
+        parts.append(f"**{found.labelled}** labelled")
+    if found.accuracy is None or found.accuracy_interval is None:
+        # Of labels that are no classes of the model, the page says so above.
+        return parts if space.labels.strange else [*parts, "no label: nothing is right or wrong"]
+    low, high = found.accuracy_interval
+    title = "all labels right" if several else "accuracy"
+    parts += [
+        f"**{found.wrong}** wrong",
+        f"{title} **{found.accuracy:.1%}** (95 %: {low:.0%} to {high:.0%})",
     ]
-    if problems:
-        with st.expander(f"{len(problems)} labels could not be used", icon=":material/label_off:"):
-            st.dataframe([{"label": problem} for problem in problems], hide_index=True)
-
-
-def label_table(space: Workspace) -> None:
-    """A table in which the labels of one's own images can be chosen."""
-    if not space.session.own:
-        return
-    missing = len(space.labels.unlabelled)
-    title = f"Labels ({missing} missing)" if missing else "Labels"
-    with st.expander(title, icon=":material/label:", expanded=bool(missing == len(space.samples))):
-        names = list(space.vit.class_names)
-        several = space.vit.outputs.kind == "labels"
-        rows = [{"image": s.name, "label": _given(space, s.name, names)} for s in space.samples]
-        edited = st.data_editor(
-            rows,
-            hide_index=True,
-            disabled=["image"],
-            column_config={
-                "label": st.column_config.MultiselectColumn("true labels", options=names)
-                if several
-                else st.column_config.SelectboxColumn("true class", options=names),
-            },
-            key=f"labels_{space.session.uploader}",
-        )
-        changed = {
-            str(after["image"]): tuple(after["label"]) if several else (str(after["label"]),)
-            for before, after in zip(rows, edited, strict=True)
-            if after["label"] != before["label"] and after["label"] is not None
-        }
-        if changed:
-            space.session.manual |= changed
-            st.rerun()
-
-
-def _given(space: Workspace, name: str, names: list[str]) -> str | list[str] | None:
-    """The label of an image, or its labels, as they stand in the table."""
-    if space.vit.outputs.kind == "labels":
-        found = space.labels.sets.get(name)
-        return None if found is None else [names[index] for index in sorted(found)]
-    label = space.labels.labels.get(name)
-    return None if label is None else names[label]
+    if several:
+        precision = audit.per_label(space.predictions, space.vit.class_names)
+        chance = precision.loc[precision["images"] > 0, "share"].mean()
+        mean = precision["average_precision"].mean()
+        parts.append(f"mean average precision **{mean:.2f}** (by chance {chance:.2f})")
+    for words, value in (("right", found.confidence_right), ("wrong", found.confidence_wrong)):
+        if value is not None:
+            parts.append(f"confidence when {words} **{value:.0%}**")
+    corrected = sum(bool(space.remark(p.name).should_be) for p in space.predictions)
+    if corrected:
+        parts.append(f"**{corrected}** labels said to be wrong, counted as they came")
+    return parts
 
 
 def exports(space: Workspace) -> None:
@@ -123,7 +95,7 @@ def exports(space: Workspace) -> None:
         st.download_button(
             "Table (CSV)",
             lambda: audit.to_csv(
-                space.table[list(audit.HEADINGS)].round(6).rename(columns=audit.HEADINGS)
+                space.said_table[list(audit.HEADINGS)].round(6).rename(columns=audit.HEADINGS)
             ),
             "predictions.csv",
             "text/csv",
@@ -157,13 +129,17 @@ def report(space: Workspace) -> str:
 
 
 def _entry(space: Workspace, prediction: Prediction) -> ReportEntry:
-    case = cases.build(space, prediction, Style(), side=264)
+    case = cases.build(space, prediction, cases.computed(space))
+    panels = [*case.panels, *(panel for one in case.references for panel in one.panels)]
+    style, remark = drawn.style(), space.remark(prediction.name)
+    said = [*remark.tags, *([f"should be {remark.should_be}"] if remark.should_be else [])]
+    notes = [space.by_name[prediction.name].note, ", ".join(said), remark.note]
     true = space.true(prediction)
     return ReportEntry(
         prediction.name,
         "no label" if true is None else true,
         space.said(prediction),
         [(space.class_name(index), share) for index, share in prediction.top(5)],
-        [(p.caption, encoded(p.picture)) for p in [*case.panels, *case.references]],
-        space.by_name[prediction.name].note,
+        [(p.caption, encoded(p.picture(space, style, 264))) for p in panels],
+        "\n".join(filter(None, notes)),
     )

@@ -1,4 +1,4 @@
-"""The image that a page is about: its choice in the sidebar, and a strip at the top of a page."""
+"""The image that the pages are about: its choice in the sidebar, and what a link asks for."""
 
 from __future__ import annotations
 
@@ -7,15 +7,10 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from attnlib.audit import Prediction
-from attnlib.dashboard.parts import address, controls, pictures
+from attnlib.dashboard.parts import address, controls
 from attnlib.dashboard.parts.markdown import literal
-from attnlib.dashboard.parts.pictures import plain
-from attnlib.dashboard.parts.verdict import verdict
 from attnlib.dashboard.state.session import Session
 from attnlib.dashboard.state.workspace import Workspace
-
-SIDE = 128
 
 
 @dataclass(frozen=True)
@@ -46,10 +41,18 @@ def choose(space: Workspace) -> None:
         "image",
         "Chosen image",
         names,
+        title=lambda name: _titled(space, name),
         placeholder="Choose one to look closer",
         help="The image that is opened large, on every page. Wrong predictions are listed first.",
     )
     _sign(space)
+
+
+def _titled(space: Workspace, name: str) -> str:
+    """The outcome before the name."""
+    found = space.prediction_of.get(name)
+    mark = "" if found is None else {"wrong": "✕ ", "right": "✓ ", "unlabelled": ""}[found.outcome]
+    return mark + name
 
 
 def absent(space: Workspace) -> str:
@@ -70,62 +73,6 @@ def absent(space: Workspace) -> str:
     return ""
 
 
-def prediction(space: Workspace) -> Prediction | None:
-    """The chosen image's prediction; without a choice, the most confident mistake."""
-    name = st.session_state.get("image")
-    if name is not None:
-        return space.prediction_of.get(name)
-    return None if absent(space) else _first(space)
-
-
-def strip(space: Workspace) -> Prediction | None:
-    """Show which image this page is about; None (and why) where there is none yet."""
-    found = prediction(space)
-    if found is None:
-        _why_not(space)
-        return None
-    names = [p.name for p in _ranked(space)]
-    place = names.index(found.name)
-    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
-        crop = space.inspected(found.name).picture
-        pictures.show(plain(crop, 2 * SIDE), SIDE, alt=found.name)
-        with st.container(width=260):
-            verdict(space, found, key="strip")
-        with st.container(width="content", gap="small"):
-            with st.container(horizontal=True):
-                for label, step, icon in (
-                    ("Previous", -1, ":material/chevron_left:"),
-                    ("Next", 1, ":material/chevron_right:"),
-                ):
-                    st.button(
-                        label,
-                        icon=icon,
-                        disabled=not 0 <= place + step < len(names),
-                        on_click=_choose,
-                        args=(names[min(max(place + step, 0), len(names) - 1)],),
-                        help="Through all images, confident mistakes first.",
-                    )
-            if st.session_state.get("image") is None:
-                st.caption("The most confident mistake. Choose another image in the sidebar.")
-    return found
-
-
-def _why_not(space: Workspace) -> None:
-    problem, first = absent(space), _first(space)
-    name = st.session_state.get("image")
-    if not problem or name is not None:
-        missing(space, name)
-        return
-    st.warning(problem)
-    if first is not None:
-        st.button(
-            "Open the most confident mistake",
-            on_click=_choose,
-            args=(first.name,),
-            help="The first of the images that are loaded here.",
-        )
-
-
 def missing(space: Workspace, name: str | None) -> None:
     """Why there is no prediction of an image, or of any image, yet."""
     job = space.session.job
@@ -136,20 +83,6 @@ def missing(space: Workspace, name: str | None) -> None:
         st.info("No image is inspected." if name is None else "This image is not inspected.")
     else:
         st.info("This image waits for its turn; the page goes on by itself.")
-
-
-def _ranked(space: Workspace) -> list[Prediction]:
-    return sorted(
-        space.predictions, key=lambda p: (not p.wrong, -p.confidence if p.classifies else 0)
-    )
-
-
-def _first(space: Workspace) -> Prediction | None:
-    return next(iter(_ranked(space)), None)
-
-
-def _choose(name: str) -> None:
-    st.session_state["image"] = name
 
 
 # -- what a link asks for ----------------------------------------------------------------------

@@ -109,6 +109,34 @@ def segments(
     return found
 
 
+def pill(
+    key: str,
+    label: str,
+    options: Sequence[T],
+    *,
+    help: str,
+    title: Callable[[T], str] = str,
+    label_visibility: Shown = "visible",
+) -> T | None:
+    """A few options side by side, of which one or none is chosen."""
+
+    def named(option: T | None) -> str:
+        return "" if option is None else title(option)
+
+    known = OneOf([None, *options], named)
+    address.settle(key, None, known, label=label)
+    found = st.pills(
+        label,
+        options,
+        format_func=title,
+        key=key,
+        label_visibility=label_visibility,
+        help=help,
+    )
+    address.keep(key, found, None, known)
+    return found
+
+
 def several(
     key: str,
     label: str,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -11,6 +11,7 @@ from PIL import Image
 
 from attnlib.audit import Prediction
 from attnlib.capture.tokens import TokenLayout
+from attnlib.dashboard.parts.pictures import Style, over
 from attnlib.dashboard.state import results
 from attnlib.dashboard.state.workspace import Workspace
 from attnlib.errors import AttnlibError
@@ -33,6 +34,7 @@ class Look:
         layer: the chosen layer, counted from 0.
         head: ``"mean"``, ``"max"``, ``"min"`` or the number of a head.
         query: the token that asks, in sequence order; None is the readout.
+        style: how maps are drawn over the image.
         clip: which share of all values the scale covers; the rest is drawn as its upper end.
     """
 
@@ -44,6 +46,11 @@ class Look:
     head: str
     query: int | None
     clip: float = 1.0
+    style: Style = field(default_factory=Style)
+
+    def draw(self, values: Array, scale: Scale, side: int) -> Image.Image:
+        """A map ``(rows, cols)`` over the image; the longer side is ``side`` pixels."""
+        return over(self.crop, values, scale, self.style, side, self.covers)
 
     @property
     def name(self) -> str:

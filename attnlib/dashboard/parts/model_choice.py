@@ -7,7 +7,7 @@ from dataclasses import replace
 import streamlit as st
 
 from attnlib.capture import passes
-from attnlib.dashboard.parts import checkpoint_form, controls, output_kind, preprocessing
+from attnlib.dashboard.parts import checkpoint_form, controls, loaded, output_kind, preprocessing
 from attnlib.dashboard.parts.markdown import literal
 from attnlib.dashboard.state import models
 from attnlib.dashboard.state.models import DEMO, ModelChoice
@@ -18,6 +18,7 @@ from attnlib.model.vit import Vit
 SOURCES = {
     "demo": "Demo model",
     "timm": "timm, pretrained",
+    "random": "timm, random weights",
     "hub": "Hugging Face Hub",
     "file": "Checkpoint on this machine",
     "upload": "Uploaded checkpoint",
@@ -28,6 +29,7 @@ def show(visitor: Session) -> Vit:
     """The controls of the model; the model that is in use then."""
     # What is chosen for a loaded model comes after it: see the sidebar.
     visitor.choice = visitor.choice.plain
+    place = st.container()
     source = controls.choice(
         "source",
         "Model source",
@@ -56,6 +58,10 @@ def show(visitor: Session) -> Vit:
         # It was evicted and its file is gone: the demo always works.
         visitor.choice, visitor.upload = DEMO, None
         vit = models.get(DEMO)
+    if visitor.models.get(visitor.choice) is None:
+        visitor.models.keep(visitor.choice, visitor.upload)
+    with place:
+        loaded.show(visitor)
     if source in ("file", "upload") and visitor.choice.source == "demo":
         st.info("A link cannot carry weights: until a file is loaded here, this is the demo model.")
     return vit
@@ -130,6 +136,18 @@ def _wish(source: str) -> tuple[ModelChoice | None, bytes | None]:
             help="Any pretrained model of timm. Its weights are fetched once, over the network.",
         )
         return (ModelChoice(name) if name else None), None
+    if source == "random":
+        name = controls.maybe(
+            "random_model",
+            "timm architecture",
+            models.architectures(),
+            placeholder="Type to search, e.g. vit_small",
+            help=(
+                "With weights as they are before training, always the same ones. It needs no "
+                "network, and shows what an architecture does without having learned anything."
+            ),
+        )
+        return (ModelChoice(name, random=True) if name else None), None
     if source == "hub":
         return _hub(), None
     if source == "file":

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import streamlit as st
 
-from attnlib.dashboard.parts import address, controls
+from attnlib.dashboard.parts import address, controls, meaning
 from attnlib.dashboard.parts.codecs import OneOf
 from attnlib.dashboard.parts.markdown import literal
 from attnlib.dashboard.state import models
@@ -63,6 +63,11 @@ def rule(visitor: Session) -> None:
     visitor.rule = address.value(
         "numbers", None, OneOf(_RULES, _title), label="Labels that are numbers"
     )
+
+
+def meanings(visitor: Session) -> None:
+    """Which class the visitor says a label means, before labels are read."""
+    visitor.meanings = meaning.held()
 
 
 def numbers(space: Workspace) -> None:

@@ -5,44 +5,66 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import streamlit as st
+from numpy.typing import ArrayLike
 from PIL import Image
 
 from attnlib.methods import Heat
 from attnlib.methods.heat import SCALES as SCALES
 from attnlib.methods.heat import ScaleKind as ScaleKind
 from attnlib.methods.heat import scale_of as scale_of
-from attnlib.pictures.colormaps import Scale
-from attnlib.pictures.overlay import Interpolation, enlarge, png_bytes
+from attnlib.pictures.colormaps import SEQUENTIAL, Scale
+from attnlib.pictures.layer import OPACITY, Mode
+from attnlib.pictures.overlay import Interpolation, enlarge, overlay, png_bytes
 from attnlib.pictures.overlay import fit as fit
 
 
 @dataclass(frozen=True)
 class Style:
-    """How maps are drawn; the same for all maps that are compared.
+    """How maps are drawn; the same for all maps that are compared, and on every page.
 
     Attributes:
         colormap: a sequential palette; signed maps have one of their own.
-        opacity: of the map over the picture, 0 to 1.
+        opacity: of the largest value over the picture, 0 to 1.
+        fade: whether the opacity grows with the value from 0, or is the same everywhere.
         interpolation: ``"nearest"`` shows the patches, ``"smooth"`` hides them.
         keep: share of the patches to show, the strongest first; None shows all.
+        mode: colours over the picture, an outline, the map alone, or the picture alone.
     """
 
-    colormap: str = "inferno"
-    opacity: float = 0.5
+    colormap: str = SEQUENTIAL[0]
+    opacity: float = OPACITY
+    fade: bool = True
     interpolation: Interpolation = "nearest"
     keep: float | None = None
+    mode: Mode = "overlay"
 
 
 def draw(crop: Image.Image, heat: Heat, scale: Scale, style: Style, side: int = 224) -> Image.Image:
     """The map over the crop; the longer side of the picture is ``side`` pixels."""
-    return heat.overlay(
+    return over(crop, heat.values, scale, style, side, heat.covers)
+
+
+def over(
+    crop: Image.Image,
+    values: ArrayLike,
+    scale: Scale,
+    style: Style,
+    side: int = 224,
+    covers: tuple[float, float] = (1.0, 1.0),
+) -> Image.Image:
+    """Values ``(rows, cols)`` over the crop, as :func:`draw`."""
+    return overlay(
         crop,
-        scale=scale,
-        colormap=style.colormap,
-        opacity=style.opacity,
-        interpolation=style.interpolation,
-        keep=style.keep,
-        side=side,
+        values,
+        scale,
+        None if scale.signed else style.colormap,
+        style.opacity,
+        style.interpolation,
+        style.keep,
+        fit(crop.size, side),
+        covers,
+        fade=style.fade,
+        mode=style.mode,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from attnlib.dashboard.parts.markdown import literal
 from attnlib.dashboard.state.inspection import Inspection
 from attnlib.dashboard.state.workspace import Workspace
 
@@ -12,30 +13,44 @@ def show(space: Workspace) -> None:
     """Progress while the inspection runs, why it stopped and how to go on, and refusals."""
     # Always one element, so that what stands below keeps its place.
     with st.container(gap="small"):
+        if space.choice.random:
+            st.warning(
+                f"{literal(space.choice.title)}: nothing was learned. Predictions and maps are "
+                "those of chance."
+            )
         job = space.session.job
         if job is not None:
-            _state(space, job)
+            state(space, job)
         _refusals(space)
 
 
-def _state(space: Workspace, job: Inspection) -> None:
+def state(space: Workspace, job: Inspection, title: str = "Inspecting", key: str = "job") -> None:
+    """How far one inspection is, or why it ended early and how to go on.
+
+    Args:
+        title: what it does.
+        key: tells two inspections of one page apart.
+    """
     if not job.finished:
         # By what this run of the page knows, which may be less than what has arrived meanwhile.
         known = {*space.prediction_of, *(refusal.name for refusal in job.refusals)}
-        _running(job, len(known), job.first in space.by_name and job.first not in known)
+        missed = job.first in space.by_name and job.first not in known
+        _running(job, len(known), missed, title)
     elif job.failure:
         st.error(job.failure, title=f"Stopped after {job.done} of {job.total} images")
         if st.button(
-            "Continue", key="continue_job", help="Go on with the images that are not inspected yet."
+            "Continue",
+            key=f"continue_{key}",
+            help="Go on with the images that are not inspected yet.",
         ):
             job.start(wait=0.8)
             st.rerun()
 
 
 @st.fragment(run_every=1.0)
-def _running(job: Inspection, shown: int, missed: bool) -> None:
+def _running(job: Inspection, shown: int, missed: bool, title: str) -> None:
     """The bar. The page runs again when there is more to see than when it was drawn."""
-    st.progress(job.done / max(1, job.total), f"Inspecting: {job.done} of {job.total} images")
+    st.progress(job.done / max(1, job.total), f"{title}: {job.done} of {job.total} images")
     if more(job, shown, missed):
         st.rerun()
 
@@ -59,6 +74,7 @@ def _refusals(space: Workspace) -> None:
         with st.expander(
             f"{len(refused)} file{'s' if len(refused) > 1 else ''} could not be used",
             icon=":material/warning:",
+            expanded=True,
         ):
             st.dataframe(
                 [{"file": item.name, "reason": item.reason} for item in refused],

@@ -32,7 +32,9 @@ def show() -> Workspace:
         vit = naming.folders(visitor, vit)
         with summary:
             model_choice.summary(visitor.choice.title, vit)
+        visitor.models.keep(visitor.choice, visitor.upload)
         naming.rule(visitor)
+        naming.meanings(visitor)
         space = workspace.build(visitor, vit, threshold)
         naming.numbers(space)
         naming.ambiguous(space)
@@ -53,6 +55,6 @@ def start_inspection(space: Workspace) -> None:
         if job.choice == space.choice and job.samples is space.samples:
             return
         job.stop()
-    visitor.job = Inspection(space.choice, space.vit, space.samples)
+    visitor.job = Inspection(space.choice, space.vit, space.samples, before=job)
     visitor.job.first = wanted
     visitor.job.start(wait=0.8)

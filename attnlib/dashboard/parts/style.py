@@ -1,28 +1,51 @@
-"""The legend under maps that share a scale, and the choice of their colours."""
+"""The legend under maps that share a scale."""
 
 from __future__ import annotations
 
+import html
+
 import streamlit as st
 
-from attnlib.dashboard.parts import controls, pictures
-from attnlib.pictures.colormaps import SEQUENTIAL, Scale
-from attnlib.pictures.overlay import legend
+from attnlib.dashboard.parts import pictures
+from attnlib.dashboard.parts.pictures import Style
+from attnlib.pictures.colormaps import Scale
+from attnlib.pictures.layer import OUTLINED
+from attnlib.pictures.overlay import data_uri, legend, png_bytes
 
 
-def legend_bar(scale: Scale, text: str = "", colormap: str | None = None, width: int = 410) -> None:
+def legend_bar(
+    scale: Scale,
+    text: str = "",
+    colormap: str | None = None,
+    width: int = 410,
+    style: Style | None = None,
+) -> None:
     """The colour bar, its ticks, and what the numbers are.
 
     Args:
         text: Markdown after the scale's own label.
+        colormap: of maps that are drawn alone; None takes the palette that suits the scale.
+        style: of maps that lie over pictures, which has the colours too.
     """
-    colour_bar(scale, colormap, width)
+    colour_bar(scale, colormap, width, style)
     st.caption(f"**{scale.label}**" + (f" · {text}" if text else ""))
 
 
-def colour_bar(scale: Scale, colormap: str | None, width: int) -> None:
+def colour_bar(scale: Scale, colormap: str | None, width: int, style: Style | None = None) -> None:
     """The bar with its ends and its mark; a mark too near to an end would be written over it."""
     with st.container(width=width, gap=None):
-        pictures.show(legend(scale, colormap, width, 10), width, alt="Colour scale")
+        over = style is not None and style.mode == "overlay"
+        if style is not None:
+            colormap = None if scale.signed else style.colormap
+        bar = legend(
+            scale,
+            colormap,
+            width,
+            10,
+            style.opacity if style is not None and over else None,
+            style is None or style.fade,
+        )
+        pictures.show(bar, width, alt="Colour scale")
         ticks = "".join(
             f"<span style='position:absolute;left:{position:.1%};"
             f"transform:translateX(-{position:.0%})'>{label}</span>"
@@ -32,12 +55,29 @@ def colour_bar(scale: Scale, colormap: str | None, width: int) -> None:
         st.html(f"<div style='position:relative;height:1.2em;font-size:.8rem'>{ticks}</div>")
 
 
-def colours() -> str:
-    """The palette of maps that are not signed, the same on every page."""
-    return controls.choice(
-        "colormap",
-        "Colours",
-        SEQUENTIAL,
-        width=140,
-        help="Cividis suits every kind of colour blindness. Signed maps are blue and red.",
+def map_legend(style: Style, text: str) -> None:
+    """What the colours of maps on scales of their own mean, in one line.
+
+    Args:
+        text: what the largest value is of.
+    """
+    if style.mode == "off":
+        st.caption("Maps are off: switch them on under “Drawing”.")
+        return
+    if style.mode == "outline":
+        share = style.keep or OUTLINED
+        st.caption(f"Outlined: the strongest {share:.0%} of the patches. {text}")
+        return
+    bar = legend(
+        Scale(0.0, 1.0, False, ""),
+        style.colormap,
+        160,
+        10,
+        None if style.mode == "map" else style.opacity,
+        style.fade,
+    )
+    st.html(
+        "<div style='display:flex;align-items:center;gap:.4rem;font-size:.8rem;line-height:1.3'>0"
+        f"<img src='{data_uri(png_bytes(bar), 'image/png')}' alt='Colour scale' "
+        f"style='width:160px;height:10px;border-radius:3px'><span>{html.escape(text)}</span></div>"
     )

@@ -11,9 +11,7 @@ from attnlib.capture.record import row_entropy
 from attnlib.dashboard.parts import downloads
 from attnlib.dashboard.parts.cells import Cell, cells
 from attnlib.dashboard.parts.look import Array, Look
-from attnlib.dashboard.parts.pictures import fit
 from attnlib.dashboard.parts.style import legend_bar
-from attnlib.pictures.overlay import overlay
 from attnlib.pictures.sheet import sheet
 
 WIDTH = 1000  # pixels on screen at most
@@ -39,10 +37,7 @@ def tiles(
     scale = look.scale(maps)
     across = min(len(maps), 6)
     down = -(-len(maps) // across)
-    size = fit(look.crop.size, 2 * TILE)
-    page = sheet(
-        [overlay(look.crop, one, scale, size=size, covers=look.covers) for one in maps], across
-    )
+    page = sheet([look.draw(one, scale, 2 * TILE) for one in maps], across)
     names = [f"{what} {i}: entropy {e:.2f}, peak {p:.1f} × uniform" for i, e, p in entropies(maps)]
     names += [""] * (across * down - len(names))
     starts = [i * across for i in range(down)]
@@ -64,7 +59,7 @@ def tiles(
         left=None if down == 1 else [f"{i} to {min(len(maps), i + across) - 1}" for i in starts],
         smooth=True,
     )
-    legend_bar(scale, hint)
+    legend_bar(scale, hint, style=look.style)
     with st.container(horizontal=True):
         downloads.picture(lambda: page, key)
         downloads.table(lambda: listed(maps, what), key)

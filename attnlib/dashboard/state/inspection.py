@@ -54,6 +54,7 @@ class Inspection:
 
     Args:
         clock: seconds that never go back, by which batches grow and shrink.
+        before: an inspection by the same model, whose outcomes of the same images are kept.
 
     Attributes:
         first: name of the sample to inspect next, if it waits; may be set at any time.
@@ -67,6 +68,7 @@ class Inspection:
         vit: Vit,
         samples: tuple[Sample, ...],
         clock: Callable[[], float] = time.monotonic,
+        before: Inspection | None = None,
     ) -> None:
         self.choice, self.samples = choice, samples
         self.first: str | None = None
@@ -75,6 +77,8 @@ class Inspection:
         self._vit, self._clock = vit, clock
         self._waiting = {sample.name: sample for sample in samples}
         self._work = self._begin()
+        if before is not None and before.choice == choice:
+            self._go_on_from(before)
 
     @property
     def total(self) -> int:
@@ -115,6 +119,21 @@ class Inspection:
     def stop(self) -> None:
         """Say that nobody wants the rest."""
         self._work.stop()
+
+    def _go_on_from(self, before: Inspection) -> None:
+        """Keep what is known of images that are still there under the same name."""
+        known = {(sample.name, sample.sha256) for sample in before.samples}
+        refused = {refusal.name: refusal for refusal in list(before.refusals)}
+        for sample in self.samples:
+            if (sample.name, sample.sha256) not in known:
+                continue
+            if sample.name in before.outcomes:
+                self.outcomes[sample.name] = before.outcomes[sample.name]
+            elif sample.name in refused:
+                self.refusals.append(refused[sample.name])
+            else:
+                continue
+            del self._waiting[sample.name]
 
     def _begin(self) -> Work[None]:
         return Work(self._inspect, connected=presence.of_visitor())

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
 import streamlit as st
+import torch
 
 from attnlib.capture import passes
 from attnlib.capture.outputs import Kind
 from attnlib.dashboard.state import garbage
 from attnlib.data.image import Decoding, sha256
 from attnlib.errors import ModelError
-from attnlib.model.build import AUTO, build
+from attnlib.model.build import AUTO, HUB, build
 from attnlib.model.built import Built
 from attnlib.model.classes import ClassNames
 from attnlib.model.load import assemble, model_names
@@ -39,6 +42,7 @@ class ModelChoice:
         preprocessing: settings of the preparation that were changed, by name.
         decoding: how files become images, see :func:`attnlib.data.image.decode`.
         names: names of the classes that were chosen for the loaded model; None for its own.
+        random: whether the weights are drawn at random, the same ones at each time.
         file: name of an uploaded file, for the screen alone.
     """
 
@@ -55,6 +59,7 @@ class ModelChoice:
     preprocessing: tuple[tuple[str, Any], ...] = ()
     decoding: Decoding = "upright"
     names: ClassNames | None = None
+    random: bool = False
     file: str = field(default="", compare=False)
 
     @property
@@ -75,7 +80,20 @@ class ModelChoice:
         if self.checkpoint or self.file:
             name = Path(self.checkpoint or self.file).name
             return name if self.source == AUTO else f"{name} ({self.source})"
-        return self.source
+        return f"{self.source} (random weights)" if self.random else self.source
+
+    @property
+    def form(self) -> tuple[str, str]:
+        """The source under which it is asked for, and the field that then says its name; or ""."""
+        if self.source == "demo":
+            return "demo", ""
+        if self.checkpoint:
+            return "file", ""
+        if self.digest:
+            return "upload", ""
+        if self.random:
+            return "random", "random_model"
+        return ("hub", "hub") if self.source.startswith(HUB) else ("timm", "model")
 
 
 DEMO = ModelChoice()
@@ -125,27 +143,51 @@ def get(choice: ModelChoice, upload: bytes | None = None) -> Vit:
     return _loaded(choice.weights, upload).vit(choice)
 
 
+def once(choice: ModelChoice, upload: bytes | None) -> Vit:
+    """The model of a choice, which nobody keeps: for one of many checkpoints after the other.
+
+    Raises:
+        AttnlibError: as :func:`attnlib.load`.
+    """
+    return _Loaded(_built(choice.weights, upload)).vit(choice)
+
+
 @st.cache_resource(max_entries=3, show_spinner="Loading the model …")
 def _loaded(choice: ModelChoice, _upload: bytes | None) -> _Loaded:
-    source, checkpoint = choice.source, choice.checkpoint or None
-    if checkpoint is not None and os.path.isdir(checkpoint):
-        # A folder says by itself what model it is.
-        source, checkpoint = checkpoint, None
-    built = build(
-        source,
-        checkpoint=checkpoint if _upload is None else _upload,
-        weights=choice.taken or None,
-        num_classes=None,
-        img_size=choice.img_size,
-        pretrained=None,
-        model_args=dict(choice.model_args) or None,
-        class_count=len(choice.class_names) or None,
-    )
-    loaded = _Loaded(built)
+    loaded = _Loaded(_built(choice, _upload))
     # A model that cannot be used is not kept.
     loaded.vit(choice)
     garbage.settle()
     return loaded
+
+
+def _built(choice: ModelChoice, upload: bytes | None) -> Built:
+    source, checkpoint = choice.source, choice.checkpoint or None
+    if checkpoint is not None and os.path.isdir(checkpoint):
+        # A folder says by itself what model it is.
+        source, checkpoint = checkpoint, None
+    with _drawn(choice.random):
+        return build(
+            source,
+            checkpoint=checkpoint if upload is None else upload,
+            weights=choice.taken or None,
+            num_classes=None,
+            img_size=choice.img_size,
+            pretrained=False if choice.random else None,
+            model_args=dict(choice.model_args) or None,
+            class_count=len(choice.class_names) or None,
+        )
+
+
+@contextmanager
+def _drawn(random: bool) -> Iterator[None]:
+    """Random weights are the same ones at each time, since results are kept by the choice."""
+    if not random:
+        yield
+        return
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        yield
 
 
 def local_digest(path: str) -> str:
@@ -171,6 +213,12 @@ def local_files_allowed() -> bool:
     if setting is not None:
         return setting == "1"
     return st.get_option("server.address") in ("localhost", "127.0.0.1", "::1")
+
+
+@st.cache_data(max_entries=1, show_spinner=False)
+def architectures() -> list[str]:
+    """Every architecture of timm, whether or not there are weights for it."""
+    return model_names(pretrained=False)
 
 
 @st.cache_data(max_entries=1, show_spinner=False)

@@ -111,7 +111,8 @@ def _records(vit: Vit, images: Iterable[Image.Image]) -> list[Record | AttnlibEr
     """In one batch; one by one if an image makes the model fail, so that only it is refused."""
     batch = list(images)
     try:
-        return [*vit.inspect_many(batch, batch_size=len(batch) or 1)]
+        # Rollout costs up to half a pass: whoever looks at it has it computed then.
+        return [*vit.inspect_many(batch, batch_size=len(batch) or 1, rollout=False)]
     except (ModelError, CaptureError) as error:
         if len(batch) == 1:
             return [error]
@@ -132,13 +133,25 @@ def heat(
     Raises:
         AttnlibError: the map is not defined, or an option is not allowed.
     """
-    key = (choice, sample.sha256, method, target, tuple(sorted(options.items())))
     return store().heats.of(
-        key,
+        _named(choice, sample, method, target, options),
         lambda: vit.explain(
             subject(choice, vit, sample), method, target, progress=progress, **options
         ),
     )
+
+
+def kept_heat(
+    choice: ModelChoice, sample: Sample, method: str, target: int | None, **options: Any
+) -> Heat | None:
+    """The same where it is in memory; nothing is computed."""
+    return store().heats.get(_named(choice, sample, method, target, options))
+
+
+def _named(
+    choice: ModelChoice, sample: Sample, method: str, target: int | None, options: dict[str, Any]
+) -> Hashable:
+    return choice, sample.sha256, method, target, tuple(sorted(options.items()))
 
 
 def decoded(choice: ModelChoice, vit: Vit, sample: Sample) -> Image.Image:

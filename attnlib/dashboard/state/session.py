@@ -1,25 +1,40 @@
 """What belongs to one visitor: images, labels, and the job that inspects them.
 
 Everything lies in ``st.session_state``, which no other visitor can reach. Uploads are copied
-there at once, because an uploader forgets its files when its page is left.
+there at once, because an uploader forgets its files when it is not drawn for once.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection as Several
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import streamlit as st
 
 from attnlib.audit import Prediction
 from attnlib.dashboard.state.inspection import Inspection
 from attnlib.dashboard.state.models import DEMO, ModelChoice
+from attnlib.dashboard.state.remarks import Remark
+from attnlib.dashboard.state.shelf import Shelf
+from attnlib.dashboard.state.training import Run
 from attnlib.data import masks
-from attnlib.data.collection import Collection, Refusal, Sample, collect
+from attnlib.data.annotation import Coco
+from attnlib.data.collection import Collection, Opened, Refusal, Sample, collect
 from attnlib.data.image import sha256
 from attnlib.data.labels import LabelMatch, LabelTable, Rule, read_label_table
 from attnlib.data.masks import Objects
 from attnlib.errors import LabelError
 from attnlib.model import demo
+
+
+@dataclass(frozen=True)
+class File:
+    """One uploaded file, as it was called and as it was opened."""
+
+    name: str
+    opened: Opened
 
 
 @dataclass
@@ -28,72 +43,135 @@ class Session:
 
     Attributes:
         samples: the images, the demo's or the visitor's own.
+        own: whether the images are the visitor's own.
+        changes: how often the images have changed.
+        files: all that was uploaded and not taken away again, by a number of its own.
         refusals: files that were not taken, with the reason.
         objects: masks and annotations that came with the images or later.
         table: labels from a CSV file, if one was given.
         manual: labels chosen on the page: sample name -> class names.
+        meanings: label text -> name of the class that the visitor says it means.
         rule: how labels that are numbers are read; None for what is likeliest.
         choice: the model in use.
         upload: bytes of an uploaded checkpoint.
+        models: those that were loaded, among them the one in use.
         model_problem: why the last wish for another model failed.
         failed: the wish that failed.
         job: the inspection of these samples by this model.
+        beside: other models on the same images, see :mod:`attnlib.dashboard.state.beside`.
+        training: the checkpoints of a training run.
         predictions: by sample name, as of the last run.
+        remarks: what the visitor said of images, by sample name.
         matched: what the labels were matched from, and the match.
     """
 
     samples: tuple[Sample, ...]
     own: bool = False
+    changes: int = 0
+    files: dict[int, File] = field(default_factory=dict)
     refusals: tuple[Refusal, ...] = ()
     objects: Objects = field(default_factory=Objects)
     table: LabelTable | None = None
     manual: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    meanings: Mapping[str, str] = field(default_factory=dict)
     rule: Rule | None = None
     choice: ModelChoice = DEMO
     upload: bytes | None = None
+    models: Shelf = field(default_factory=Shelf)
     model_problem: str = ""
     failed: ModelChoice | None = None
     job: Inspection | None = None
+    beside: dict[ModelChoice, Any] = field(default_factory=dict)
+    training: Run = field(default_factory=Run)
     predictions: dict[str, Prediction] = field(default_factory=dict)
+    remarks: dict[str, Remark] = field(default_factory=dict)
     matched: tuple[object, LabelMatch] | None = None
-    uploads_seen: tuple[str, ...] = ()
+    # Which files the uploader shows that is drawn now: its key, and by id their numbers here.
     uploader: int = 0
+    shown: tuple[str, dict[str, int]] = ("", {})
+    _taken: int = 0
+    _masks: dict[str, bytes] = field(default_factory=dict)
+    _annotated: str = ""
 
-    def take(self, files: list[tuple[str, bytes]]) -> None:
-        """Use these files (images, zip files, tables, annotations) instead of what was there."""
-        collection = collect(files)
-        self.refusals = collection.refusals
-        self._read_tables(collection)
-        if collection.samples:
-            self.samples, found = masks.set_apart(collection.samples)
-            self.own, self.manual, self.objects = True, {}, Objects(found)
-        if collection.annotations:
-            self.objects = masks.read(collection.annotations, self.samples, None, self.objects)
-            self.refusals += tuple(self.objects.problems)
+    def take(self, files: list[tuple[str, bytes]]) -> list[int]:
+        """Add files (images, zip files, tables, annotations) to those that are there.
+
+        Returns:
+            A number for each, by which `drop` takes it away again.
+        """
+        collection = collect(files, [file.opened for file in self.files.values()])
+        numbers = [self._taken + place for place in range(len(files))]
+        self._taken += len(files)
+        new = collection.opened[len(self.files) :]
+        for number, (name, _), opened in zip(numbers, files, new, strict=True):
+            self.files[number] = File(name, opened)
+        self._use(collection)
+        return numbers
+
+    def drop(self, numbers: Several[int]) -> None:
+        """Take files away; without any image left, the demo's come back."""
+        if not any(number in self.files for number in numbers):
+            return
+        self.files = {key: file for key, file in self.files.items() if key not in numbers}
+        self._use(collect((), [file.opened for file in self.files.values()]))
 
     def back_to_demo(self) -> None:
         """Forget the visitor's own images and labels."""
-        self.samples, self.own = demo_samples(), False
-        self.refusals, self.table, self.objects = (), None, Objects()
-        self.manual, self.uploads_seen = {}, ()
+        self.drop(list(self.files))
+        self.objects = Objects()
         self.uploader += 1
 
-    def _read_tables(self, collection: Collection) -> None:
-        """The labels of these files; those there are stay where no other images or labels come."""
-        before = None if collection.samples else self.table
-        tables: list[LabelTable] = []
-        problems: list[str] = []
-        for name, data in collection.tables:
-            try:
-                table = read_label_table(data)
-            except LabelError as error:
-                problems.append(f"{name}: {error}")
-                continue
-            tables.append(table)
-            problems += [f"{name}: {problem}" for problem in table.problems]
-        if before is not None and not tables:
-            tables = [before]
-        self.table = LabelTable.joined(tables, problems) if collection.tables else before
+    def _use(self, collection: Collection) -> None:
+        """The images, labels and masks of all files there are now."""
+        self.table = _table(collection)
+        images, found = masks.set_apart(collection.samples)
+        images = images or demo_samples()
+        self.own = bool(collection.samples)
+        if images != self.samples:
+            before = {(sample.name, sample.sha256) for sample in self.samples}
+            stay = {s.name for s in images if (s.name, s.sha256) in before}
+            self.manual = {name: said for name, said in self.manual.items() if name in stay}
+            self.samples = images
+            self.changes += 1
+        self.refusals = collection.refusals
+        self.objects = Objects({**self._given_masks(), **found}, self._given_coco())
+        self._annotated = ""
+        if collection.annotations:
+            before_files = self.objects.coco
+            self.objects = masks.read(collection.annotations, self.samples, None, self.objects)
+            self.refusals += tuple(self.objects.problems)
+            if self.objects.coco is not before_files and self.objects.coco is not None:
+                self._annotated = self.objects.coco[0]
+        self._masks = found
+
+    def _given_masks(self) -> dict[str, bytes]:
+        """Masks of loaded images that came on a page and in no file of these."""
+        loaded = {sample.sha256 for sample in self.samples}
+        return {
+            key: mask
+            for key, mask in self.objects.masks.items()
+            if key in loaded and self._masks.get(key) is not mask
+        }
+
+    def _given_coco(self) -> tuple[str, Coco] | None:
+        """Annotations that came on a page and in no file of these."""
+        coco = self.objects.coco
+        return None if coco is None or coco[0] == self._annotated else coco
+
+
+def _table(collection: Collection) -> LabelTable | None:
+    """The labels of all tables; of two that name one file, the later one wins."""
+    tables: list[LabelTable] = []
+    problems: list[str] = []
+    for name, data in collection.tables:
+        try:
+            table = read_label_table(data)
+        except LabelError as error:
+            problems.append(f"{name}: {error}")
+            continue
+        tables.append(table)
+        problems += [f"{name}: {problem}" for problem in table.problems]
+    return LabelTable.joined(tables, problems) if collection.tables else None
 
 
 def current() -> Session:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -12,8 +12,9 @@ import streamlit as st
 
 from attnlib import audit
 from attnlib.dashboard.state import results
-from attnlib.dashboard.state.inspection import Outcome
+from attnlib.dashboard.state.inspection import Inspection, Outcome
 from attnlib.dashboard.state.models import ModelChoice
+from attnlib.dashboard.state.remarks import Remark
 from attnlib.dashboard.state.results import Inspected
 from attnlib.dashboard.state.session import Session
 from attnlib.data.collection import Sample
@@ -30,6 +31,8 @@ class Workspace:
         vit, choice: the model and how it was chosen.
         labels: what the labels of the images resolve to for this model's classes.
         threshold: from which probability on an independent label counts as predicted.
+        job: the inspection by this model; None is the session's own.
+        kept: predictions of earlier runs by name; None is the session's own.
     """
 
     session: Session
@@ -37,6 +40,8 @@ class Workspace:
     choice: ModelChoice
     labels: LabelMatch
     threshold: float = 0.5
+    job: Inspection | None = None
+    kept: dict[str, audit.Prediction] | None = None
     _inspected: dict[str, Inspected] = field(default_factory=dict)
 
     @property
@@ -76,7 +81,7 @@ class Workspace:
     @property
     def outcomes(self) -> Mapping[str, Outcome]:
         """What is known of the images inspected so far, by name."""
-        job = self.session.job
+        job = self.job or self.session.job
         return job.outcomes if job is not None and job.choice == self.choice else {}
 
     @cached_property
@@ -87,7 +92,8 @@ class Workspace:
 
     def _prediction(self, name: str, outcome: Outcome) -> audit.Prediction:
         """That of an earlier run where nothing has changed: it knows its numbers already."""
-        kept, kind = self.session.predictions.get(name), self.vit.outputs.kind
+        known = self.session.predictions if self.kept is None else self.kept
+        kept, kind = known.get(name), self.vit.outputs.kind
         label, true = self.labels.labels.get(name), None
         if kind == "labels":
             label, true = None, self.labels.sets.get(name)
@@ -102,13 +108,23 @@ class Workspace:
             kept = audit.Prediction(
                 name, label, outcome.probabilities, outcome.entropy, kind, true, self.threshold
             )
-            self.session.predictions[name] = kept
+            known[name] = kept
         return kept
 
     @cached_property
     def table(self) -> pd.DataFrame:
         """The predictions as a data frame; see `attnlib.audit.predictions`."""
         return audit.predictions(self.predictions, self.vit.class_names)
+
+    @cached_property
+    def said_table(self) -> pd.DataFrame:
+        """The same with what a person said of the images: tags, the right label, a note."""
+        said = [self.remark(name) for name in self.table["image"]]
+        return self.table.assign(
+            tags=[" | ".join(remark.tags) for remark in said],
+            should_be=[remark.should_be for remark in said],
+            note=[remark.note for remark in said],
+        )
 
     @cached_property
     def prediction_of(self) -> Mapping[str, audit.Prediction]:
@@ -125,9 +141,18 @@ class Workspace:
             for i, p in enumerate(self.predictions)
             if p.outcome == "right" and label in (p.true or ())
         ]
-        query = next(i for i, p in enumerate(self.predictions) if p.name == name)
-        found = audit.nearest(self._embeddings, query, right, count) if right else []
+        found = audit.nearest(self._embeddings, self._place[name], right, count) if right else []
         return [(self.predictions[i].name, similarity) for i, similarity in found]
+
+    def usual_likeness(self, name: str) -> float:
+        """The similarity of an image to others that a quarter of them exceeds."""
+        others = [i for i in range(len(self.predictions)) if i != self._place[name]]
+        found = audit.nearest(self._embeddings, self._place[name], others, len(others))
+        return float(np.quantile([likeness for _, likeness in found], 0.75)) if found else 0.0
+
+    @cached_property
+    def _place(self) -> Mapping[str, int]:
+        return {prediction.name: i for i, prediction in enumerate(self.predictions)}
 
     def said(self, prediction: audit.Prediction) -> list[str]:
         """The names of what is predicted: one class, or any number of labels."""
@@ -137,6 +162,10 @@ class Workspace:
         """The names of the true class or labels; None where they are not known."""
         true = prediction.true
         return None if true is None else [self.class_name(index) for index in sorted(true)]
+
+    def remark(self, name: str) -> Remark:
+        """What was said of an image; an empty one where nothing was."""
+        return self.session.remarks.get(name, Remark())
 
     def class_name(self, index: int) -> str:
         """The first synonym of a class's name."""
@@ -155,23 +184,38 @@ def build(session: Session, vit: Vit, threshold: float = 0.5) -> Workspace:
         threshold: from which probability on an independent label counts as predicted.
     """
     several = vit.outputs.kind == "labels"
-    labels = (session.table, dict(session.manual), session.rule)
-    given = (session.samples, labels, vit.class_names, several)
-    if session.matched is None or session.matched[0] != given:
-        session.matched, session.predictions = (given, _matched(session, vit)), {}
+    now = given(session, vit.class_names, several)
+    if session.matched is None or session.matched[0] != now:
+        session.matched = now, matched(session, vit.class_names, several)
+        session.predictions = {}
     workspace = Workspace(session, vit, session.choice, session.matched[1], threshold)
     st.session_state["workspace"] = workspace
     return workspace
 
 
-def _matched(session: Session, vit: Vit) -> LabelMatch:
-    """Labels of the samples; manual ones win over a table, a table over folders."""
-    several = vit.outputs.kind == "labels"
+def given(session: Session, class_names: Sequence[str], several: bool) -> tuple[object, ...]:
+    """All that the match of labels depends on; the arguments are those of `matched`."""
+    labels = (session.table, dict(session.manual), session.rule, dict(session.meanings))
+    return (session.samples, labels, tuple(class_names), several)
+
+
+def matched(session: Session, class_names: Sequence[str], several: bool) -> LabelMatch:
+    """Labels of the samples; manual ones win over a table, a table over folders.
+
+    Args:
+        class_names: of a model.
+        several: whether its labels are independent.
+    """
+    index = {name: i for i, name in enumerate(class_names)}
     match = match_labels(
-        session.samples, session.table, vit.class_names, several=several, rule=session.rule
+        session.samples,
+        session.table,
+        class_names,
+        # What was said of another model's classes waits until that model is back.
+        {text: index[name] for text, name in session.meanings.items() if name in index},
+        several=several,
+        rule=session.rule,
     )
-    index = {name: i for i, name in enumerate(vit.class_names)}
-    # Labels of another model's classes wait until that model is back.
     manual = {
         name: frozenset(index[label] for label in labels)
         for name, labels in session.manual.items()
@@ -183,6 +227,7 @@ def _matched(session: Session, vit: Vit) -> LabelMatch:
         labels={**match.labels, **alone},
         sets={**match.sets, **manual},
         unlabelled=tuple(name for name in match.unlabelled if name not in manual),
+        strange={name: text for name, text in match.strange.items() if name not in manual},
     )
 
 

@@ -9,13 +9,13 @@ import streamlit as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from attnlib.dashboard.parts import downloads
+from attnlib.dashboard.parts import downloads, drawn
 from attnlib.dashboard.parts.cells import cells
 from attnlib.dashboard.parts.look import token_name
-from attnlib.dashboard.parts.pictures import fit
+from attnlib.dashboard.parts.pictures import over
 from attnlib.dashboard.walk.place import PICTURE, Place
 from attnlib.pictures.colormaps import Scale
-from attnlib.pictures.overlay import heat_image, overlay
+from attnlib.pictures.overlay import heat_image
 
 Values = NDArray[np.floating]
 
@@ -104,13 +104,8 @@ def tokens(place: Place, values: Values, title: str, *, key: str, scale: Scale) 
     selected = []
     if place.walk.query >= prefix:
         selected = [divmod(place.walk.query - prefix, layout.grid[1])]
-    picture = overlay(
-        crop,
-        patches,
-        scale,
-        size=fit(crop.size, 2 * PICTURE),
-        covers=place.space.vit.covers,
-    )
+    covers = place.space.vit.covers
+    picture = over(crop, patches, scale, drawn.style(), 2 * PICTURE, covers)
     with st.container(width=PICTURE, gap=None):
         st.caption(_said(title, scale))
         cells(
@@ -123,7 +118,7 @@ def tokens(place: Place, values: Values, title: str, *, key: str, scale: Scale) 
             selected=selected,
             cell_names=place.tokens[prefix:],
             smooth=True,
-            covers=place.space.vit.covers,
+            covers=covers,
         )
         others = [f"{token_name(layout.prefix[i])}: {float(values[i]):.4g}" for i in range(prefix)]
         if others:

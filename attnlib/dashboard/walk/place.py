@@ -9,7 +9,7 @@ import streamlit as st
 
 from attnlib.audit import Prediction
 from attnlib.capture.record import row_entropy
-from attnlib.dashboard.parts import address, controls
+from attnlib.dashboard.parts import address, controls, drawn
 from attnlib.dashboard.parts.cells import Cell, cells
 from attnlib.dashboard.parts.codecs import Number
 from attnlib.dashboard.parts.look import Look, token_name
@@ -60,6 +60,7 @@ class Place:
             str(self.head),
             self.walk.query,
             0.99,
+            drawn.style(),
         )
 
 

@@ -1,0 +1,52 @@
+"""From predictions to cards of a board."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from attnlib.dashboard.mistakes.case import Case
+from attnlib.dashboard.parts.board import Card
+from attnlib.dashboard.parts.pictures import scale_of
+from attnlib.dashboard.state.workspace import Workspace
+from attnlib.dashboard.triage import verdict
+
+
+def full(space: Workspace, case: Case) -> Card:
+    """Everything: crop, maps, references, the five most probable classes."""
+    prediction = case.prediction
+    outcome = space.outcomes.get(prediction.name)
+    notes = [space.by_name[prediction.name].note, *(outcome.notes if outcome else ())]
+    remark = space.remark(prediction.name)
+    waits = ["maps of relevance follow"] if case.waits else []
+    return Card(
+        prediction.name,
+        [panel.figure(space) for panel in case.panels],
+        [reference.pair(space) for reference in case.references],
+        word=verdict.word(prediction),
+        outcome=prediction.outcome,
+        said=verdict.said(space, prediction),
+        confidence=verdict.confidence(space, prediction),
+        bars=verdict.bars(space, prediction),
+        lines=[*filter(None, notes), *filter(None, [remark.note]), *waits],
+        tags=verdict.tags(remark),
+        problem=case.problem,
+    )
+
+
+def small(space: Workspace, case: Case) -> Card:
+    """A thumbnail with the map of the predicted class, or whatever stands in for it."""
+    prediction = case.prediction
+    # Alone, a map has a scale of its own.
+    panels = [
+        replace(one, scale=None if one.heat is None else scale_of([one.heat]))
+        for one in case.panels[1:2] or case.panels[:1]
+    ]
+    return Card(
+        prediction.name,
+        [panel.figure(space) for panel in panels],
+        word=verdict.word(prediction),
+        outcome=prediction.outcome,
+        said=verdict.said(space, prediction),
+        confidence=verdict.confidence(space, prediction),
+        tags=verdict.tags(space.remark(prediction.name)),
+    )

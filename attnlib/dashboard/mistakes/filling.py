@@ -1,0 +1,77 @@
+"""Maps of cards, computed beside the page: those in view first, then those of the next page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from attnlib.dashboard.mistakes.case import Maps, Wanted, computed, kept
+from attnlib.dashboard.state import presence
+from attnlib.dashboard.state.runner import Progress, Work
+from attnlib.dashboard.state.workspace import Workspace
+from attnlib.errors import AttnlibError
+from attnlib.methods import Heat
+
+# Seconds to wait for maps that come at once, so that nothing flickers with a quick model.
+PATIENCE_S = 0.25
+
+
+class Filling:
+    """The maps that one visitor's gallery waits for.
+
+    Attributes:
+        failed: why a map cannot be made.
+        made: how many maps were tried so far.
+    """
+
+    def __init__(self, space: Workspace) -> None:
+        self.choice = space.choice
+        self.failed: dict[Wanted, AttnlibError] = {}
+        self.made = 0
+        self._space = space
+        self._queue: list[Wanted] = []
+        self._work: Work[None] | None = None
+
+    def maps(self, space: Workspace) -> Maps:
+        """What is there; an error where a map cannot be made."""
+        look = kept(space)
+
+        def found(wanted: Wanted) -> Heat | None:
+            if wanted in self.failed:
+                raise self.failed[wanted]
+            return look(wanted)
+
+        return found
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is computed."""
+        return self._work is not None and not self._work.finished
+
+    def ask(self, space: Workspace, wanted: Sequence[Wanted], wait: float = PATIENCE_S) -> None:
+        """Have these made, in this order, instead of what waits; wait a moment for them."""
+        self._space, self._queue = space, list(dict.fromkeys(wanted))
+        if self._queue and not self.busy:
+            self._work = Work(self._fill, connected=presence.of_visitor())
+            self._work.start(wait)
+
+    def _fill(self, progress: Progress) -> None:
+        while self._queue:
+            progress(self.made, self.made + len(self._queue))
+            wanted = self._queue.pop(0)
+            try:
+                computed(self._space)(wanted)
+            except AttnlibError as error:
+                self.failed[wanted] = error
+            self.made += 1
+
+
+def current(space: Workspace) -> Filling:
+    """The visitor's; a new one for another model."""
+    found: Filling | None = st.session_state.get("filling")
+    if found is None or found.choice != space.choice:
+        if found is not None:
+            found.ask(space, [])
+        found = st.session_state["filling"] = Filling(space)
+    return found

@@ -1,0 +1,43 @@
+"""The top of every page: its title, and what is the same for all maps."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from attnlib.dashboard.parts import drawn, reading
+
+# Streamlit leaves half a screen's height to nothing above the title, and half the width beside it;
+# on buttons of the primary colour it writes white, which nobody can read where that is light.
+_CSS = """<style>
+[data-testid=stHeader] { background: none; pointer-events: none; }
+[data-testid=stHeader] > * { pointer-events: auto; }
+[data-testid=stMainBlockContainer] { padding: 1.1rem 2.2rem 3rem; max-width: 1500px; }
+[data-testid=stMainBlockContainer] h1 { padding: 0; }
+[class*=st-key-top-of-page] { padding-right: 2rem; }
+.stApp:has([data-testid=stExpandSidebarButton]) [data-testid=stMainBlockContainer] {
+  padding-top: 3.6rem; }
+@media (max-width: 640px) { [data-testid=stMainBlockContainer] { padding: 3.6rem 1rem 2rem; } }
+.outcome-wrong { color: color-mix(in srgb, #d55e00 70%, currentColor); }
+.outcome-right { color: color-mix(in srgb, #009e73 70%, currentColor); }
+[data-testid^=stBaseButton-primary] { color: light-dark(#ffffff, #10161d); }
+</style>"""
+
+
+def top(title: str, maps: bool = True) -> None:
+    """The title; beside it how to read maps and how they are drawn.
+
+    Args:
+        maps: whether the page shows any.
+    """
+    st.html(_CSS)
+    with st.container(
+        horizontal=True,
+        vertical_alignment="center",
+        horizontal_alignment="distribute",
+        key="top-of-page",
+    ):
+        st.title(title, width="content", anchor=False)
+        if maps:
+            with st.container(horizontal=True, gap="small", width="content"):
+                reading.popover()
+                drawn.popover()
