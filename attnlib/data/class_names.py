@@ -45,7 +45,7 @@ class Classes:
 
     def __init__(self, names: Sequence[str], aliases: Mapping[str, int] | None = None) -> None:
         self.names = tuple(name.strip() for name in names)
-        self._aliases = aliases or {}
+        self._aliases = {text.strip(): index for text, index in (aliases or {}).items()}
         # Each from a spelling to the classes that are written so.
         self._exact: dict[str, set[int]] = defaultdict(set)
         self._synonyms: dict[str, set[int]] = defaultdict(set)

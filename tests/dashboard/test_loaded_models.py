@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -188,3 +189,31 @@ def test_random_weights_are_marked_and_the_same_at_each_time(app: AppTest) -> No
     assert app.session_state["workspace"].choice == ModelChoice(
         name, random=True, img_size=(48, 64)
     )
+
+
+def test_a_file_that_is_gone_is_said_and_leaves_the_list(
+    app: AppTest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ATTNLIB_LOCAL_FILES", "1")
+    file = tmp_path / "run.pth"
+    file.write_bytes(pth(trained(1, (64, 64)).state_dict()))
+    settle(app.run())
+    app.selectbox(key="source").set_value("file").run()
+    app.text_input(key="checkpoint_path").set_value(str(file))
+    for key, value in (
+        ("architecture", ARCHITECTURE),
+        ("img_size", "64"),
+        ("model_args", "depth=2"),
+    ):
+        app.text_input(key=key).set_value(value)
+    next(b for b in app.button if b.label == "Load").click().run()
+    settle(app)
+    assert not app.error
+    app.selectbox(key="loaded_model").set_value("demo").run()
+    settle(app)
+    file.unlink()
+    models._loaded.clear()
+    app.selectbox(key="loaded_model").set_value(_codes(app)[1]).run()
+    settle(app)
+    assert app.session_state["workspace"].vit.name == "demo"
+    assert [kept.choice for kept in app.session_state["session"].models][1:] == []

@@ -10,9 +10,12 @@ import pytest
 import streamlit
 from streamlit.testing.v1 import AppTest
 
+import attnlib
 from attnlib.dashboard.parts.meaning import ROOM, Pairs
-from tests.dashboard.driving import click, numbers, png, settle, text, upload
+from attnlib.model import demo
+from tests.dashboard.driving import click, finish, numbers, png, settle, text, upload, use
 from tests.dashboard.scenes import Walker
+from tests.dashboard.screen import Screen
 
 
 def folders(app: AppTest, *names: str) -> AppTest:
@@ -31,7 +34,9 @@ def labels(app: AppTest) -> dict[str, str]:
     }
 
 
-def test_labels_of_another_world_are_said_and_nothing_is_counted(app: AppTest) -> None:
+def test_labels_of_another_world_are_said_and_nothing_is_counted(
+    app: AppTest, screen: Screen
+) -> None:
     settle(app.run())
     folders(app, "circle", "square")
     warning = app.main.warning[0].value
@@ -39,6 +44,33 @@ def test_labels_of_another_world_are_said_and_nothing_is_counted(app: AppTest) -
     assert "airplane, automobile, bird, cat and 6 more" in warning
     assert numbers(app) == {"images": "2"}, "no “Wrong 0”, no accuracy"
     assert app.segmented_control(key="gallery_only").value == "All", "every image is shown"
+    finish(app)
+    cards = {card.said["name"].split("/")[1]: card.said for card in screen.cards(app)}
+    assert cards.keys() == {"circle", "square"}
+    for label, said in cards.items():
+        assert said["word"] == "label not known"
+        assert f"Its label “{label}” is not known to this model." in said["lines"]
+
+
+def test_a_label_that_is_the_name_of_two_classes_can_be_told_apart(
+    app: AppTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vit = use(app, demo_with("crane, bird", "crane, machine"), monkeypatch)
+    settle(app.run())
+    folders(app, "crane", "crab")
+    warning = app.main.warning[0].value
+    assert warning.startswith("Your label crab is not among the classes of this model")
+    app.query_params["label_means"] = ["crane=crane, machine"]
+    app.session_state["label_means"] = {"crane": "crane, machine"}
+    settle(app.run())
+    assert labels(app) == {"crane": vit.class_names[1]}
+
+
+def demo_with(*names: str) -> attnlib.Vit:
+    module = demo.build()
+    module.pretrained_cfg = dict(demo.DATA_CONFIG)
+    given = [*names, *demo.CLASS_NAMES[len(names) :]]
+    return attnlib.load(module, class_names=given, device="cpu")
 
 
 def test_images_without_labels_are_not_wrong_0_either(app: AppTest) -> None:
@@ -103,9 +135,18 @@ def test_a_link_says_what_labels_mean(app: AppTest, walker: Walker) -> None:
 
 
 def test_pairs_survive_the_address() -> None:
-    pairs = {"a=b": "50 %3D", "größe": "tench, Tinca tinca", "%": "="}
+    pairs = {"a=b": "50 %3D", "größe": "tench, Tinca tinca", "%": "=", "New\xa0York": "a\tb"}
+    assert all(text.isprintable() for text in Pairs().write(pairs))
     assert Pairs().read(Pairs().write(pairs)) == pairs
-    for broken in (["cat"], ["=cat"], ["a="], ["a=b=c"], ["a=b", "a=c"], ["a=%00"], ["a=%0A"]):
+    for broken in (
+        ["cat"],
+        ["=cat"],
+        ["a="],
+        ["a=b=c"],
+        ["a=b", "a=c"],
+        ["a=b\n"],
+        ["a=" + 1000 * "b"],
+    ):
         with pytest.raises(ValueError, match="pairs of a label"):
             Pairs().read(broken)
 

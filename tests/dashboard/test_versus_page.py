@@ -18,7 +18,7 @@ from tests.dashboard.driving import finish, path, settle, text, use
 from tests.dashboard.library import Library
 from tests.dashboard.screen import Screen, charted, table
 
-SIDE = 336
+SIDE = 288
 PER_PAGE = 4
 ORDER = [3, 1, 4, 0, 5, 9, 2, 6, 8, 7]
 
@@ -198,3 +198,65 @@ def test_a_model_without_names_is_asked_about_and_never_guessed(
     shown = {metric.label: metric.value for metric in app.main.metric}
     assert shown["Accuracy, second model"] != "0.0%"
     assert sum(int(shown[c.capitalize()]) for c in CATEGORIES) == 80
+
+
+def test_independent_labels_are_right_as_a_whole_set(
+    app: AppTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Right is that the one true label is at least at the threshold and no other one is."""
+    vits, said = {}, {}
+    for name, shift in (("first", -4.0), ("second", -6.0)):
+        module = demo.build()
+        module.pretrained_cfg = dict(demo.DATA_CONFIG)
+        with torch.no_grad():
+            module.head.bias += shift
+        vits[name] = attnlib.load(
+            module, class_names=demo.CLASS_NAMES, device="cpu", outputs="labels"
+        )
+        library = Library(vits[name])
+        with torch.no_grad():
+            logits = {n: module(vits[name].pixels(i))[0] for n, i in library.images.items()}
+        said[name] = {
+            image.name: [demo.CLASS_NAMES[k] for k in range(10) if logits[image.name][k] >= 0]
+            == [image.label]
+            for image in demo.images()
+        }
+    use(app, vits["first"], monkeypatch, name="first")
+    monkeypatch.setattr(
+        "attnlib.dashboard.state.models.get",
+        lambda choice, upload=None: vits.get(choice.source, vits["first"]),
+    )
+    app.session_state["session"].models.keep(ModelChoice("second"), None)
+    settle(app.run())
+    app.switch_page(path("model_comparison")).run()
+    app.selectbox(key="versus_other").set_value("second").run()
+    finish(app)
+    shown = {metric.label: metric.value for metric in app.main.metric}
+    for which in ("first", "second"):
+        assert shown[f"All labels right, {which} model"] == f"{sum(said[which].values()) / 80:.1%}"
+    fixed = sum(said["second"][n] and not said["first"][n] for n in said["first"])
+    broken = sum(said["first"][n] and not said["second"][n] for n in said["first"])
+    assert (shown["Fixed"], shown["Broken"]) == (str(fixed), str(broken))
+    assert fixed + broken > 0
+    assert "Labels are independent: none is taken for another" in text(app)
+    assert "recall (second)" in str(app.main.dataframe[0].value.columns)
+
+
+def test_a_model_without_classes_is_refused_with_the_way_out(
+    app: AppTest, library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = demo.build()
+    module.pretrained_cfg = dict(demo.DATA_CONFIG)
+    numbers = attnlib.load(module, device="cpu", outputs="regression")
+    use(app, library.vit, monkeypatch, name="the first one")
+    monkeypatch.setattr(
+        "attnlib.dashboard.state.models.get",
+        lambda choice, upload=None: numbers if choice.source == "numbers" else library.vit,
+    )
+    app.session_state["session"].models.keep(ModelChoice("numbers"), None)
+    settle(app.run())
+    app.switch_page(path("model_comparison")).run()
+    app.selectbox(key="versus_other").set_value("numbers").run()
+    (warning,) = app.main.warning
+    assert "nothing is right or wrong" in warning.value
+    assert "choose one that gives classes" in warning.value

@@ -15,14 +15,18 @@ def full(space: Workspace, case: Case) -> Card:
     """Everything: crop, maps, references, the five most probable classes."""
     prediction = case.prediction
     outcome = space.outcomes.get(prediction.name)
-    notes = [space.by_name[prediction.name].note, *(outcome.notes if outcome else ())]
+    notes = [
+        verdict.strange(space, prediction),
+        space.by_name[prediction.name].note,
+        *(outcome.notes if outcome else ()),
+    ]
     remark = space.remark(prediction.name)
     waits = ["maps of relevance follow"] if case.waits else []
     return Card(
         prediction.name,
         [panel.figure(space) for panel in case.panels],
         [reference.pair(space) for reference in case.references],
-        word=verdict.word(prediction),
+        word=verdict.word(space, prediction),
         outcome=prediction.outcome,
         said=verdict.said(space, prediction),
         confidence=verdict.confidence(space, prediction),
@@ -44,7 +48,7 @@ def small(space: Workspace, case: Case) -> Card:
     return Card(
         prediction.name,
         [panel.figure(space) for panel in panels],
-        word=verdict.word(prediction),
+        word=verdict.word(space, prediction),
         outcome=prediction.outcome,
         said=verdict.said(space, prediction),
         confidence=verdict.confidence(space, prediction),

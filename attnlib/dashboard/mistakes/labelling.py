@@ -22,15 +22,16 @@ def strange(space: Workspace) -> None:
         return
     labels = space.labels
     unknown = sorted({*labels.unknown_names, *labels.ambiguous_names})
-    known = sorted({*unknown, *labels.said})
     if unknown and not labels.sets:
         st.warning(
-            f"Your {_listed('label', unknown)} {'is' if len(unknown) == 1 else 'are'} not among "
-            f"the classes of this model ({_listed('', space.vit.class_names)}), so no image is "
-            "right or wrong yet. Load the model that was trained on these labels (“Model source” "
-            "in the sidebar), or say below which class each label means."
+            f"{_why(space)}, so no image is right or wrong yet. Load the model that was trained on "
+            "these labels (“Model source” in the sidebar), or say below which class each label "
+            "means."
         )
-    if not known:
+    # Of several labels of one image, where one is wanted, none can be told to be it.
+    several = space.vit.outputs.kind == "labels"
+    rows = [text for text in sorted({*unknown, *labels.said}) if several or " | " not in text]
+    if not rows:
         return
     title = (
         f"{len(unknown)} label{'s' * (len(unknown) > 1)} without a class: say what they mean"
@@ -39,7 +40,20 @@ def strange(space: Workspace) -> None:
     )
     with st.expander(title, icon=":material/swap_horiz:", expanded=bool(unknown)):
         _offer(space, unknown)
-        _mapping(space, known)
+        _mapping(space, rows)
+
+
+def _why(space: Workspace) -> str:
+    """Why no label is a class, as the beginning of a sentence."""
+    unknown, ambiguous = sorted(space.labels.unknown_names), sorted(space.labels.ambiguous_names)
+    if not unknown:
+        verb = "is the name" if len(ambiguous) == 1 else "are names"
+        return f"Your {_listed('label', ambiguous)} {verb} of several classes of this model"
+    verb = "is" if len(unknown) == 1 else "are"
+    classes = _listed("", space.vit.class_names)
+    return (
+        f"Your {_listed('label', unknown)} {verb} not among the classes of this model ({classes})"
+    )
 
 
 def _offer(space: Workspace, unknown: Sequence[str]) -> None:
@@ -113,15 +127,11 @@ def _listed(noun: str, names: Sequence[str]) -> str:
 
 
 def problems(space: Workspace) -> None:
-    """Labels that fit nothing, each with its reason."""
+    """Rows of tables that fit no image, each with its reason; `strange` is about their classes."""
     found = [*(space.session.table.problems if space.session.table else [])]
     labels = space.labels
     found += [f"No image named “{name}” is loaded." for name in labels.unknown_files]
     found += [f"“{name}” fits several images." for name in labels.ambiguous_files]
-    found += [
-        f"“{name}” is no class of this model ({count} image{'s' if count > 1 else ''})."
-        for name, count in labels.unknown_names.items()
-    ]
     if found:
         title = f"{len(found)} label{'s' * (len(found) > 1)} could not be used"
         with st.expander(title, icon=":material/label_off:"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Final
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 import streamlit as st
 
@@ -18,7 +18,10 @@ MOST: Final = 5000
 
 
 class Pairs:
-    """Texts and what they mean, each as ``label=class``; a ``%`` or ``=`` inside is encoded."""
+    """Texts and what they mean, each as ``label=class``.
+
+    ``%``, ``=`` and what cannot be printed are encoded.
+    """
 
     allowed = "pairs of a label and a class, as kitty=cat"
 
@@ -33,7 +36,7 @@ class Pairs:
             label, equals, name = text.partition("=")
             label, name = unquote(label), unquote(name)
             fits = equals and label and name and "=" not in text.partition("=")[2]
-            if not fits or len(text) > LONGEST or not (label + name).isprintable():
+            if not fits or len(text) > LONGEST or not text.isprintable():
                 raise ValueError(self.allowed)
             found[label] = name
         if len(found) != len(texts) or len(found) > MOST:
@@ -46,7 +49,9 @@ class Pairs:
 
 
 def _coded(text: str) -> str:
-    return text.replace("%", "%25").replace("=", "%3D")
+    return "".join(
+        one if one.isprintable() and one not in "%=" else quote(one, safe="") for one in text
+    )
 
 
 def held() -> dict[str, str]:

@@ -54,8 +54,13 @@ def show(visitor: Session) -> Vit:
         st.error(visitor.model_problem, title="The model was not changed")
     try:
         vit = models.get(visitor.choice, visitor.upload)
-    except AttnlibError:
+    except AttnlibError as error:
         # It was evicted and its file is gone: the demo always works.
+        st.error(
+            f"{literal(str(error))} In its place stands the demo model.",
+            title=f"{literal(visitor.choice.title)} could not be loaded again",
+        )
+        visitor.models.forget(visitor.choice)
         visitor.choice, visitor.upload = DEMO, None
         vit = models.get(DEMO)
     if visitor.models.get(visitor.choice) is None:

@@ -74,7 +74,8 @@ class Inspection:
         self.first: str | None = None
         self.outcomes: dict[str, Outcome] = {}
         self.refusals: list[Refusal] = []
-        self._vit, self._clock = vit, clock
+        self._vit: Vit | None = vit
+        self._clock = clock
         self._waiting = {sample.name: sample for sample in samples}
         self._work = self._begin()
         if before is not None and before.choice == choice:
@@ -140,14 +141,17 @@ class Inspection:
 
     def _inspect(self, progress: Progress) -> None:
         size, seconds = 1, dict[int, float]()
-        while self._waiting:
+        vit = self._vit
+        while self._waiting and vit is not None:
             progress(self.done, self.total)
             batch = self._next(size)
             began = self._clock()
-            self._note(batch, results.inspect(self.choice, self._vit, batch))
+            self._note(batch, results.inspect(self.choice, vit, batch))
             if len(batch) == size:
                 seconds[size] = self._clock() - began
                 size = _next_size(size, seconds)
+        # Nothing waits any longer: the weights need not stay for what was found.
+        self._vit = None
 
     def _next(self, size: int) -> list[Sample]:
         """The next batch: alone, if it is the image that somebody looks at."""

@@ -152,7 +152,8 @@ def once(choice: ModelChoice, upload: bytes | None) -> Vit:
     return _Loaded(_built(choice.weights, upload)).vit(choice)
 
 
-@st.cache_resource(max_entries=3, show_spinner="Loading the model …")
+# Two visitors who each set two models side by side do not drive out one another's.
+@st.cache_resource(max_entries=4, show_spinner="Loading the model …")
 def _loaded(choice: ModelChoice, _upload: bytes | None) -> _Loaded:
     loaded = _Loaded(_built(choice, _upload))
     # A model that cannot be used is not kept.

@@ -75,6 +75,11 @@ class Shelf:
             if gone.upload is not None:
                 self.dropped = gone.choice.title
 
+    def forget(self, choice: ModelChoice) -> None:
+        """Take a model off the list, if it is on it."""
+        self._kept.pop(identity(choice), None)
+        self._used.pop(identity(choice), None)
+
     def title(self, kept: Kept) -> str:
         """What a model is called in the list, so that no two are called the same."""
         plain = _title(kept.choice)

@@ -44,7 +44,7 @@ def _board(space: Workspace, names: list[str], key: str) -> None:
             Card(
                 name,
                 [Figure(name, name)],
-                word=verdict.word(prediction),
+                word=verdict.word(space, prediction),
                 outcome=prediction.outcome,
                 said=verdict.said(space, prediction),
             )

@@ -100,7 +100,7 @@ def _steps(before: str | None, after: str | None, where: str) -> None:
 
 def _words(space: Workspace, prediction: Prediction) -> str:
     """Outcome, name, what it was taken for, and tags, in two lines."""
-    word = verdict.word(prediction)
+    word = verdict.word(space, prediction)
     said = html.escape(verdict.said(space, prediction))
     tags = "".join(
         "<span style='border:1px solid currentColor;border-radius:1rem;padding:0 .5rem;"

@@ -10,11 +10,21 @@ from attnlib.dashboard.state.workspace import Workspace
 TOP = 5
 
 
-def word(prediction: Prediction) -> str:
+def word(space: Workspace, prediction: Prediction) -> str:
     """Right, wrong, or why neither."""
-    if prediction.outcome == "unlabelled":
-        return "no label" if prediction.classifies else "no classes"
-    return prediction.outcome
+    if prediction.outcome != "unlabelled":
+        return prediction.outcome
+    if not prediction.classifies:
+        return "no classes"
+    return "label not known" if prediction.name in space.labels.strange else "no label"
+
+
+def strange(space: Workspace, prediction: Prediction) -> str:
+    """That the image has a label which is no class of the model; "" where that is not so."""
+    text = space.labels.strange.get(prediction.name)
+    if text is None or not prediction.classifies:
+        return ""
+    return f"Its label “{text}” is not known to this model."
 
 
 def said(space: Workspace, prediction: Prediction) -> str:

@@ -10,6 +10,7 @@ import streamlit as st
 from attnlib import audit
 from attnlib.dashboard.parts import controls, drawn, pictures
 from attnlib.dashboard.parts.pictures import draw, plain, scale_of
+from attnlib.dashboard.parts.style import map_legend
 from attnlib.dashboard.state import results, tasks
 from attnlib.dashboard.state.workspace import Workspace
 from attnlib.dashboard.triage import opened
@@ -18,7 +19,7 @@ from attnlib.methods import METHODS, Heat
 from attnlib.pictures.colormaps import Scale
 
 PER_PAGE = 4
-SIDE = 168  # pixels on screen; pictures have twice as many
+SIDE = 144  # pixels on screen; pictures have twice as many
 EXPLAINED = {"predicted": "what each predicted", "true": "the true class"}
 # A class that decides is what one wants to see; the others are the same for all classes.
 PREFERRED = ("relevance", "rollout", "raw")
@@ -39,7 +40,7 @@ def show(space: Workspace, there: Workspace, found: audit.Versus) -> None:
             "versus_category",
             "Show",
             audit.CATEGORIES,
-            title=lambda one: f"{one.capitalize()} ({found.count(one)})",
+            title=str.capitalize,
             label_visibility="collapsed",
             help="Which images are shown, by what became of them.",
         )
@@ -53,14 +54,17 @@ def show(space: Workspace, there: Workspace, found: audit.Versus) -> None:
     page = controls.page("versus_page", pages, of=(category, pages)) if pages > 1 else 1
     visible = names[(page - 1) * PER_PAGE : page * PER_PAGE]
     made = _maps(space, there, visible, method, target)
+    if made and method is not None:
+        map_legend(drawn.style(), f"the largest value of the two maps of an image. {_unit(method)}")
     with st.container(horizontal=True, gap="small"):
         for name in visible:
             _card(space, there, name, made.get(name) if made else None)
-    if made and method is not None:
-        st.caption(
-            f"{METHODS[method].title}: {METHODS[method].description} Both maps of an image share "
-            "one scale; each lies on the crop that its model saw."
-        )
+
+
+def _unit(method: str) -> str:
+    """What the map says, and that two of them can be compared."""
+    said = METHODS[method]
+    return f"{said.title}: {said.description} Both maps of an image share one scale."
 
 
 def _wanted(space: Workspace, there: Workspace) -> tuple[str | None, str]:
@@ -189,15 +193,16 @@ def _card(space: Workspace, there: Workspace, name: str, made: Both | None) -> N
         with st.container(horizontal=True, gap="small"):
             crop = space.inspected(name).picture
             pictures.show(plain(crop, 2 * SIDE), SIDE, caption="the picture", alt=name)
-            if made is not None and made.heats is not None:
-                both = zip((space, there), made.heats, scales(made.heats), strict=True)
-                for place, (one, heat, scale) in enumerate(both):
+            # However narrow the screen is, the two maps stay together.
+            with st.container(horizontal=True, gap="small", width=2 * SIDE + 16):
+                for place, one in enumerate((space, there)):
                     said = _said(one, name, ("first", "second")[place])
+                    if made is None or made.heats is None:
+                        st.caption(said, width=SIDE)
+                        continue
+                    heat, scale = made.heats[place], scales(made.heats)[place]
                     picture = draw(one.inspected(name).picture, heat, scale, style, 2 * SIDE)
                     pictures.show(picture, SIDE, caption=said, alt=f"{said}: {name}")
-            else:
-                for place, one in enumerate((space, there)):
-                    st.caption(_said(one, name, ("first", "second")[place]), width=SIDE)
         if made is not None and made.problem:
             st.text(made.problem)
 
