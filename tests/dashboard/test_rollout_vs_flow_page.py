@@ -309,11 +309,13 @@ def of_chances(*chances: float) -> Belief:
 def test_the_sentence_says_how_many_were_tried_and_what_was_needed() -> None:
     none = sentence(of_chances(0.02, 0.04, 0.9))
     assert none.startswith("**Believe none of them on this image**: of 3 methods tried, none is")
-    assert "Gradient-weighted relevance comes nearest, with p = 0.02; below 0.017 was" in none
+    assert "Gradient-weighted relevance comes nearest: the same maps moved" in none
+    assert "do as well in 2.00% of cases, and with 3 tries at most 1.67% counts" in none
     one = sentence(of_chances(0.01, 0.04, 0.9))
     assert one.startswith("**Believe Gradient-weighted relevance on this image**: of 3 methods")
-    assert "p = 0.01 (0.017 was needed)" in one
+    assert "do as well in 1.00% of cases, and with 3 tries at most 1.67% counts" in one
     assert "too" not in one
+    assert "less than 0.01% of cases" in sentence(of_chances(0.00001, 0.02, 0.9))
     assert "Better than random too: Attention rollout." in sentence(of_chances(0.00001, 0.02, 0.9))
     assert "the only method tried" in sentence(of_chances(0.2))
 
