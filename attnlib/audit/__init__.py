@@ -8,7 +8,7 @@ from attnlib.audit.numbers import Summary, confused_classes, confusion, summaris
 from attnlib.audit.order import SortKey, nearest, of_classes, order, select
 from attnlib.audit.per_label import LABEL_HEADINGS, average_precision, per_label
 from attnlib.audit.prediction import Outcome, Prediction
-from attnlib.audit.table import HEADINGS, predictions, to_csv
+from attnlib.audit.table import HEADINGS, SAID_HEADINGS, predictions, to_csv
 from attnlib.audit.versus import (
     CATEGORIES,
     Category,
@@ -22,6 +22,7 @@ __all__ = [
     "CATEGORIES",
     "HEADINGS",
     "LABEL_HEADINGS",
+    "SAID_HEADINGS",
     "Category",
     "Outcome",
     "Prediction",

@@ -147,7 +147,7 @@ class Prediction:
             return max(off, default=0.0)
         return float(self.probabilities[self.predicted]) - self.probability_true
 
-    @property
+    @cached_property
     def outcome(self) -> Outcome:
         """Whether the label was predicted, and of independent ones all and no other."""
         if self.true is None:

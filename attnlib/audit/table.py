@@ -22,7 +22,9 @@ HEADINGS = {
     "entropy": "attention entropy (log N)",
     "true": "true index",
     "predicted": "predicted index",
-    # What people said of the images, where a table has it.
+}
+# What people said of the images, where a table has it.
+SAID_HEADINGS = {
     "tags": "tags",
     "should_be": "should be",
     "note": "note",

@@ -286,11 +286,13 @@ class TestTable:
             "confidence": 0.75,
             "margin": 0.5,
             "loss": pytest.approx(math.log(4), abs=1e-6),
+            "lead": 0.5,
+            "probability_true": 0.25,
             "entropy": 0.5,
             "true": 0,
             "predicted": 1,
         }
-        assert all(pd.isna(unlabelled[name]) for name in ("true_class", "loss", "true"))
+        assert all(pd.isna(unlabelled[name]) for name in ("true_class", "loss", "lead", "true"))
         with pytest.raises(ValueError, match="2 classes have 1 names"):
             audit.predictions(found, ["cat"])
 

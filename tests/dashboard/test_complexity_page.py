@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shlex
 import subprocess
@@ -19,11 +20,13 @@ from streamlit.testing.v1 import AppTest
 
 from attnlib.__main__ import main
 from attnlib.capture.passes import admitted
-from attnlib.complexity import Architecture, Cost, cost
+from attnlib.complexity import Architecture, ArchitectureError, Cost, Problem, cost
 from attnlib.complexity.alternatives import alternatives
+from attnlib.complexity.attention_benchmark import AttentionTime
 from attnlib.complexity.cost import Over
 from attnlib.complexity.savings import Options
-from attnlib.dashboard.cost import configuration, fields, pins, sweeps, table, timing, words
+from attnlib.complexity.training_benchmark import StepTime
+from attnlib.dashboard.cost import configuration, fields, pins, speed, sweeps, table, timing, words
 from attnlib.dashboard.cost.configuration import Configuration
 from attnlib.data.image import decode
 from attnlib.errors import AttnlibError
@@ -87,6 +90,24 @@ def test_both_published_conventions_of_vit_b(app: AppTest) -> None:
     assert shown["MACs with QKᵀ and AV"] == "17.56 G"
     assert shown["MACs without QKᵀ and AV"] == "16.85 G"
     assert shown["Parameters"] == "86.57 M"
+
+
+def test_a_free_architecture_has_its_sizes_written_out(app: AppTest) -> None:
+    opened(app, cost_of="Free")
+
+    def shown() -> list[int]:
+        return [app.number_input(key=f"cost_{f}").value for f in ("height", "width", "patch")]
+
+    assert shown() == [224, 224, 16]
+    app.number_input(key="cost_height").set_value(448).run()
+    assert shown() == [448, 448, 16], "the width follows the height"
+    app.number_input(key="cost_width").set_value(224).run()
+    app.number_input(key="cost_patch").set_value(32).run()
+    assert metrics(app)["Tokens T"] == str(14 * 7 + 1)
+    assert app.query_params["cost_height"] == "448"
+    app.segmented_control(key="cost_of").set_value("Loaded model").run()
+    assert shown() == [None] * 3, "its own sizes are behind the empty fields"
+    assert metrics(app)["Tokens T"] == "65"
 
 
 def test_a_cold_link_restores_every_choice(app: AppTest) -> None:
@@ -271,13 +292,77 @@ def test_stopping_leaves_the_turn_to_the_next() -> None:
     assert timing.one(cost(DEMO), "cpu", ALONE, lambda d, t: None, seconds=0.05).repeats >= 1
 
 
-def test_times_of_the_forms_stand_on_their_cards(app: AppTest) -> None:
+def speeds(app: AppTest) -> dict[str, dict[str, str]]:
+    table = next(f.value for f in app.dataframe if "speed here" in f.value.columns)
+    return {row["alternative"]: row for row in table.to_dict("records")}
+
+
+def test_the_speed_of_the_alternatives_stands_in_the_table(
+    app: AppTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With times that are made up, each column holds the right ones."""
+    made = {"materialised": 8.0, "fused": 2.0, "windowed": 4.0, "linear": 1.0, "low_rank": 16.0}
+    steps = {"plain": 0.9, "mixed_precision": 0.3, "checkpointing": 1.2}
+    monkeypatch.setattr(
+        timing, "benchmark_attention", lambda *_, **__: [AttentionTime(*t, 3) for t in made.items()]
+    )
+    monkeypatch.setattr(
+        timing, "benchmark_training", lambda *_: [StepTime(*t, 3) for t in steps.items()]
+    )
+    measured = timing.measure
+
+    def passes(a: Architecture, *rest: Any) -> Any:
+        small = a.patch == DEMO.patch
+        return dataclasses.replace(measured(a, *rest), latency=0.01 if small else 0.004)
+
+    monkeypatch.setattr(timing, "measure", passes)
     opened(app, cost_part="Alternatives")
-    press(app, "Time one layer's attention on cpu")
+    ways = {way.title: way for way in alternatives(DEMO)}
+    before = speeds(app)
+    assert list(before) == list(ways)
+    assert {row["speed here"] for row in before.values()} == {""}
+    assert before["Mixed precision"]["timed"] == "not yet"
+    press(app, "Time the alternatives on cpu")
     finish(app)
-    assert words_on(app).count("one layer here") == 4
+    found = speeds(app)
+    expected = {
+        "Fused attention": ("× 4.00", "8.00 s → 2.00 s", "one layer's attention"),
+        "Mixed precision": ("× 3.00", "300.0 ms", "a training step"),
+        "Gradient checkpointing": ("× 0.75", "1.20 s", "a training step"),
+        "Local windows": ("× 2.00", "4.00 s", "one layer's attention"),
+        "Linear (kernel) attention": ("× 8.00", "1.00 s", "one layer's attention"),
+        "Low-rank attention": ("× 0.50", "16.00 s", "one layer's attention"),
+        "Larger patches": ("× 2.50", "10.00 ms → 4.00 ms", "a whole pass"),
+    }
+    for title, row in found.items():
+        assert row["MACs"] == words.times(ways[title].macs_ratio)
+        assert row["memory"] == words.times(ways[title].memory_ratio)
+        if title in expected:
+            factor, time, what = expected[title]
+            assert (row["speed here"], row["timed"]) == (factor, what)
+            assert time in row["time here"]
+        else:
+            assert row["speed here"] == ""
+            assert row["timed"].startswith("not timed")
+    assert words_on(app).count(" as fast)") == len(expected)
     assert "Not published" in words_on(app)
-    assert all(way.source in words_on(app) for way in alternatives(DEMO))
+    assert all(way.source in words_on(app) for way in ways.values())
+
+
+def test_what_would_take_too_long_is_not_timed_and_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any) -> None:
+        raise ArchitectureError([Problem("name", "no checkpointing for this model")])
+
+    monkeypatch.setattr(timing, "benchmark_training", refuse)
+    found = speed.measure(cost(DEMO), "cpu", ALONE, Options(), lambda d, t: None)
+    assert set(found.timed) == {"fused", "windowed", "linear", "low_rank", "larger_patches"}
+    assert all(timed.before > 0 < timed.after for timed in found.timed.values())
+    assert "no checkpointing" in found.refused[0]
+    ways = {way.name: way for way in alternatives(DEMO)}
+    assert speed.row(ways["checkpointing"], found)["timed"] == "refused"
+    short = timing.Limits(1.0, 1e-9, None)
+    with pytest.raises(AttnlibError, match="at the rate of this device"):
+        speed.measure(cost(DEMO), "cpu", short, Options(), lambda d, t: None)
 
 
 def test_two_pins_side_by_side_and_in_the_link(app: AppTest) -> None:
@@ -429,3 +514,23 @@ def test_other_loaded_models(
         finish(app)
     if not covered:
         assert "no layers of attention between all tokens" in "".join(w.value for w in app.warning)
+
+
+def test_receptive_fields_after_1_10_25_and_50_layers(app: AppTest) -> None:
+    opened(app, cost_part="Receptive field", cost_of="Free", cost_depth="24", cost_height="384")
+    finish(app)
+    shown = next(f.value for f in app.dataframe if "ResNet-50" in f.value.columns)
+    assert shown["layers"].tolist() == [1, 10, 25, 50]
+    # By the recursion of Araujo et al.: kernels and strides of ResNet-50 as its paper has them.
+    steps = [(7, 2), (3, 2)]
+    for blocks, stride in ((3, 1), (4, 2), (6, 2), (3, 2)):
+        for block in range(blocks):
+            steps += [(1, 1), (3, stride if block == 0 else 1), (1, 1)]
+    size, jump, resnet = 1, 1, []
+    for kernel, stride in steps:
+        size, jump = size + (kernel - 1) * jump, jump * stride
+        resnet.append(f"{size} px")
+    assert len(resnet) == 50
+    assert shown["3 × 3 convolutions"].tolist() == [f"{1 + 2 * n} px" for n in (1, 10, 25, 50)]
+    assert shown["ResNet-50"].tolist() == [resnet[n - 1] for n in (1, 10, 25, 50)]
+    assert shown["this ViT, 24 layers"].tolist() == ["384 px", "384 px", "none", "none"]

@@ -43,8 +43,9 @@ VIEWS = [
         for view in ("Cost", "Sweeps", "Alternatives", "Receptive field")
     ),
 ]
-# Nothing is drawn there before a box is drawn, a button pressed, or a model pinned.
-EMPTY = {"Localisation", "Measured", "Side by side"}
+# Nothing is drawn there before a box is drawn, a button pressed, or a model pinned; common
+# problems are told in words and numbers.
+EMPTY = {"Localisation", "Measured", "Side by side", "Common problems"}
 
 
 def test_no_view_is_left_out() -> None:

@@ -18,6 +18,7 @@ from attnlib.evaluation import localisation
 from attnlib.methods import METHODS, Heat
 from attnlib.model import demo
 from attnlib.pictures.colormaps import Scale
+from attnlib.pictures.layer import muted
 from attnlib.pictures.overlay import enlarge, fit, heat_image, overlay
 from tests.dashboard.driving import finish, part
 from tests.dashboard.library import Library
@@ -73,7 +74,7 @@ def test_every_map(
     for method, values in maps.items():
         there = shown[f"compare_map_{method}"]
         assert there.values == pytest.approx(values, rel=1e-3, abs=1e-5), method
-        close(there.pixels, overlay(crop, values, scale, None, 0.6, size=size))
+        close(there.pixels, overlay(crop, values, scale, None, size=size))
     rows = table(next(d for k, d in files.items() if k.endswith("-methods") and "csv" in k))
     assert len(rows) == ROWS * COLS
     for row in rows:
@@ -89,7 +90,7 @@ def test_every_map(
     for place, method in enumerate(SHOWN[:3], 1):
         x = place * (width + 8) + 4
         tile = sheet[4 + 26 : 4 + 26 + height, x : x + width]
-        close(tile, overlay(crop, maps[method], scale, None, 0.6, size=(width, height)))
+        close(tile, overlay(crop, maps[method], scale, None, size=(width, height)))
     target = demo.CLASS_NAMES[library.predicted[name]]
     assert any(f"for “{target}”" in c.value for c in page.caption)
 
@@ -111,7 +112,7 @@ def test_other_scales(
         own = Scale(float(values.min()), float(values.max()), False, "")
         scale = own if kind == "per map" else Scale(0.0, end, False, "")
         there = shown[f"compare_map_{method}"]
-        close(there.pixels, overlay(crop, values, scale, "inferno", 0.6, size=size))
+        close(there.pixels, overlay(crop, values, scale, "plasma", size=size))
         low, high = float(values.min()), float(values.max())
         assert any(
             f"{low:.2g} to {high:.3g} ×" in c.value or f"{low:.3g} to {high:.3g} ×" in c.value
@@ -139,9 +140,8 @@ def test_a_uniform_map_has_no_colour_and_is_said_to_be_uniform(
     oblong.session_state["image"] = name
     page = finish(oblong.switch_page("../../pages/rollout_vs_flow/page.py").run())
     crop = library.vit.crop(library.images[name])
-    plain = np.asarray(enlarge(crop, fit(crop.size, 400)), np.float64)
-    # The palette's middle, a light grey, over the picture.
-    expected = Image.fromarray(np.rint(0.4 * plain + 0.6 * 247).astype(np.uint8))
+    # Nothing lies over the picture, of which little colour is left.
+    expected = muted(enlarge(crop, fit(crop.size, 400)))
     close(screen.cells(page)["compare_map_rollout"].pixels, expected)
     assert "uniform: every patch gets the same" in [c.value for c in page.caption]
 
@@ -186,7 +186,7 @@ def test_the_difference(
     there = screen.cells(page)["compare_difference"]
     assert there.values == pytest.approx(change, rel=1e-3, abs=1e-4)
     scale = Scale.shared([change], signed=True)
-    picture = overlay(crop, change, scale, None, 0.6, size=fit(crop.size, 640))
+    picture = overlay(crop, change, scale, None, size=fit(crop.size, 640))
     close(there.pixels, picture)
     files = screen.downloads(page)
     stem = f"{first}-minus-{second}"
@@ -194,7 +194,7 @@ def test_the_difference(
     taken = [[float(row[f"column {col}"]) for col in range(COLS)] for row in rows]
     assert np.array(taken) == pytest.approx(change, rel=1e-3, abs=1e-4)
     png = pixels(next(d for k, d in files.items() if k.endswith(stem) and "png" in k))
-    close(png, overlay(crop, change, scale, None, 0.6, size=fit(crop.size, 896)))
+    close(png, overlay(crop, change, scale, None, size=fit(crop.size, 896)))
     numbers = {metric.label: metric.value for metric in page.metric}
     rank = stats.spearmanr(maps[first].ravel(), maps[second].ravel()).statistic
     assert numbers["Spearman"] == f"{rank:.2f}"

@@ -151,12 +151,7 @@ def test_similarity_of_heads(
     assert size == fit(crop.size, size[0])
     for i in pair:
         there = drawn["L{}·H{}".format(*HEAD[i])].astype(int)
-        assert (
-            np.abs(
-                there - np.asarray(overlay(crop, maps[i], both, None, 0.5, size=size), int)
-            ).max()
-            <= 3
-        )
+        assert np.abs(there - np.asarray(overlay(crop, maps[i], both, size=size), int)).max() <= 3
     by_layer = expected.reshape(LAYERS, HEADS, LAYERS, HEADS)
     for row in charted(page.get("vega_lite_chart")[0]):
         own = by_layer[row["layer"], :, row["layer"]]

@@ -80,8 +80,7 @@ def sentence(found: Belief) -> str:
         top = min(found.tried, key=lambda entry: entry.p)
         return (
             f"**Believe none of them on this image**: of {tried}, none is better than random "
-            f"here. {_named(top)} comes nearest, with {_chance(top)}; below {top.level:.2g} was "
-            "needed."
+            f"here. {_named(top)} comes nearest: {_chance(top, count)}."
         )
     others = [_named(entry) for entry in found.tried if entry.believed and entry is not best]
     also = f" Better than random too: {', '.join(others)}." if others else ""
@@ -91,9 +90,8 @@ def sentence(found: Belief) -> str:
         else ""
     )
     return (
-        f"**Believe {_named(best)} on this image**: of {tried}, it finds what the answer rests on "
-        f"best, and better than random, with {_chance(best)} ({best.level:.2g} was needed)."
-        f"{also}{ruler}"
+        f"**Believe {_named(best)} on this image**: of {tried}, it finds best what the answer "
+        f"rests on: {_chance(best, count)}.{also}{ruler}"
     )
 
 
@@ -122,5 +120,10 @@ def _named(entry: Tried) -> str:
     return METHODS[entry.method].title
 
 
-def _chance(entry: Tried) -> str:
-    return f"p = {entry.p:.2g}" if entry.p >= 1e-4 else "p < 0.0001"
+def _chance(entry: Tried, count: int) -> str:
+    share = f"{entry.p:.2%}" if entry.p >= 1e-4 else "less than 0.01%"
+    tries = "" if count == 1 else f" with {count} tries"
+    return (
+        f"the same maps moved to random places do as well in {share} of cases, and{tries} at most "
+        f"{entry.level:.2%} counts as better than luck"
+    )

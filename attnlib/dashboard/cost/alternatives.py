@@ -11,10 +11,10 @@ import streamlit as st
 
 from attnlib.complexity import ArchitectureError, Cost
 from attnlib.complexity.alternatives import alternatives
-from attnlib.complexity.attention_benchmark import AttentionTime
 from attnlib.complexity.savings import Alternative, Options
-from attnlib.dashboard.cost import timing, words
+from attnlib.dashboard.cost import speed, timing, words
 from attnlib.dashboard.cost.configuration import Resolved
+from attnlib.dashboard.cost.speed import Speeds
 from attnlib.dashboard.parts import charts, controls, downloads
 from attnlib.dashboard.parts.markdown import literal
 from attnlib.dashboard.state import tasks
@@ -33,30 +33,27 @@ LABELS: dict[str, tuple[str, str]] = {
     "patch_factor": ("Factor f", "How many times larger the side of a patch becomes."),
 }
 BEFORE, AFTER = "before", "after"
-# Forms of one layer's attention that can be timed -> the alternative that they stand for.
-TIMED = {"fused": "fused", "windowed": "windowed", "linear": "linear", "low_rank": "low_rank"}
 CARD = 316
 
 
-def show(space: Workspace, found: Resolved) -> None:
-    """All of them in one chart, then a card for each with its formula and its parameter."""
-    assert found.cost is not None
-    now = found.cost
+def show(space: Workspace, chosen: Resolved) -> None:
+    """All of them in one chart and one table, then a card for each with its formula."""
+    assert chosen.cost is not None
+    now = chosen.cost
     chart = st.container()
     options, problem = _options()
     if problem:
         st.warning(problem)
     ways = alternatives(now.architecture, now.batch, now.dtype, options)
-    times = _times(space, now, options)
+    found = _speeds(space, now, options)
     with chart:
         _overview(ways)
         downloads.table(lambda: [_row(way) for way in ways], "cost-alternatives")
+    _table(ways, found, str(space.vit.device))
     with st.container(horizontal=True, gap="small"):
         for way in ways:
             with st.container(border=True, width=CARD, gap="small"):
-                _card(way, times)
-    if times:
-        downloads.table([vars(t) for t in times.values()], "attention-forms", "Times (CSV)")
+                _card(way, found)
 
 
 def _options() -> tuple[Options, str]:
@@ -74,7 +71,7 @@ def _options() -> tuple[Options, str]:
                 0.01 if share else 1,
                 1.0 if share else 65_536,
                 0.05 if share else 1,
-                width=130,
+                width=150,
                 help=help,
             )
     try:
@@ -83,17 +80,42 @@ def _options() -> tuple[Options, str]:
         return plain, literal(str(error))
 
 
-def _times(space: Workspace, now: Cost, options: Options) -> dict[str, AttentionTime]:
-    """One layer's attention in every form that can be run, if somebody asked for it."""
+def _speeds(space: Workspace, now: Cost, options: Options) -> Speeds | None:
+    """What could be timed on this device, if somebody asked for it."""
     device, limits = str(space.vit.device), timing.limits()
-    made = tasks.run(
+    return tasks.run(
         "cost_forms",
-        (now, device, options.window, options.rank),
-        lambda progress: timing.forms(now, device, limits, options, progress),
-        button=f"Time one layer's attention on {device}",
-        help="Runs the product of queries, keys and values in five forms on random numbers.",
+        (now, device, options.window, options.rank, options.patch_factor),
+        lambda progress: speed.measure(now, device, limits, options, progress),
+        button=f"Time the alternatives on {device}",
+        help="Runs one layer's attention in five forms, three kinds of training step, and passes "
+        "with two sizes of patch, on random numbers.",
     )
-    return {time.form: time for time in made or ()}
+
+
+def _table(ways: Sequence[Alternative], found: Speeds | None, device: str) -> None:
+    """On paper and in time: MACs, memory, and the speed that was measured here."""
+    listed = [speed.row(way, found) for way in ways]
+    st.dataframe(
+        listed,
+        hide_index=True,
+        width=900,
+        height=35 * (len(listed) + 1) + 2,
+        alt="Savings and speed of every alternative",
+    )
+    st.caption(
+        f"MACs and memory: after ÷ before, by formula. Speed here: how many times as fast it is, "
+        f"timed on **{device}**; below × 1 it is slower. Fewer MACs are not always less time: a "
+        "small model is held up by other things."
+    )
+    for reason in () if found is None else found.refused:
+        st.caption(f":material/block: Not timed: {literal(reason)}")
+    if found is not None:
+        downloads.table(
+            [{"alternative": name, **dataclasses.asdict(t)} for name, t in found.timed.items()],
+            "alternatives-timed",
+            "Times (CSV)",
+        )
 
 
 def _overview(ways: Sequence[Alternative]) -> None:
@@ -141,7 +163,7 @@ def _ratio_bars(tip: tuple[str, ...]) -> alt.LayerChart:
         x, charts.names("way", 190, ticks=False, domain=False), tooltip=charts.tips(*tip)
     )
     kinds = {"same output": charts.OTHER, "another function": charts.LINEAR}
-    legend = alt.Legend(orient="bottom", title=None)
+    legend = alt.Legend(orient="bottom", title=None, columns=1)
     return charts.over(
         base.mark_bar(cornerRadiusEnd=3, height=alt.RelativeBandSize(band=0.7)).encode(
             color=charts.colour("kind", kinds, legend)
@@ -152,7 +174,7 @@ def _ratio_bars(tip: tuple[str, ...]) -> alt.LayerChart:
     )
 
 
-def _card(way: Alternative, times: dict[str, AttentionTime]) -> None:
+def _card(way: Alternative, found: Speeds | None) -> None:
     settings = ", ".join(
         f"{LABELS.get(name, (name,))[0]} = {value:g}" for name, value in way.parameters.items()
     )
@@ -164,12 +186,11 @@ def _card(way: Alternative, times: dict[str, AttentionTime]) -> None:
         f"Memory: {words.memory(way.memory_before)} → {words.memory(way.memory_after)} "
         f"(**{words.times(way.memory_ratio)}**)"
     )
-    timed = [form for form, name in TIMED.items() if name == way.name and form in times]
-    for form in timed:
-        base, this = times["materialised"].seconds, times[form].seconds
+    timed = None if found is None else found.timed.get(way.name)
+    if timed is not None:
         st.markdown(
-            f":orange[:material/timer:] one layer here: {words.duration(base)} formed, "
-            f"{words.duration(this)} so ({words.times(this / base)})"
+            f":orange[:material/timer:] {timed.of} here: {words.duration(timed.before)} before, "
+            f"{words.duration(timed.after)} so ({words.times(timed.faster)} as fast)"
         )
     st.caption(
         f"Memory: {way.memory_of}. {way.assumption}  \n**Accuracy:** {way.accuracy}  \n"

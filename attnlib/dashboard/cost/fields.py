@@ -19,6 +19,7 @@ from attnlib.complexity.receptive_field import (
     cnn_receptive_field,
     vit_receptive_field,
 )
+from attnlib.dashboard.cost import field_table
 from attnlib.dashboard.cost.configuration import Resolved
 from attnlib.dashboard.parts import charts, controls, downloads, pictures
 from attnlib.dashboard.parts.markdown import literal
@@ -86,6 +87,7 @@ def _theoretical(a: Architecture | None, title: str) -> None:
         )
     st.caption(text)
     downloads.table(rows, "receptive-field")
+    field_table.show(nets["ResNet-50"], a)
 
 
 def _field_chart(rows: list[dict[str, Any]], names: list[str], side: int | None) -> None:

@@ -112,10 +112,12 @@ def _shape(space: Workspace, slots: Slots) -> dict[str, Any]:
 
 
 def _sizes(slots: Slots, shape: dict[str, Any], own: Architecture | None) -> None:
-    for field, label, help in (
-        ("height", "Image height", "In pixels; empty is the architecture's own."),
-        ("width", "Image width", "In pixels; empty follows the height."),
-        ("patch", "Patch size", "Side of a square patch in pixels; empty is the own one."),
+    """A free architecture has its sizes written out; another's own stand behind empty fields."""
+    free = shape["source"] == "free"
+    for field, label, help, empty in (
+        ("height", "Image height", "In pixels", "the architecture's own"),
+        ("width", "Image width", "In pixels", "as the height"),
+        ("patch", "Patch size", "Side of a square patch in pixels", "the own one"),
     ):
         placeholder = "own"
         if own is not None:
@@ -125,10 +127,11 @@ def _sizes(slots: Slots, shape: dict[str, Any], own: Architecture | None) -> Non
             shape[field] = controls.number(
                 f"cost_{field}",
                 label,
-                None,
+                int(placeholder) if free else None,
                 step=1 if field == "patch" or own is None else own.patch[0],
                 placeholder=placeholder,
-                help=help,
+                of="free" if free else None,
+                help=f"{help}." if free else f"{help}; empty is {empty}.",
             )
 
 

@@ -14,9 +14,11 @@ import streamlit as st
 from attnlib.capture.passes import choose_device
 from attnlib.complexity import Cost
 from attnlib.complexity.attention_benchmark import FORMS, AttentionTime, benchmark_attention
+from attnlib.complexity.cost import cost as price
 from attnlib.complexity.matmul_rate import matmul_rate
 from attnlib.complexity.measure import Measurement, measure
 from attnlib.complexity.savings import Options
+from attnlib.complexity.training_benchmark import StepTime, benchmark_training
 from attnlib.dashboard.cost import words
 from attnlib.dashboard.state import models
 from attnlib.errors import AttnlibError
@@ -26,6 +28,7 @@ Progress = Callable[[int, int], None]
 KEPT = 200
 # Attention in all its forms runs as one piece of work that nobody can get between.
 _FORM_SECONDS = 0.05
+BRIEF = 0.3
 _FORM_RUNS = 4  # two to warm up, one that counts, and one that may begin just before the end
 # Only one measurement at a time: two would measure each other.
 _TURN = threading.Lock()
@@ -123,6 +126,18 @@ def forms(
         return benchmark_attention(
             a, cost.batch, cost.dtype, device, options, seconds=_FORM_SECONDS
         )
+
+
+def steps(cost: Cost, device: str, allowed: Limits, progress: Progress) -> list[StepTime]:
+    """A training step plain, in mixed precision, and with checkpointing.
+
+    Raises:
+        AttnlibError: it would take too long or too much memory, or cannot be built.
+    """
+    with _turn(progress):
+        training = price(cost.architecture, cost.batch, "float32", training=True)
+        _check(training, device, allowed)
+        return benchmark_training(cost.architecture, cost.batch, device, BRIEF)
 
 
 def keep(found: Sequence[Measurement]) -> None:

@@ -48,22 +48,23 @@ class Panel:
 
     def picture(self, space: Workspace, style: Style, side: int) -> Image.Image:
         """The panel as a picture of its own, for a file."""
-        crop = space.inspected(self.name).picture
+        crop = space.crop(self.name)
         if self.heat is None or self.scale is None:
             return plain(crop, side)
         return draw(crop, self.heat, self.scale, style, side)
 
     def figure(self, space: Workspace) -> Figure:
         """The panel on a board."""
-        found = space.inspected(self.name)
+        width, height = space.crop(self.name).size
+        layout = space.about(self.name).vit.layout
         return Figure(
             self.name,
             self.caption,
             self.heat,
             self.scale,
             sync=self.name,
-            grid=found.record.grid,
-            covers=found.covers,
+            grid=layout.grid,
+            covers=layout.covers((height, width)),
         )
 
 
@@ -185,15 +186,11 @@ class _Builder:
 
     def _meanwhile(self) -> list[Panel]:
         """The readout's attention in the last layer, which every inspection leaves behind."""
-        record = self.space.inspected(self.prediction.name).record
-        if not len(record.rows):
+        made = readout(self.space, self.prediction.name)
+        if made is None:
             return []
-        return [
-            self._alone(
-                "attention of the last layer, mean over heads; relevance follows",
-                readout(self.space, self.prediction.name),
-            )
-        ]
+        words = "attention of the last layer, mean over heads; relevance follows"
+        return [self._alone(words, made)]
 
     def _references(self) -> list[Reference]:
         """Correct images to compare with: of the true class, and of the class taken for it."""
@@ -227,9 +224,12 @@ def _part(prediction: Prediction) -> str:
     return "predicted" if prediction.predicted in prediction.said else "not predicted"
 
 
-def readout(space: Workspace, name: str) -> Heat:
-    """The readout's attention in the last layer, mean over heads, from the record alone."""
-    record = space.inspected(name).record
+def readout(space: Workspace, name: str) -> Heat | None:
+    """The readout's attention in the last layer, mean over heads, where a record is kept."""
+    found = results.kept_inspection(space.choice, space.by_name[name])
+    if found is None or not len(found.record.rows):
+        return None
+    record = found.record
     shares = record.cls_rows[-1].mean(axis=0)
     return Heat(
         values=np.asarray(shares.reshape(record.grid), np.float32),
@@ -237,7 +237,7 @@ def readout(space: Workspace, name: str) -> Heat:
         query=record.query,
         method="raw",
         share=True,
-        covers=space.inspected(name).covers,
+        covers=found.covers,
     )
 
 

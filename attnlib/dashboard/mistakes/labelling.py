@@ -145,7 +145,13 @@ def table(space: Workspace) -> None:
     missing = len(space.labels.unlabelled)
     title = f"Labels ({missing} missing)" if missing else "Labels"
     bare = missing == len(space.samples) and not space.labels.strange
-    with st.expander(title, icon=":material/label:", expanded=bare):
+    # Thousands of rows are not sent while nobody looks at them.
+    place = st.expander(
+        title, icon=":material/label:", expanded=bare, key="labelling_open", on_change="rerun"
+    )
+    if not place.open:
+        return
+    with place:
         names = list(space.vit.class_names)
         several = space.vit.outputs.kind == "labels"
         rows = [{"image": s.name, "label": _given(space, s.name, names)} for s in space.samples]

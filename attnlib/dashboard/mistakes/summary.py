@@ -18,6 +18,7 @@ from attnlib.dashboard.triage import opened
 from attnlib.model import demo
 
 REPORT_LIMIT = 60
+_HEADINGS = {**audit.HEADINGS, **audit.SAID_HEADINGS}
 
 
 def intro(space: Workspace) -> None:
@@ -95,7 +96,7 @@ def exports(space: Workspace) -> None:
         st.download_button(
             "Table (CSV)",
             lambda: audit.to_csv(
-                space.said_table[list(audit.HEADINGS)].round(6).rename(columns=audit.HEADINGS)
+                space.said_table[list(_HEADINGS)].round(6).rename(columns=_HEADINGS)
             ),
             "predictions.csv",
             "text/csv",

@@ -66,6 +66,7 @@ class Results:
     inspected: BoundedCache[Inspected]
     heats: BoundedCache[Heat]
     subjects: BoundedCache[Subject | Followed]
+    crops: BoundedCache[NDArray[np.uint8]]
     numbers: BoundedCache[Any]
 
 
@@ -74,10 +75,11 @@ def store() -> Results:
     """The process's one store."""
     limit = _MEGABYTES * 2**20
     return Results(
-        BoundedCache(limit * 5 // 8, sizes.nbytes),
+        BoundedCache(limit * 14 // 24, sizes.nbytes),
         BoundedCache(limit // 24, sizes.nbytes),
         # A subject takes up its trace and its graph when a method first asks for them.
         BoundedCache(limit // 4, sizes.nbytes, grows=True),
+        BoundedCache(limit // 24, sizes.nbytes),
         BoundedCache(limit // 24, sizes.nbytes),
     )
 
@@ -152,6 +154,27 @@ def _named(
     choice: ModelChoice, sample: Sample, method: str, target: int | None, options: dict[str, Any]
 ) -> Hashable:
     return choice, sample.sha256, method, target, tuple(sorted(options.items()))
+
+
+def crop(choice: ModelChoice, vit: Vit, sample: Sample) -> Image.Image:
+    """The part of a sample that the model sees, without asking the model.
+
+    Raises:
+        ImageError: it cannot be read.
+    """
+    inspected = store().inspected.get((choice, sample.sha256))
+    if inspected is not None:
+        return inspected.picture
+    seen = store().crops.of(
+        (choice, sample.sha256),
+        lambda: np.asarray(vit.seen(decoded(choice, vit, sample))[0]),
+    )
+    return Image.fromarray(seen)
+
+
+def kept_inspection(choice: ModelChoice, sample: Sample) -> Inspected | None:
+    """What the inspection left behind, where it is in memory."""
+    return store().inspected.get((choice, sample.sha256))
 
 
 def decoded(choice: ModelChoice, vit: Vit, sample: Sample) -> Image.Image:

@@ -6,10 +6,10 @@ there at once, because an uploader forgets its files when it is not drawn for on
 
 from __future__ import annotations
 
+from collections.abc import Callable, Hashable, Mapping
 from collections.abc import Collection as Several
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import streamlit as st
 
@@ -27,6 +27,11 @@ from attnlib.data.labels import LabelMatch, LabelTable, Rule, read_label_table
 from attnlib.data.masks import Objects
 from attnlib.errors import LabelError
 from attnlib.model import demo
+
+T = TypeVar("T")
+
+# Results that are remembered for one visitor: a few of each model in use.
+MEMORIES = 24
 
 
 @dataclass(frozen=True)
@@ -89,9 +94,21 @@ class Session:
     # Which files the uploader shows that is drawn now: its key, and by id their numbers here.
     uploader: int = 0
     shown: tuple[str, dict[str, int]] = ("", {})
+    _memo: dict[Hashable, tuple[object, Any]] = field(default_factory=dict)
     _taken: int = 0
     _masks: dict[str, bytes] = field(default_factory=dict)
     _annotated: str = ""
+
+    def memo(self, name: Hashable, of: object, make: Callable[[], T]) -> T:
+        """Something made from the visitor's data, made anew only where ``of`` has changed."""
+        found = self._memo.pop(name, None)
+        if found is None or found[0] != of:
+            found = of, make()
+        while len(self._memo) >= MEMORIES:
+            del self._memo[next(iter(self._memo))]
+        self._memo[name] = found
+        made: T = found[1]
+        return made
 
     def take(self, files: list[tuple[str, bytes]]) -> list[int]:
         """Add files (images, zip files, tables, annotations) to those that are there.

@@ -9,10 +9,12 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 import streamlit as st
+from PIL import Image
 
 from attnlib import audit
 from attnlib.dashboard.state import results
 from attnlib.dashboard.state.inspection import Inspection, Outcome
+from attnlib.dashboard.state.likeness import Likeness
 from attnlib.dashboard.state.models import ModelChoice
 from attnlib.dashboard.state.remarks import Remark
 from attnlib.dashboard.state.results import Inspected
@@ -65,6 +67,14 @@ class Workspace:
             self._inspected[name] = found
         return self._inspected[name]
 
+    def crop(self, name: str) -> Image.Image:
+        """What the model sees of an image; no pass is made for it.
+
+        Raises:
+            AttnlibError: the image cannot be read.
+        """
+        return results.crop(self.choice, self.vit, self.by_name[name])
+
     def about(self, name: str) -> Workspace:
         """The same with the model at the size that an image has for it, and the layout there.
 
@@ -74,7 +84,7 @@ class Workspace:
         Raises:
             AttnlibError: as :meth:`inspected`.
         """
-        height, width, _ = self.inspected(name).crop.shape
+        width, height = self.crop(name).size
         view = self.vit.at((height, width))
         return self if view is self.vit else replace(self, vit=view)
 
@@ -114,7 +124,11 @@ class Workspace:
     @cached_property
     def table(self) -> pd.DataFrame:
         """The predictions as a data frame; see `attnlib.audit.predictions`."""
-        return audit.predictions(self.predictions, self.vit.class_names)
+        return self.session.memo(
+            ("table", self.choice),
+            (self.stamp, self.vit.class_names),
+            lambda: audit.predictions(self.predictions, self.vit.class_names),
+        )
 
     @cached_property
     def said_table(self) -> pd.DataFrame:
@@ -130,25 +144,40 @@ class Workspace:
     def prediction_of(self) -> Mapping[str, audit.Prediction]:
         return {prediction.name: prediction for prediction in self.predictions}
 
-    @cached_property
-    def _embeddings(self) -> np.ndarray:
-        return np.stack([self.outcomes[p.name].embedding for p in self.predictions])
+    @property
+    def stamp(self) -> object:
+        """Differs whenever a prediction does, or one is added."""
+        return self.choice, self.threshold, self.labels, len(self.predictions)
 
     def nearest_correct(self, name: str, label: int, count: int = 1) -> list[tuple[str, float]]:
         """Names of the correct images of a class most like an image, with cosine similarity."""
-        right = [
-            i
-            for i, p in enumerate(self.predictions)
-            if p.outcome == "right" and label in (p.true or ())
-        ]
-        found = audit.nearest(self._embeddings, self._place[name], right, count) if right else []
+        found = self._likeness.nearest(self._place[name], self._right.get(label, []), count)
         return [(self.predictions[i].name, similarity) for i, similarity in found]
 
     def usual_likeness(self, name: str) -> float:
         """The similarity of an image to others that a quarter of them exceeds."""
-        others = [i for i in range(len(self.predictions)) if i != self._place[name]]
-        found = audit.nearest(self._embeddings, self._place[name], others, len(others))
-        return float(np.quantile([likeness for _, likeness in found], 0.75)) if found else 0.0
+        return self._likeness.quantile(self._place[name], 0.75)
+
+    @cached_property
+    def _likeness(self) -> Likeness:
+        return self.session.memo(
+            ("likeness", self.choice),
+            self.stamp,
+            lambda: Likeness(np.stack([self.outcomes[p.name].embedding for p in self.predictions])),
+        )
+
+    @cached_property
+    def _right(self) -> Mapping[int, list[int]]:
+        """By class, the places of the images that are right in it."""
+        return self.session.memo(("right", self.choice), self.stamp, self._find_right)
+
+    def _find_right(self) -> Mapping[int, list[int]]:
+        found: dict[int, list[int]] = {}
+        for i, prediction in enumerate(self.predictions):
+            if prediction.outcome == "right":
+                for label in prediction.true or ():
+                    found.setdefault(label, []).append(i)
+        return found
 
     @cached_property
     def _place(self) -> Mapping[str, int]:

@@ -20,7 +20,7 @@ def put(space: Workspace, pictures: Pictures, name: str, side: int) -> None:
     """Add the crop of an image, unless it is there."""
     if name in pictures.uris:
         return
-    crop = space.inspected(name).picture
+    crop = space.crop(name)
     uri = results.numbers(
         space.choice, space.by_name[name], ("picture", side), lambda: encoded(crop, side)
     )

@@ -32,7 +32,7 @@ def show(space: Workspace, picture: bool = True) -> Prediction | None:
     before, after = _neighbours(names, place)
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         if picture:
-            crop = space.inspected(found.name).picture
+            crop = space.crop(found.name)
             pictures.show(plain(crop, 2 * SIDE), SIDE, alt=found.name)
         if st.session_state.get(opened.IMAGE) is not None:
             st.button(
