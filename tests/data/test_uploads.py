@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from attnlib.dashboard.state.remarks import Remark
 from attnlib.dashboard.state.session import Session
 from attnlib.data import archive
 
@@ -122,6 +123,20 @@ def test_another_picture_of_the_same_name_does_not_inherit_a_label() -> None:
     session.drop([first])
     assert names(session) == ["a.png"]
     assert session.manual == {}
+
+
+def test_what_was_said_of_a_picture_waits_for_it_and_is_not_another_ones() -> None:
+    session = Session(())
+    a, _ = session.take([("a.png", png(0)), ("b.png", png(1))])
+    said = Remark(note="blurred")
+    session.remarks = {"a.png": said, "b.png": said}
+    session.drop([a])
+    assert session.remarks == {"a.png": said, "b.png": said}
+    (a,) = session.take([("a.png", png(0))])
+    assert session.remarks == {"a.png": said, "b.png": said}, "it is the same picture again"
+    session.drop([a])
+    session.take([("a.png", png(5))])
+    assert session.remarks == {"b.png": said}
 
 
 def test_folders_added_one_after_the_other_are_labels() -> None:
