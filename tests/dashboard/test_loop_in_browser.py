@@ -39,6 +39,8 @@ def wait_opened(page, name: str | None) -> None:  # type: ignore[no-untyped-def]
 def test_keys_walk_through_the_gallery(server, page, vit) -> None:  # type: ignore[no-untyped-def]
     names = wrong(vit)
     page.goto(f"{server}/?gallery_page=2")
+    # While images are still inspected the order changes.
+    playwright.expect(page.locator("[data-testid=stMain]")).to_contain_text("80 images")
     card = page.locator(f"[data-testid=stMain] article[data-name='{names[8]}']")
     card.wait_for()
     card.focus()

@@ -9,8 +9,8 @@ from attnlib.dashboard.parts import drawn, reading
 # Streamlit leaves half a screen's height to nothing above the title, and half the width beside it;
 # on the primary colour it writes white, which nobody can read where that colour is light.
 _CSS = """<style>
-[data-testid=stHeader] { background: none; pointer-events: none; }
-[data-testid=stHeader] > * { pointer-events: auto; }
+[data-testid=stHeader], [data-testid=stHeader] * { background: none; pointer-events: none; }
+[data-testid=stHeader] button, [data-testid=stHeader] button * { pointer-events: auto; }
 [data-testid=stMainBlockContainer] { padding: 1.1rem 2.2rem 3rem; max-width: 1500px; }
 [data-testid=stMainBlockContainer] h1 { padding: 0; }
 [class*=st-key-top-of-page] { padding-right: 2rem; }

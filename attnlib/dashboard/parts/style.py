@@ -76,8 +76,10 @@ def map_legend(style: Style, text: str) -> None:
         None if style.mode == "map" else style.opacity,
         style.fade,
     )
+    row = "display:flex;flex-wrap:wrap;align-items:center;gap:.1rem .4rem"
     st.html(
-        "<div style='display:flex;align-items:center;gap:.4rem;font-size:.8rem;line-height:1.3'>0"
+        f"<div style='{row};font-size:.8rem;line-height:1.3'>0"
         f"<img src='{data_uri(png_bytes(bar), 'image/png')}' alt='Colour scale' "
-        f"style='width:160px;height:10px;border-radius:3px'><span>{html.escape(text)}</span></div>"
+        "style='width:160px;height:10px;border-radius:3px'>"
+        f"<span style='flex:1 1 16rem'>{html.escape(text)}</span></div>"
     )
