@@ -65,6 +65,9 @@ CUT = """() => {
         : [...e.childNodes].some((c) => c.nodeType === 3 && c.textContent.trim())
       const hides = picked || /hidden|clip/.test(style.overflowX)
       if (words && hides && box.width > 2 && e.scrollWidth > e.clientWidth + 1) say('cut', e)
+      // Rows of buttons scroll without a bar; tables and formulas show that they do.
+      if (scrolls(e) && e.scrollWidth > e.clientWidth + 1 && e.querySelector('button')
+        && !e.closest('[data-testid=stDataFrame]')) say('goes on to the right, unseen', e)
       if (box.right > innerWidth + 1 && !inside(e) && !e.closest('[data-testid=stSidebar]')) {
         say('beyond the window', e)
       }

@@ -24,6 +24,10 @@ SCENES: dict[str, tuple[str, dict[str, Any]]] = {
     "gallery": ("prediction_debugging", {"image": None}),
     "gallery, grid": ("prediction_debugging", {"image": None, "gallery_density": "Grid"}),
     "gallery, table": ("prediction_debugging", {"image": None, "gallery_density": "Table"}),
+    "gallery, map of images": (
+        "prediction_debugging",
+        {"image": None, "gallery_panel": "Map of images"},
+    ),
     "gallery, second page": (
         "prediction_debugging",
         {"image": None, "gallery_only": "All", "gallery_page": 2},

@@ -63,7 +63,7 @@ def test_text_captions_links_and_chosen_options_can_be_read(scheme: str) -> None
         # A chosen option stands on a tint of its own colour.
         tint = mixed(theme["primaryColor"], ground, 0.1)
         assert contrast(channels(theme["primaryColor"]), tint) >= 4.5
-    rule = r"primary\] { color: light-dark\((#\w{6}), (#\w{6})\)"
+    rule = r"primary\][^{]*{\s*color: light-dark\((#\w{6}), (#\w{6})\)"
     found = re.search(rule, frame._CSS)
     assert found
     on = channels(found[1 if scheme == "light" else 2])

@@ -10,14 +10,12 @@ from PIL import Image
 
 import attnlib
 from attnlib.dashboard.parts.pictures import Style, over
+from attnlib.methods.heat import scale_of
 from attnlib.model import demo
-from tests.dashboard.browsing import CHROMIUM, in_a_browser
+from tests.dashboard.browsing import in_a_browser
 
 playwright = pytest.importorskip("playwright.sync_api")
 pytestmark = in_a_browser
-assert CHROMIUM is None or CHROMIUM
-
-OPEN = "opened"
 
 
 def wrong(vit: attnlib.Vit) -> list[str]:
@@ -41,13 +39,15 @@ def wait_opened(page, name: str | None) -> None:  # type: ignore[no-untyped-def]
 def test_keys_walk_through_the_gallery(server, page, vit) -> None:  # type: ignore[no-untyped-def]
     names = wrong(vit)
     page.goto(f"{server}/?gallery_page=2")
-    card = page.locator(f"article[data-name='{names[8]}']")
+    # While images are still inspected the order changes.
+    playwright.expect(page.locator("[data-testid=stMain]")).to_contain_text("80 images")
+    card = page.locator(f"[data-testid=stMain] article[data-name='{names[8]}']")
     card.wait_for()
     card.focus()
     page.keyboard.press("ArrowUp")
     page.keyboard.press("Enter")
     wait_opened(page, names[7])
-    page.get_by_text("capture checked").wait_for()
+    page.get_by_text("capture checked").first.wait_for()
     scrolled = "document.querySelector('[data-testid=stMain]').scrollTop"
     assert page.evaluate(scrolled) == 0, "the top of the page is in view"
     page.keyboard.press("ArrowRight")
@@ -67,7 +67,7 @@ def test_keys_walk_through_the_gallery(server, page, vit) -> None:  # type: igno
     page.locator("h1").click()
     page.keyboard.press("Escape")
     wait_opened(page, None)
-    back = page.locator(f"article[data-name='{names[8]}']")
+    back = page.locator(f"[data-testid=stMain] article[data-name='{names[8]}']")
     back.wait_for()
     playwright.expect(back).to_be_in_viewport()
     assert "gallery_page=2" in page.url
@@ -81,7 +81,7 @@ def test_the_pointer_marks_a_patch_in_every_picture_of_an_image(server, page, vi
     picture = Image.open(io.BytesIO(image.data)).convert("RGB")
     maps = [vit.attribute(picture, "relevance", c).values for c in (record.predicted, true)]
     page.goto(f"{server}/?image={name}")
-    board = page.locator("article.card")
+    board = page.locator("[data-testid=stMain] article.card")
     figures = board.locator(".aside .pic, .maps .pic")
     playwright.expect(figures).to_have_count(3)
     page.wait_for_timeout(500)
@@ -110,7 +110,7 @@ def test_a_picture_opens_large_and_has_the_pixels_of_the_file(server, page, vit)
     true = vit.class_names.index(image.label)
     maps = [vit.attribute(picture, "relevance", c) for c in (record.predicted, true)]
     page.goto(f"{server}/?image={name}")
-    figures = page.locator("article.card .maps .pic")
+    figures = page.locator("[data-testid=stMain] article.card .maps .pic")
     playwright.expect(figures).to_have_count(2)
     assert figures.first.bounding_box()["width"] >= 420, "at 1440"
     figures.first.click()
@@ -120,8 +120,6 @@ def test_a_picture_opens_large_and_has_the_pixels_of_the_file(server, page, vit)
     box = large.bounding_box()
     assert box["width"] > 700
     shot = Image.open(io.BytesIO(large.screenshot())).convert("RGB")
-    from attnlib.methods.heat import scale_of
-
     scale = scale_of(maps, "shared")
     drawn = over(vit.crop(picture), maps[0].values, scale, Style(), shot.width)
     # In the middle of each patch, where no edge of another browser's rounding is.

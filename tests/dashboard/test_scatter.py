@@ -95,6 +95,8 @@ def test_pointing_tells_the_dot_and_asks_for_its_thumbnail(dots: Any, page: Any)
         x, y = at(dots, *PLACES[name])
         page.mouse.move(x + 4, y - 4)
         assert tip.inner_text().split() == [name, "says", name]
+        box = tip.bounding_box()
+        assert box["y"] - 20 < y < box["y"] + box["height"] + 20, "the words stand elsewhere"
         if number in (0, 4):
             expect(page).to_contain_text(f"sheet {number // 4}")
     page.wait_for_timeout(400)
@@ -116,7 +118,7 @@ def test_a_click_opens_the_dot_under_the_pointer(dots: Any, page: Any) -> None:
 
 
 def test_a_drawn_line_arrives_where_it_was_drawn_and_is_forgotten(dots: Any, page: Any) -> None:
-    wanted = [(0.2, 0.4), (0.6, 0.4), (0.6, 0.6), (0.2, 0.6)]
+    wanted = [(0.2, 0.55), (0.6, 0.55), (0.6, 0.75), (0.2, 0.75)]
     page.mouse.move(*at(dots, *wanted[0]))
     page.mouse.down()
     for corner in wanted[1:]:
@@ -127,8 +129,14 @@ def test_a_drawn_line_arrives_where_it_was_drawn_and_is_forgotten(dots: Any, pag
     found = [tuple(map(float, pair.split(","))) for pair in line.split()]
     for corner in wanted:
         assert min(abs(x - corner[0]) + abs(y - corner[1]) for x, y in found) < 0.02
-    assert all(0.19 < x < 0.61 and 0.39 < y < 0.61 for x, y in found)
+    assert all(0.19 < x < 0.61 and 0.54 < y < 0.76 for x, y in found)
     expect(page).to_contain_text("7 of 8 inside")
+    page.mouse.move(*at(dots, 0.9, 0.2))
+    box, alpha = dots.bounding_box(), "[x, y, 1, 1].map(Math.round)"
+    ink = f"(c, [x, y]) => c.getContext('2d').getImageData(...{alpha}).data[3]"
+    for point, drawn in (((0.4, 0.65), True), ((0.4, 0.45), False), ((0.4, 0.35), False)):
+        x, y = at(dots, *point)
+        assert (dots.evaluate(ink, [x - box["x"], y - box["y"]]) > 0) == drawn, point
     page.get_by_role("button", name="Clear lasso").click()
     expect(page).not_to_contain_text("7 of 8 inside")
 

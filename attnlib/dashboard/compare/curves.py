@@ -36,7 +36,8 @@ def lines(axis: str, shown: tuple[str, ...], quantity: str = "probability") -> a
     one = alt.selection_point(name="one", fields=["method"], bind="legend")
     legend = alt.Legend(
         orient="bottom",
-        columns=2,
+        # Two columns are wider than a phone.
+        columns=1,
         title=None,
         values=list(shown),
         labelLimit=240,
@@ -69,9 +70,11 @@ def areas(title: str, quantity: str = "probability") -> alt.LayerChart:
     the areas of random orders).
     """
     axis = alt.Axis(tickCount=5)
+    # What stands in brackets has a line of its own, so that a phone shows it too.
+    lines = title.replace(" (", "\n(").split("\n")
 
     def x(field: str) -> alt.X:
-        return alt.X(f"{field}:Q", title=title, scale=_scale(quantity), axis=axis)
+        return alt.X(f"{field}:Q", title=lines, scale=_scale(quantity), axis=axis)
 
     random = charts.rows("random")
     return charts.over(

@@ -71,7 +71,7 @@ def _options() -> tuple[Options, str]:
                 0.01 if share else 1,
                 1.0 if share else 65_536,
                 0.05 if share else 1,
-                width=130,
+                width=150,
                 help=help,
             )
     try:
@@ -163,7 +163,7 @@ def _ratio_bars(tip: tuple[str, ...]) -> alt.LayerChart:
         x, charts.names("way", 190, ticks=False, domain=False), tooltip=charts.tips(*tip)
     )
     kinds = {"same output": charts.OTHER, "another function": charts.LINEAR}
-    legend = alt.Legend(orient="bottom", title=None)
+    legend = alt.Legend(orient="bottom", title=None, columns=1)
     return charts.over(
         base.mark_bar(cornerRadiusEnd=3, height=alt.RelativeBandSize(band=0.7)).encode(
             color=charts.colour("kind", kinds, legend)

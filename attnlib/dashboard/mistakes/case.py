@@ -212,11 +212,16 @@ class _Builder:
                     panels.append(self._alone("its map", made, name))
             usual = space.usual_likeness(prediction.name)
             far = likeness < usual
-            words = f"nearest {title}, similarity {likeness:.2f}"
+            words = f"nearest {title}, similarity {signed(likeness)}"
             if far:
                 words += ": far, over a quarter of all images are more alike"
             found.append(Reference(words, panels, far))
         return found
+
+
+def signed(number: float) -> str:
+    """Two decimals, with a minus sign that is one."""
+    return f"{number:.2f}".replace("-", "\N{MINUS SIGN}")
 
 
 def _part(prediction: Prediction) -> str:

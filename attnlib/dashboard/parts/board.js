@@ -168,8 +168,11 @@ function cardOf(root, data, card, trigger) {
   const open = data.opens ? () => trigger("open", card.name) : null
   const [maps, pairs, apart] = figures(root, data, card, open)
   const head = make("div", "head")
-  const name = make("span", "name", card.name)
+  // Names of a set differ at their ends: what does not fit is left out of the middle.
+  const name = make("span", "name")
   name.title = card.name
+  const cut = Math.max(0, card.name.length - 12)
+  name.append(make("span", "", card.name.slice(0, cut)), make("span", "", card.name.slice(cut)))
   if (card.word) head.append(make("span", `word ${card.outcome}`, card.word))
   head.append(name)
   if (data.density === "grid") {

@@ -132,6 +132,7 @@ def pill(
         key=key,
         label_visibility=label_visibility,
         help=help,
+        wrap=True,
     )
     address.keep(key, found, None, known)
     return found

@@ -7,10 +7,10 @@ import streamlit as st
 from attnlib.dashboard.parts import drawn, reading
 
 # Streamlit leaves half a screen's height to nothing above the title, and half the width beside it;
-# on buttons of the primary colour it writes white, which nobody can read where that is light.
+# on the primary colour it writes white, which nobody can read where that colour is light.
 _CSS = """<style>
-[data-testid=stHeader] { background: none; pointer-events: none; }
-[data-testid=stHeader] > * { pointer-events: auto; }
+[data-testid=stHeader], [data-testid=stHeader] * { background: none; pointer-events: none; }
+[data-testid=stHeader] button, [data-testid=stHeader] button * { pointer-events: auto; }
 [data-testid=stMainBlockContainer] { padding: 1.1rem 2.2rem 3rem; max-width: 1500px; }
 [data-testid=stMainBlockContainer] h1 { padding: 0; }
 [class*=st-key-top-of-page] { padding-right: 2rem; }
@@ -19,7 +19,8 @@ _CSS = """<style>
 @media (max-width: 640px) { [data-testid=stMainBlockContainer] { padding: 3.6rem 1rem 2rem; } }
 .outcome-wrong { color: color-mix(in srgb, #d55e00 70%, currentColor); }
 .outcome-right { color: color-mix(in srgb, #009e73 70%, currentColor); }
-[data-testid^=stBaseButton-primary] { color: light-dark(#ffffff, #10161d); }
+[data-testid^=stBaseButton-primary], [data-testid=stMultiSelectTagsContainer] [data-tag] {
+  color: light-dark(#ffffff, #10161d); }
 </style>"""
 
 

@@ -77,7 +77,7 @@ def map_legend(style: Style, text: str) -> None:
         style.fade,
     )
     st.html(
-        "<div style='display:flex;align-items:center;gap:.4rem;font-size:.8rem;line-height:1.3'>0"
+        "<div style='display:flex;flex-wrap:wrap;align-items:center;gap:.1rem .4rem;font-size:.8rem;line-height:1.3'>0"
         f"<img src='{data_uri(png_bytes(bar), 'image/png')}' alt='Colour scale' "
-        f"style='width:160px;height:10px;border-radius:3px'><span>{html.escape(text)}</span></div>"
+        f"style='width:160px;height:10px;border-radius:3px'><span style='flex:1 1 16rem'>{html.escape(text)}</span></div>"
     )

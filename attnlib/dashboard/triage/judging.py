@@ -53,6 +53,7 @@ def _tags(space: Workspace, said: Remark, of: str, change: Any) -> None:
         label_visibility="collapsed",
         on_change=lambda: change(tags=remarks.tidy(st.session_state[key])),
         help="Why is it wrong? A click gives a tag or takes it away; the gallery filters by them.",
+        wrap=True,
     )
 
 
