@@ -62,7 +62,12 @@ def test_the_scale_of_the_whole_matrix_ends_where_it_is_told(app: AppTest) -> No
     pictures = {}
     for clip in ("largest", "95 %"):
         app.segmented_control(key="attention_clip").set_value(clip).run()
-        data = json.loads(app.get("bidi_component")[-1].proto.json)
+        drawn_last = [
+            element
+            for element in app.get("bidi_component")
+            if element.proto.component_name == "attnlib_cells"
+        ][-1]
+        data = json.loads(drawn_last.proto.json)
         values = np.frombuffer(base64.b64decode(data["values"]), np.float32)
         drawn = Image.open(io.BytesIO(base64.b64decode(data["image"].split(",")[1]))).convert("RGB")
         pictures[clip] = np.asarray(drawn).reshape(-1, 3)

@@ -23,6 +23,8 @@ def show(space: Workspace) -> None:
     density, panel = _toolbar(space)
     if panel is not None:
         panel.show(space)
+    # What other images or another model waited for is not made any longer.
+    filling.current(space)
     shown = order.current(space)
     chips.show(space, shown)
     if not shown.predictions:
