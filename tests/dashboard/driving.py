@@ -47,9 +47,20 @@ PAGES: dict[str, tuple[str | None, tuple[str, ...]]] = {
 _models = itertools.count()
 
 
-def visitor() -> AppTest:
-    """A new visitor's app, before its first run."""
-    return AppTest.from_file(str(MAIN), default_timeout=120)
+# What lies behind buttons, see `controls.drawer`.
+DRAWERS = ("filter_open", "sort_open", "drawing_open", "options_open", "note_open")
+
+
+def visitor(drawers: bool = True) -> AppTest:
+    """A new visitor's app, before its first run.
+
+    Args:
+        drawers: whether the controls behind buttons are in view.
+    """
+    app = AppTest.from_file(str(MAIN), default_timeout=120)
+    for key in DRAWERS if drawers else ():
+        app.session_state[key] = True
+    return app
 
 
 def path(page: str) -> str:

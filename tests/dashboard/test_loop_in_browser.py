@@ -131,3 +131,19 @@ def test_a_picture_opens_large_and_has_the_pixels_of_the_file(server, page, vit)
     page.keyboard.press("Escape")
     large.wait_for(state="detached")
     assert opened(page) == name, "Esc closed the picture, not the case"
+
+
+def test_controls_behind_a_button_stand_where_they_were_set(server, page) -> None:  # type: ignore[no-untyped-def]
+    page.goto(f"{server}/?opacity=0.6&keep=40&colormap=cividis&fade=no")
+    playwright.expect(page.locator("[data-testid=stMain]")).to_contain_text("80 images")
+    page.get_by_role("button", name="Drawing").click()
+    sliders = page.locator("[data-testid=stPopoverBody] [role=slider]")
+    playwright.expect(sliders).to_have_count(2)
+    assert [float(sliders.nth(i).get_attribute("aria-valuenow")) for i in (0, 1)] == [0.6, 40.0]
+    body = page.locator("[data-testid=stPopoverBody]")
+    playwright.expect(body).to_contain_text("cividis")
+    assert not body.get_by_role("switch").first.is_checked()
+    page.keyboard.press("Escape")
+    page.wait_for_timeout(1000)
+    for kept in ("opacity=0.6", "keep=40", "colormap=cividis", "fade=no"):
+        assert kept in page.url

@@ -15,7 +15,18 @@ from attnlib.dashboard.state.remarks import Remark, tidy
 from attnlib.model import demo
 from attnlib.pictures.colormaps import lookup
 from attnlib.pictures.layer import layer
-from tests.dashboard.driving import finish, numbers, open_image, path, png, settle, text, upload
+from tests.dashboard.driving import (
+    finish,
+    numbers,
+    open_image,
+    path,
+    png,
+    settle,
+    text,
+    upload,
+    use,
+    visitor,
+)
 from tests.dashboard.library import Library
 from tests.dashboard.screen import Screen, pixels, table
 
@@ -118,6 +129,39 @@ def test_tags_notes_and_corrected_labels_filter(
     oblong.multiselect(key="gallery_tag").set_value([]).run()
     oblong.text_input(key="gallery_text").set_value("STRANGE").run()
     assert shown(oblong, screen) == [first]
+
+
+def test_what_is_chosen_holds_while_its_controls_are_put_away(
+    screen: Screen, library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A link with filters, an order, a drawing and an option, opened by somebody new."""
+    name = library.wrong[5]
+    app = visitor(drawers=False)
+    app.query_params.update(
+        {
+            "gallery_confidence_to": "60",
+            "gallery_sort": "Loss",
+            "colormap": "cividis",
+            "opacity": "0.4",
+            "option_discard_ratio": "0.5",
+            "method": "rollout",
+        }
+    )
+    use(app, library.vit, monkeypatch, name="an oblong model")
+    finish(settle(app.run()))
+
+    def loss(n: str) -> float:
+        return float(np.log(library.records[n].probabilities[library.true[n]]))
+
+    unsure = [n for n in library.wrong if library.records[n].probabilities.max() <= 0.6]
+    assert shown(app, screen) == sorted(unsure, key=loss)[:6]
+    assert not any(e.key == "gallery_sort" for e in app.selectbox), "it is put away"
+    open_image(app, name)
+    finish(app)
+    made = library.vit.attribute(library.images[name], "rollout", discard_ratio=0.5)
+    figure = screen.cards(app)[0].figures[1]
+    expected = layer(made.values, made.scale(), "cividis", 0.4)
+    np.testing.assert_array_equal(figure.layer, np.asarray(expected))
 
 
 # -- the opened case ---------------------------------------------------------------------------

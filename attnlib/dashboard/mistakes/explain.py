@@ -7,8 +7,9 @@ from typing import Any
 import streamlit as st
 
 from attnlib.audit import Prediction
-from attnlib.dashboard.parts import controls
+from attnlib.dashboard.parts import address, controls
 from attnlib.dashboard.parts import target as targets
+from attnlib.dashboard.parts.codecs import LARGEST, Number, OneOf
 from attnlib.dashboard.parts.pictures import SCALES, ScaleKind
 from attnlib.dashboard.state.workspace import Workspace
 from attnlib.methods import METHODS, Method, Option
@@ -44,8 +45,11 @@ def choose(
         more = {k: o for k, o in method.options.items() if k not in options and o.shown}
         scale = _scale()
         if more:
-            with st.popover("Options", icon=":material/tune:", help="Settings of the method."):
-                options |= {key: _option(space, key, option) for key, option in more.items()}
+            with controls.drawer(
+                "options_open", "Options", icon=":material/tune:", help="Settings of the method."
+            ) as place:
+                for key, option in more.items():
+                    options[key] = _option(space, key, option, bool(place.open))
     return method, target, options, scale
 
 
@@ -108,18 +112,35 @@ def _layer_and_head(space: Workspace, method: Method) -> dict[str, Any]:
     return {"layer": layer, "head": None if head == "all" else int(head)}
 
 
-def _option(space: Workspace, name: str, option: Option) -> Any:
-    """The control that an option's kind asks for; its value."""
+def _option(space: Workspace, name: str, option: Option, drawn: bool) -> Any:
+    """The value of an option; while its control is drawn, that which its kind asks for."""
     key, label, help = f"option_{name}", name.replace("_", " ").capitalize(), option.description
     if option.choices:
-        return controls.segments(key, label, option.choices, default=option.default, help=help)
-    if isinstance(option.default, float):
-        low, high = float(option.low or 0.0), float(1.0 if option.high is None else option.high)
-        return controls.slider(key, label, low, high, option.default, 0.05, help=help)
+        if drawn:
+            return controls.segments(key, label, option.choices, default=option.default, help=help)
+        return address.value(key, option.default, OneOf(option.choices), label=label)
+    if isinstance(option.default, float) or name in ("start_layer", "source_layer"):
+        low, high, default = _span(space, name, option)
+        if drawn or low >= high:
+            step = 0.05 if isinstance(default, float) else None
+            return controls.slider(key, label, low, high, default, step, width=260, help=help)
+        return address.value(key, default, Number(low, high), label=label)
+    least = None if option.low is None else int(option.low)
+    if drawn:
+        return controls.number(key, label, option.default, least, width=140, help=help)
+    codec = Number(-LARGEST if least is None else least, blank=option.default is None)
+    return address.value(key, option.default, codec, label=label)
+
+
+def _span(space: Workspace, name: str, option: Option) -> tuple[Any, Any, Any]:
+    """Least, most and usual value of an option on a slider."""
     layers = len(space.vit.support.calls("layer"))
     if name == "start_layer":
-        return controls.slider(key, label, 0, layers - 1, 0, width=260, help=help)
+        return 0, layers - 1, 0
     if name == "source_layer":
-        return controls.slider(key, label, 1, layers, layers, width=260, help=help)
-    least = None if option.low is None else int(option.low)
-    return controls.number(key, label, option.default, least, width=140, help=help)
+        return 1, layers, layers
+    return (
+        float(option.low or 0.0),
+        float(1.0 if option.high is None else option.high),
+        option.default,
+    )

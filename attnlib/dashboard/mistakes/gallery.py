@@ -53,11 +53,20 @@ def _toolbar(space: Workspace) -> tuple[str, Panel | None]:
             label_visibility="collapsed",
             help="Large cards with comparisons, many small pictures, or a table of numbers.",
         )
-        with st.popover("Filter", icon=":material/filter_list:", help="Which images are shown."):
-            for one in filters.MORE:
-                one.draw(space)
-        with st.popover("Sort", icon=":material/sort:", help="In which order they are shown."):
-            order.sort()
+        with controls.drawer(
+            "filter_open",
+            "Filter",
+            icon=":material/filter_list:",
+            help="Which images are shown.",
+        ) as place:
+            if place.open:
+                for one in filters.MORE:
+                    one.draw(space)
+        with controls.drawer(
+            "sort_open", "Sort", icon=":material/sort:", help="In which order they are shown."
+        ) as place:
+            if place.open:
+                order.sort()
         panel = panels.choose(space)
     return density, panel
 

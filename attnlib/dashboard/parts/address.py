@@ -36,6 +36,7 @@ class _Memory:
         defaults: what its default was then.
         of: by key, what the control belongs to now.
         wanted: by key, what the address is to say.
+        sent: what it was last made to say of these keys.
         page: the page that these addresses belong to.
         flushed: when the address was last changed, on a monotonic clock.
     """
@@ -44,6 +45,7 @@ class _Memory:
     defaults: dict[tuple[str, Hashable], Any] = field(default_factory=dict)
     of: dict[str, Hashable] = field(default_factory=dict)
     wanted: dict[str, list[str]] = field(default_factory=dict)
+    sent: dict[str, list[str]] = field(default_factory=dict)
     page: str | None = None
     flushed: float = -IN_FLIGHT
 
@@ -57,17 +59,18 @@ def follow(page: str) -> None:
     memory = _memory()
     if memory.page != page:
         # Another page begins with an address of its own.
-        memory.page, memory.wanted = page, {}
+        memory.page, memory.wanted, memory.sent = page, {}, {}
         return
     in_flight = time.monotonic() - memory.flushed < IN_FLIGHT
     if not len(st.query_params) or in_flight or _touched(memory):
         return
-    if any(st.query_params.get_all(key) != texts for key, texts in memory.wanted.items()):
+    # Not with what is wanted: a run that was cut short wants what it never said.
+    if any(st.query_params.get_all(key) != texts for key, texts in memory.sent.items()):
         for key in memory.wanted:
             # What the address does not say is at its default there.
             st.session_state.pop(key, None)
             memory.kept.pop((key, memory.of.pop(key, None)), None)
-        memory.wanted = {}
+        memory.wanted, memory.sent = {}, {}
 
 
 def write(key: str, texts: list[str]) -> None:
@@ -83,6 +86,7 @@ def flush() -> None:
     if wanted != now:
         st.query_params.from_dict(wanted)
         memory.flushed = time.monotonic()
+    memory.sent = dict(memory.wanted)
 
 
 def fragment(show: Callable[P, None]) -> Callable[P, None]:

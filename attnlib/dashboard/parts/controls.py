@@ -14,6 +14,7 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import Any, Literal, TypeVar, overload
 
 import streamlit as st
+from streamlit.elements.lib.mutable_popover_container import PopoverContainer
 
 from attnlib.dashboard.parts import address
 from attnlib.dashboard.parts.codecs import LARGEST, Codec, Number, OneOf, SomeOf, Text, YesNo
@@ -318,6 +319,19 @@ def text(
         found = st.text_area(label, key=key, placeholder=placeholder, height=height, help=help)
     address.keep(key, found, default, codec, of=of, linked=linked)
     return found
+
+
+def drawer(key: str, label: str, *, help: str, icon: str) -> PopoverContainer:
+    """Controls behind a button, to be drawn only while it is open::
+
+        with controls.drawer("sort_open", "Sort", ...) as place:
+            if place.open:
+                ...
+
+    A browser makes what is behind the button when it opens, and a control that was declared runs
+    ago would then stand at its lowest value, whatever the session says.
+    """
+    return st.popover(label, icon=icon, help=help, key=key, on_change="rerun")
 
 
 def page(key: str, pages: int, *, of: Hashable = None) -> int:

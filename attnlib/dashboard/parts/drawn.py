@@ -24,49 +24,59 @@ MODES: dict[Mode, str] = {
 
 def popover() -> None:
     """The controls, behind one button at the top of a page."""
-    with st.popover("Drawing", icon=":material/palette:", help="How maps are drawn, everywhere."):
+    with controls.drawer(
+        "drawing_open",
+        "Drawing",
+        icon=":material/palette:",
+        help="How maps are drawn, everywhere.",
+    ) as place:
+        if place.open:
+            _controls()
+
+
+def _controls() -> None:
+    controls.segments(
+        "mode",
+        "Map",
+        list(MODES),
+        title=MODES.__getitem__,
+        help=(
+            "Over the picture, whose colours are muted; the strongest patches outlined on the "
+            "picture as it is; the map alone, with the picture beside it; or no map."
+        ),
+    )
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        controls.choice(
+            "colormap",
+            "Colours",
+            SEQUENTIAL,
+            width=140,
+            help="Cividis suits every kind of colour blindness. Signed maps are blue and red.",
+        )
         controls.segments(
-            "mode",
-            "Map",
-            list(MODES),
-            title=MODES.__getitem__,
-            help=(
-                "Over the picture, whose colours are muted; the strongest patches outlined on the "
-                "picture as it is; the map alone, with the picture beside it; or no map."
-            ),
+            "interpolation",
+            "Patches",
+            INTERPOLATIONS,
+            help="Nearest shows the patches as they are; smooth blends them.",
         )
-        with st.container(horizontal=True, vertical_alignment="bottom"):
-            controls.choice(
-                "colormap",
-                "Colours",
-                SEQUENTIAL,
-                width=140,
-                help="Cividis suits every kind of colour blindness. Signed maps are blue and red.",
-            )
-            controls.segments(
-                "interpolation",
-                "Patches",
-                INTERPOLATIONS,
-                help="Nearest shows the patches as they are; smooth blends them.",
-            )
-        controls.slider(
-            "opacity", "Opacity", 0.0, 1.0, OPACITY, 0.05, help="Of the largest value of the map."
-        )
-        controls.toggle(
-            "fade",
-            "Opacity grows with the value",
-            default=True,
-            help="Where the map is 0 the picture is untouched. Off: the same opacity everywhere.",
-        )
-        controls.slider(
-            "keep",
-            "Strongest patches shown, %",
-            5,
-            100,
-            100,
-            5,
-            help="Dims all but the strongest patches; at 100 an outline has a tenth of them.",
-        )
+    controls.slider(
+        "opacity", "Opacity", 0.0, 1.0, OPACITY, 0.05, help="Of the largest value of the map."
+    )
+    controls.toggle(
+        "fade",
+        "Opacity grows with the value",
+        default=True,
+        help="Where the map is 0 the picture is untouched. Off: the same opacity everywhere.",
+    )
+    controls.slider(
+        "keep",
+        "Strongest patches shown, %",
+        5,
+        100,
+        100,
+        5,
+        help="Dims all but the strongest patches; at 100 an outline has a tenth of them.",
+    )
 
 
 def style() -> Style:

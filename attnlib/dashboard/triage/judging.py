@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 
 from attnlib.audit import Prediction
+from attnlib.dashboard.parts import controls
 from attnlib.dashboard.state import remarks
 from attnlib.dashboard.state.remarks import Remark
 from attnlib.dashboard.state.workspace import Workspace
@@ -28,13 +29,17 @@ def show(space: Workspace, prediction: Prediction) -> None:
 
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         _tags(space, said, of, change)
-        with st.popover(
-            _title(said), icon=":material/edit_note:", help="A note, other tags, the right label."
-        ):
-            _new_tag(said, of, change)
-            _note(said, of, change)
-            if prediction.classifies:
-                _label(space, said, of, change)
+        with controls.drawer(
+            "note_open",
+            _title(said),
+            icon=":material/edit_note:",
+            help="A note, other tags, the right label.",
+        ) as place:
+            if place.open:
+                _new_tag(said, of, change)
+                _note(said, of, change)
+                if prediction.classifies:
+                    _label(space, said, of, change)
 
 
 def _title(said: Remark) -> str:
