@@ -116,8 +116,12 @@ class Screen:
         return found
 
     def cards(self, app: AppTest) -> list[Card]:
-        """The cards of the boards on the page, in order."""
-        boards = [e for e in app.get("bidi_component") if e.proto.component_name == "attnlib_board"]
+        """The cards of the boards on the page, in order, without those of the sidebar."""
+        boards = [
+            e
+            for e in app.get("bidi_component")
+            if e.proto.component_name == "attnlib_board" and "-pick" not in e.proto.id
+        ]
         found = []
         for said in (json.loads(board.proto.json) for board in boards):
             pictures = {name: pixels(_data(uri)) for name, uri in said["pictures"].items()}

@@ -137,9 +137,9 @@ def test_controls_behind_a_button_stand_where_they_were_set(server, page) -> Non
     page.goto(f"{server}/?opacity=0.6&keep=40&colormap=cividis&fade=no")
     playwright.expect(page.locator("[data-testid=stMain]")).to_contain_text("80 images")
     page.get_by_role("button", name="Drawing").click()
-    sliders = page.locator("[data-testid=stPopoverBody] [role=slider]")
+    sliders = page.locator("[data-testid=stPopoverBody] input[type=range]")
     playwright.expect(sliders).to_have_count(2)
-    assert [float(sliders.nth(i).get_attribute("aria-valuenow")) for i in (0, 1)] == [0.6, 40.0]
+    assert [float(sliders.nth(i).input_value()) for i in (0, 1)] == [0.6, 40.0]
     body = page.locator("[data-testid=stPopoverBody]")
     playwright.expect(body).to_contain_text("cividis")
     assert not body.get_by_role("switch").first.is_checked()
