@@ -36,6 +36,8 @@ dl div { padding: 0.75rem 1rem; }
 dd { margin: 0; font-size: 1.5rem; font-weight: 600; font-variant-numeric: tabular-nums; }
 dd small { display: block; color: var(--quiet); font-size: 0.8125rem; font-weight: 400; }
 .shown { margin: 0 0 0.75rem; }
+.legend { margin: 0 0 0.75rem; }
+.legend img { width: 10rem; height: 0.6rem; border-radius: 3px; }
 article { margin: 0 0 1rem; padding: 1.25rem; break-inside: avoid; }
 .verdict { display: flex; flex-wrap: wrap; gap: 0 1.5rem; }
 .verdict b { font-weight: 600; }
@@ -90,6 +92,7 @@ def html_report(
     entries: Sequence[ReportEntry],
     made: datetime | None = None,
     outputs: Outputs | None = None,
+    legend: tuple[str, bytes] | None = None,
 ) -> str:
     """A complete HTML document, to be stored as UTF-8.
 
@@ -98,6 +101,7 @@ def html_report(
     Args:
         made: the time to print, in its own time zone; None prints none.
         outputs: what the model's outputs mean; exclusive classes if None.
+        legend: what the colours of the maps mean: words, and a colour bar as PNG or JPEG bytes.
 
     Raises:
         ValueError: a picture is neither PNG nor JPEG.
@@ -125,11 +129,18 @@ content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
 <main>
 <dl>{_tiles(summary, outputs)}</dl>
 <p class="quiet shown">{shown or "No wrong prediction to show."}</p>
+{_legend(legend) if legend and entries else ""}
 {cards}
 </main>
 </body>
 </html>
 """
+
+
+def _legend(legend: tuple[str, bytes]) -> str:
+    words, bar = legend
+    picture = f'<img src="{data_uri(bar, _mime(bar))}" alt="Colour scale">'
+    return f'<p class="quiet legend">0 {picture} {_text(words)}</p>'
 
 
 def _tiles(summary: Summary, outputs: Outputs) -> str:
@@ -173,14 +184,18 @@ def _card(entry: ReportEntry) -> str:
 
 
 def _figure(caption: str, name: str, image: bytes) -> str:
+    text = _text(caption)
+    return (
+        f'<figure><img src="{data_uri(image, _mime(image))}" alt="{text}, {_text(name)}">'
+        f'<figcaption class="user" dir="auto">{text}</figcaption></figure>'
+    )
+
+
+def _mime(image: bytes) -> str:
     mime = next((mime for start, mime in _SIGNATURES.items() if image.startswith(start)), None)
     if mime is None:
         raise ValueError("a picture of the report is neither PNG nor JPEG")
-    text = _text(caption)
-    return (
-        f'<figure><img src="{data_uri(image, mime)}" alt="{text}, {_text(name)}">'
-        f'<figcaption class="user" dir="auto">{text}</figcaption></figure>'
-    )
+    return mime
 
 
 def _bar(name: str, probability: float, entry: ReportEntry) -> str:

@@ -34,6 +34,18 @@ def test_the_uploader_adds_and_its_cross_takes_away(app: AppTest) -> None:
     assert numbers(app)["images"] == "80", "without any file the demo's images are back"
 
 
+def test_another_picture_of_the_same_name_has_its_own_numbers(app: AppTest) -> None:
+    settle(app.run())
+    found = []
+    for seed in (0, 9):
+        upload(app, ("a.png", png(seed), "image/png"))
+        space = app.session_state["workspace"]
+        (row,) = space.table.to_dict("records")
+        assert row["confidence"] == space.prediction_of["a.png"].confidence
+        found.append(row["confidence"])
+    assert found[0] != found[1]
+
+
 def test_files_stay_when_folders_are_added_and_can_be_taken_away_then(app: AppTest) -> None:
     settle(app.run())
     upload(app, A, B, C)

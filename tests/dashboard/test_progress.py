@@ -92,8 +92,10 @@ def test_no_page_waits_for_the_first_image(app: AppTest, held: Held) -> None:
     [
         (0, 0, False, True, False, False),
         (1, 0, False, True, False, True),
-        (8, 1, False, True, False, False),
-        (9, 1, False, True, False, True),
+        (1, 1, False, True, False, False),
+        (2, 1, False, True, False, True),
+        (13, 6, False, True, False, False),
+        (14, 6, False, True, False, True),
         (119, 100, False, True, False, False),
         (125, 100, False, True, False, True),
         (101, 100, True, True, False, False),

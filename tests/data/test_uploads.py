@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from attnlib.dashboard.state.remarks import Remark
 from attnlib.dashboard.state.session import Session
 from attnlib.data import archive
 
@@ -124,6 +125,20 @@ def test_another_picture_of_the_same_name_does_not_inherit_a_label() -> None:
     assert session.manual == {}
 
 
+def test_what_was_said_of_a_picture_waits_for_it_and_is_not_another_ones() -> None:
+    session = Session(())
+    a, _ = session.take([("a.png", png(0)), ("b.png", png(1))])
+    said = Remark(note="blurred")
+    session.remarks = {"a.png": said, "b.png": said}
+    session.drop([a])
+    assert session.remarks == {"a.png": said, "b.png": said}
+    (a,) = session.take([("a.png", png(0))])
+    assert session.remarks == {"a.png": said, "b.png": said}, "it is the same picture again"
+    session.drop([a])
+    session.take([("a.png", png(5))])
+    assert session.remarks == {"b.png": said}
+
+
 def test_folders_added_one_after_the_other_are_labels() -> None:
     session = Session(())
     session.take([("cats/1.png", png(0))])
@@ -140,16 +155,16 @@ def test_a_zip_is_dropped_with_all_it_holds_and_is_not_unpacked_again(
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as archived:
         for seed in range(2):
-            archived.writestr(f"{'ab'[seed]}/{seed}.png", png(seed))
+            archived.writestr(f"photos/{seed}.png", png(seed))
     session = Session(())
     (number,) = session.take([("set.zip", out.getvalue())])
     monkeypatch.setattr(archive, "unpack", lambda *_: pytest.fail("unpacked again"))
     session.take([("loose.png", png(7))])
     assert [(s.name, s.label) for s in session.samples] == [
-        ("a/0.png", "a"),
-        ("b/1.png", "b"),
+        ("photos/0.png", None),
+        ("photos/1.png", None),
         ("loose.png", None),
-    ]
+    ], "the folder of a zip is a container, whatever lies beside the zip"
     session.drop([number])
     assert names(session) == ["loose.png"]
 

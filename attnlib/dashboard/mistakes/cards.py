@@ -54,3 +54,13 @@ def small(space: Workspace, case: Case) -> Card:
         confidence=verdict.confidence(space, prediction),
         tags=verdict.tags(space.remark(prediction.name)),
     )
+
+
+def maps_count(space: Workspace) -> str:
+    """What the colours of cards count, after “from 0 to”."""
+    if "relevance" in space.vit.support.maps:
+        return (
+            "the largest value in a card. Relevance: which patches speak for a class; its maps "
+            "for the predicted and the true class share one scale."
+        )
+    return "the largest value in a map, in multiples of what each patch gets if all get the same."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 import streamlit as st
@@ -15,6 +16,8 @@ from attnlib.methods import Heat
 
 # Seconds to wait for maps that come at once, so that nothing flickers with a quick model.
 PATIENCE_S = 0.25
+# How soon to look again whether there are cards, and how many are enough.
+SOON_S, CARDS = 0.05, 12
 
 
 class Filling:
@@ -26,7 +29,7 @@ class Filling:
     """
 
     def __init__(self, space: Workspace) -> None:
-        self.choice = space.choice
+        self.choice, self.samples = space.choice, space.samples
         self.failed: dict[Wanted, AttnlibError] = {}
         self.made = 0
         self._space = space
@@ -59,6 +62,9 @@ class Filling:
     def _fill(self, progress: Progress) -> None:
         while self._queue:
             progress(self.made, self.made + len(self._queue))
+            if not self._inspected_enough():
+                time.sleep(SOON_S)
+                continue
             wanted = self._queue.pop(0)
             try:
                 computed(self._space)(wanted)
@@ -66,11 +72,17 @@ class Filling:
                 self.failed[wanted] = error
             self.made += 1
 
+    def _inspected_enough(self) -> bool:
+        """Whether the first cards are there: until then a map would keep them waiting."""
+        job = self._space.session.job
+        return job is None or job.finished or len(job.outcomes) >= CARDS
+
 
 def current(space: Workspace) -> Filling:
-    """The visitor's; a new one for another model."""
+    """The visitor's; a new one for another model, and for other images."""
     found: Filling | None = st.session_state.get("filling")
-    if found is None or found.choice != space.choice:
+    of = space.choice, space.samples
+    if found is None or (found.choice, found.samples) != of:
         if found is not None:
             found.ask(space, [])
         found = st.session_state["filling"] = Filling(space)

@@ -23,6 +23,8 @@ def show(space: Workspace) -> None:
     density, panel = _toolbar(space)
     if panel is not None:
         panel.show(space)
+    # What other images or another model waited for is not made any longer.
+    filling.current(space)
     shown = order.current(space)
     chips.show(space, shown)
     if not shown.predictions:
@@ -34,7 +36,7 @@ def show(space: Workspace) -> None:
     size = DENSITIES[density]
     page = _page(shown, size)
     if any(p.name in space.outcomes for p in shown.predictions):
-        map_legend(drawn.style(), _unit(space))
+        map_legend(drawn.style(), cards.maps_count(space))
     _board(space, shown, density, page)
     if len(shown.predictions) > size:
         controls.page("gallery_page", -(-len(shown.predictions) // size), of=(shown.asked, size))
@@ -118,16 +120,6 @@ def _draw(space: Workspace, shown: Shown, density: str, page: int) -> bool:
         focus=opened.last(),
     )
     return any(one.waits for one in found)
-
-
-def _unit(space: Workspace) -> str:
-    """What the colours of the cards count."""
-    if "relevance" in space.vit.support.maps:
-        return (
-            "the largest value in a card. Relevance: which patches speak for a class; its maps "
-            "for the predicted and the true class share one scale."
-        )
-    return "the largest value in a map, in multiples of what each patch gets if all get the same."
 
 
 def _nothing(space: Workspace) -> str:

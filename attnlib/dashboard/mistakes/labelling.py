@@ -14,6 +14,8 @@ from attnlib.data.near import near
 
 # As many as a sentence can hold.
 NAMED = 4
+# Of thousands of labels, as many are compared with thousands of classes.
+COMPARED = 200
 
 
 def strange(space: Workspace) -> None:
@@ -59,7 +61,9 @@ def _why(space: Workspace) -> str:
 def _offer(space: Workspace, unknown: Sequence[str]) -> None:
     """Classes that are spelled nearly so, all of them at one click."""
     names = space.vit.class_names
-    found = {text: names[index] for text, index in _near(tuple(unknown), tuple(names)).items()}
+    found = {
+        text: names[index] for text, index in _near(tuple(unknown[:COMPARED]), tuple(names)).items()
+    }
     if not found:
         return
     shown = [f"{text} → {short_name(name)}" for text, name in list(found.items())[:NAMED]]

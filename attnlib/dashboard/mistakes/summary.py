@@ -9,9 +9,11 @@ import streamlit as st
 from attnlib import audit
 from attnlib.audit import Prediction
 from attnlib.audit.report import ReportEntry, html_report
+from attnlib.dashboard.mistakes import cards
 from attnlib.dashboard.mistakes import case as cases
 from attnlib.dashboard.parts import drawn
 from attnlib.dashboard.parts.pictures import encoded
+from attnlib.dashboard.parts.style import map_bar
 from attnlib.dashboard.state.models import DEMO
 from attnlib.dashboard.state.workspace import Workspace
 from attnlib.dashboard.triage import opened
@@ -126,21 +128,26 @@ def report(space: Workspace) -> str:
         [_entry(space, prediction) for prediction in wrong[:REPORT_LIMIT]],
         datetime.now(),
         space.vit.outputs,
+        (cards.maps_count(space), map_bar(drawn.style())),
     )
 
 
 def _entry(space: Workspace, prediction: Prediction) -> ReportEntry:
     case = cases.build(space, prediction, cases.computed(space))
-    panels = [*case.panels, *(panel for one in case.references for panel in one.panels)]
+    shown = [(panel.caption, panel) for panel in case.panels]
+    for one in case.references:
+        # The first says what the pair is, and how alike.
+        shown += zip([one.words, *(p.caption for p in one.panels[1:])], one.panels, strict=False)
+    missing = [one.words for one in case.references if not one.panels]
     style, remark = drawn.style(), space.remark(prediction.name)
     said = [*remark.tags, *([f"should be {remark.should_be}"] if remark.should_be else [])]
-    notes = [space.by_name[prediction.name].note, ", ".join(said), remark.note]
+    notes = [space.by_name[prediction.name].note, *missing, ", ".join(said), remark.note]
     true = space.true(prediction)
     return ReportEntry(
         prediction.name,
         "no label" if true is None else true,
         space.said(prediction),
         [(space.class_name(index), share) for index, share in prediction.top(5)],
-        [(p.caption, encoded(p.picture(space, style, 264))) for p in panels],
+        [(caption, encoded(panel.picture(space, style, 264))) for caption, panel in shown],
         "\n".join(filter(None, notes)),
     )

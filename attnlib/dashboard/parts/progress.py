@@ -8,6 +8,9 @@ from attnlib.dashboard.parts.markdown import literal
 from attnlib.dashboard.state.inspection import Inspection
 from attnlib.dashboard.state.workspace import Workspace
 
+# As many images as a page of large cards.
+FIRST = 6
+
 
 def show(space: Workspace) -> None:
     """Progress while the inspection runs, why it stopped and how to go on, and refusals."""
@@ -47,7 +50,7 @@ def state(space: Workspace, job: Inspection, title: str = "Inspecting", key: str
             st.rerun()
 
 
-@st.fragment(run_every=1.0)
+@st.fragment(run_every=0.5)
 def _running(job: Inspection, shown: int, missed: bool, title: str) -> None:
     """The bar. The page runs again when there is more to see than when it was drawn."""
     st.progress(job.done / max(1, job.total), f"{title}: {job.done} of {job.total} images")
@@ -63,7 +66,8 @@ def more(job: Inspection, shown: int, missed: bool) -> bool:
         missed: whether the chosen image was not, so that it is drawn again as soon as it is.
     """
     arrived = missed and not job.waits(job.first or "")
-    enough = max(shown + 8, int(shown * 1.25)) if shown else 1
+    # One by one for the first cards, which somebody waits for.
+    enough = max(shown + 8, int(shown * 1.25)) if shown >= FIRST else shown + 1
     return job.finished or arrived or job.done >= enough
 
 

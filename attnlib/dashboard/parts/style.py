@@ -55,6 +55,13 @@ def colour_bar(scale: Scale, colormap: str | None, width: int, style: Style | No
         st.html(f"<div style='position:relative;height:1.2em;font-size:.8rem'>{ticks}</div>")
 
 
+def map_bar(style: Style) -> bytes:
+    """The colours of maps from 0 to the largest value, as they lie over a grey, as PNG."""
+    opacity = None if style.mode == "map" else style.opacity
+    scale = Scale(0.0, 1.0, False, "")
+    return png_bytes(legend(scale, style.colormap, 160, 10, opacity, style.fade))
+
+
 def map_legend(style: Style, text: str) -> None:
     """What the colours of maps on scales of their own mean, in one line.
 
@@ -68,16 +75,10 @@ def map_legend(style: Style, text: str) -> None:
         share = style.keep or OUTLINED
         st.caption(f"Outlined: the strongest {share:.0%} of the patches. {text}")
         return
-    bar = legend(
-        Scale(0.0, 1.0, False, ""),
-        style.colormap,
-        160,
-        10,
-        None if style.mode == "map" else style.opacity,
-        style.fade,
-    )
+    row = "display:flex;flex-wrap:wrap;align-items:center;gap:.1rem .4rem"
     st.html(
-        "<div style='display:flex;flex-wrap:wrap;align-items:center;gap:.1rem .4rem;font-size:.8rem;line-height:1.3'>0"
-        f"<img src='{data_uri(png_bytes(bar), 'image/png')}' alt='Colour scale' "
-        f"style='width:160px;height:10px;border-radius:3px'><span style='flex:1 1 16rem'>{html.escape(text)}</span></div>"
+        f"<div style='{row};font-size:.8rem;line-height:1.3'>0"
+        f"<img src='{data_uri(map_bar(style), 'image/png')}' alt='Colour scale' "
+        "style='width:160px;height:10px;border-radius:3px'>"
+        f"<span style='flex:1 1 16rem'>{html.escape(text)}</span></div>"
     )

@@ -98,6 +98,8 @@ class Session:
     _taken: int = 0
     _masks: dict[str, bytes] = field(default_factory=dict)
     _annotated: str = ""
+    # Names of all images there ever were, with the content that they last had.
+    _seen: dict[str, str] = field(default_factory=dict)
 
     def memo(self, name: Hashable, of: object, make: Callable[[], T]) -> T:
         """Something made from the visitor's data, made anew only where ``of`` has changed."""
@@ -148,6 +150,10 @@ class Session:
             before = {(sample.name, sample.sha256) for sample in self.samples}
             stay = {s.name for s in images if (s.name, s.sha256) in before}
             self.manual = {name: said for name, said in self.manual.items() if name in stay}
+            # What was said of a picture that is gone waits for it, and is not another one's.
+            self._seen |= {sample.name: sample.sha256 for sample in self.samples}
+            other = {s.name for s in images if self._seen.get(s.name, s.sha256) != s.sha256}
+            self.remarks = {n: said for n, said in self.remarks.items() if n not in other}
             self.samples = images
             self.changes += 1
         self.refusals = collection.refusals

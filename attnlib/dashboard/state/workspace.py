@@ -147,7 +147,8 @@ class Workspace:
     @property
     def stamp(self) -> object:
         """Differs whenever a prediction does, or one is added."""
-        return self.choice, self.threshold, self.labels, len(self.predictions)
+        images = self.session.changes
+        return self.choice, self.threshold, self.labels, images, len(self.predictions)
 
     def nearest_correct(self, name: str, label: int, count: int = 1) -> list[tuple[str, float]]:
         """Names of the correct images of a class most like an image, with cosine similarity."""

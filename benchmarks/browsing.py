@@ -1,0 +1,87 @@
+"""The app on a server of its own, and a browser that sees what is drawn, for benchmarks."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+# Elements by selector, also inside components, which have trees of their own.
+DEEP = """
+window.deep = (selector, root = document) => [
+  ...root.querySelectorAll(selector),
+  ...[...root.querySelectorAll('*')].filter(e => e.shadowRoot)
+    .flatMap(e => window.deep(selector, e.shadowRoot)),
+];
+window.main = () => document.querySelector('[data-testid=stMain]');
+window.pictures = () => window.main() ? window.deep('img', window.main()) : [];
+window.shown = () => window.pictures().map(i => i.src).join();
+window.loaded = () => window.pictures().every(i => i.complete);
+window.card = (density, index) =>
+  window.deep(`.board.${density} article`, window.main())[index]?.dataset.name;
+"""
+
+
+@contextlib.contextmanager
+def serving() -> Iterator[str]:
+    """The address of the app, as the README starts it."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless=true"]
+    quiet = subprocess.DEVNULL
+    server = subprocess.Popen([*command, f"--server.port={port}"], stdout=quiet, stderr=quiet)
+    url = f"http://localhost:{port}"
+    try:
+        for _ in range(240):
+            with contextlib.suppress(OSError):
+                urllib.request.urlopen(f"{url}/_stcore/health", timeout=2)
+                break
+            time.sleep(0.5)
+        yield url
+    finally:
+        server.terminate()
+        server.wait(20)
+
+
+@contextlib.contextmanager
+def chromium() -> Iterator[Browser]:
+    """A browser."""
+    with sync_playwright() as play:
+        browser = play.chromium.launch(
+            executable_path=shutil.which("chromium"),
+            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
+        )
+        yield browser
+        browser.close()
+
+
+def visitor(browser: Browser, height: int = 900) -> Page:
+    """A tab of somebody new."""
+    page = browser.new_context(viewport={"width": 1440, "height": height}).new_page()
+    page.add_init_script(DEEP)
+    page.set_default_timeout(180_000)
+    return page
+
+
+def until(page: Page, condition: str, act: Callable[[], object], arg: object = None) -> float:
+    """Milliseconds from an action until a condition holds; ``before`` is `shown` at the start."""
+    before = page.evaluate("window.shown()")
+    start = time.perf_counter()
+    act()
+    page.wait_for_function(
+        f"([before, arg]) => {condition} && window.loaded()", arg=[before, arg], polling="raf"
+    )
+    return 1000 * (time.perf_counter() - start)
+
+
+def repainted(page: Page, act: Callable[[], object]) -> float:
+    """Milliseconds from an action until the pictures differ and have loaded."""
+    return until(page, "window.shown() !== before", act)
