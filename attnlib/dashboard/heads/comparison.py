@@ -22,7 +22,7 @@ from attnlib.pictures.colormaps import Scale
 
 TITLES: dict[Measure, str] = {
     "pearson": "Pearson",
-    "pooled": "Pearson, pooled",
+    "pooled": "Pooled",
     "cosine": "Cosine",
     "jensen-shannon": "Jensen–Shannon",
 }
