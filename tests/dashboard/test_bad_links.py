@@ -7,6 +7,7 @@ import pytest
 from attnlib.dashboard.parts.codecs import Text
 from tests.dashboard.driving import png, upload, visitor
 from tests.dashboard.scenes import IMAGE, SCENES, Walker, opened, seen
+from tests.dashboard.screen import Screen
 
 JUNK: dict[str, str | list[str]] = {
     "not a number": "nan",
@@ -65,16 +66,18 @@ def test_junk_falls_back_in_one_sentence(walker: Walker, scene: str) -> None:
 
 
 @pytest.mark.parametrize("page", ["prediction_debugging", "cls_attention", "rollout_vs_flow"])
-def test_an_image_that_is_not_here_is_named_and_no_other_shown(walker: Walker, page: str) -> None:
+def test_an_image_that_is_not_here_is_named_and_no_other_shown(
+    walker: Walker, screen: Screen, page: str
+) -> None:
     app = opened(walker, page, {"image": "gone <b>.png"})
     [warning] = [w.value for w in app.warning]
     assert "gone \\<b\\>.png" in warning and "80 images" in warning
     assert app.query_params["image"] == "gone <b>.png", "a reload says it again"
     if page == "prediction_debugging":
-        assert sum(button.label == "Open" for button in app.button) == 6, "what there is"
+        assert len(screen.cards(app)) == 6, "what there is"
         return
     assert not app.get("image") and not app.get("bidi_component")
-    next(b for b in app.button if b.label.startswith("Open the most")).click()
+    next(b for b in app.button if b.label.startswith("Open the first")).click()
     walker.run(app)
     assert app.get("image") and not any("gone" in w.value for w in app.warning)
     wrong = app.session_state["workspace"].predictions

@@ -43,9 +43,16 @@ VIEWS = [
         for view in ("Cost", "Sweeps", "Alternatives", "Receptive field")
     ),
 ]
-# Nothing is drawn there before a box is drawn, a button pressed, or a model pinned; common
+# Nothing is drawn there before a box is drawn, a button pressed, a model pinned or chosen; common
 # problems are told in words and numbers.
-EMPTY = {"Localisation", "Measured", "Side by side", "Common problems"}
+EMPTY = {
+    "Localisation",
+    "Measured",
+    "Side by side",
+    "Common problems",
+    "Two models",
+    "A training run",
+}
 
 
 def test_no_view_is_left_out() -> None:

@@ -123,6 +123,7 @@ def test_the_check_agrees_with_the_library_and_its_best_is_taken(
 ) -> None:
     monkeypatch.setattr(page, "MOST", 40)
     app.query_params.update({"pre_mean": "0", "pre_std": "0.0039215686"})
+    app.query_params["gallery_panel"] = "Preprocessing check"
     settle(app.run())
     click(app, "Check the preprocessing")
     at = space(app)

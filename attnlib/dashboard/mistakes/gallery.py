@@ -27,14 +27,14 @@ def show(space: Workspace) -> None:
     filling.current(space)
     shown = order.current(space)
     chips.show(space, shown)
+    size = DENSITIES[density]
+    page = _page(shown, size)
     if not shown.predictions:
         st.info("No image fits these filters." if space.predictions else _nothing(space))
         return
     if density == "Table":
         listing.show(space, shown)
         return
-    size = DENSITIES[density]
-    page = _page(shown, size)
     if any(p.name in space.outcomes for p in shown.predictions):
         map_legend(drawn.style(), cards.maps_count(space))
     _board(space, shown, density, page)
@@ -73,9 +73,7 @@ def _toolbar(space: Workspace) -> tuple[str, Panel | None]:
 
 def _page(shown: Shown, size: int) -> int:
     """The page that is shown, before its control is drawn below the cards."""
-    pages = -(-len(shown.predictions) // size)
-    if pages <= 1:
-        return 1
+    pages = max(1, -(-len(shown.predictions) // size)) if size else 1
     of = (shown.asked, size)
     found: int = address.value("gallery_page", 1, Number(1, pages), label="Page", of=of)
     return found
