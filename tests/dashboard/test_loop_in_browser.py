@@ -141,7 +141,7 @@ def test_controls_behind_a_button_stand_where_they_were_set(server, page) -> Non
     playwright.expect(sliders).to_have_count(2)
     assert [float(sliders.nth(i).input_value()) for i in (0, 1)] == [0.6, 40.0]
     body = page.locator("[data-testid=stPopoverBody]")
-    playwright.expect(body).to_contain_text("cividis")
+    playwright.expect(body.get_by_role("combobox")).to_have_value("cividis")
     assert not body.get_by_role("switch").first.is_checked()
     page.keyboard.press("Escape")
     page.wait_for_timeout(1000)

@@ -6,7 +6,6 @@ import streamlit as st
 
 from attnlib.audit import Prediction
 from attnlib.dashboard.mistakes import cards, case, filling, listing, panels
-from attnlib.dashboard.mistakes.panels import Panel
 from attnlib.dashboard.parts import address, board, controls, drawn
 from attnlib.dashboard.parts.codecs import Number
 from attnlib.dashboard.parts.style import map_legend
@@ -20,9 +19,14 @@ CARD, SMALL, TILE = 120, 72, 148
 
 def show(space: Workspace) -> None:
     """The controls, then one page of what passes the filters."""
-    density, panel = _toolbar(space)
-    if panel is not None:
-        panel.show(space)
+    above, below = st.container(), st.container()
+    # First the panel: a click in it changes what the controls above it hold.
+    with below:
+        panel = panels.current(space)
+        if panel is not None:
+            panel.show(space)
+    with above:
+        density = _toolbar(space)
     # What other images or another model waited for is not made any longer.
     filling.current(space)
     shown = order.current(space)
@@ -42,7 +46,7 @@ def show(space: Workspace) -> None:
         controls.page("gallery_page", -(-len(shown.predictions) // size), of=(shown.asked, size))
 
 
-def _toolbar(space: Workspace) -> tuple[str, Panel | None]:
+def _toolbar(space: Workspace) -> str:
     """Outcome, density, order, the other filters and what else can be looked at, in one line."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         filters.OUTCOME.draw(space)
@@ -67,8 +71,8 @@ def _toolbar(space: Workspace) -> tuple[str, Panel | None]:
         ) as place:
             if place.open:
                 order.sort()
-        panel = panels.choose(space)
-    return density, panel
+        panels.choose(space)
+    return density
 
 
 def _page(shown: Shown, size: int) -> int:

@@ -6,8 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from attnlib.dashboard.mistakes import confusion, embedding, labels, preprocessing
-from attnlib.dashboard.parts import controls
+from attnlib.dashboard.parts import address, controls
+from attnlib.dashboard.parts.codecs import OneOf
 from attnlib.dashboard.state.workspace import Workspace
+
+KEY, LABEL = "gallery_panel", "Look at all images"
 
 
 @dataclass(frozen=True)
@@ -37,16 +40,28 @@ PANELS: tuple[Panel, ...] = (
 )
 
 
-def choose(space: Workspace) -> Panel | None:
-    """The buttons; the panel that is open, or None."""
-    there = {panel.title: panel for panel in PANELS if panel.fits(space)}
-    if not there:
-        return None
-    title = controls.pill(
-        "gallery_panel",
-        "Look at all images",
-        list(there),
+def current(space: Workspace) -> Panel | None:
+    """The panel that is open, or None."""
+    there = _there(space)
+    none: str | None = None
+    title = address.value(KEY, none, OneOf([None, *there], _named), label=LABEL)
+    return None if title is None else there[title]
+
+
+def choose(space: Workspace) -> None:
+    """The buttons."""
+    controls.pill(
+        KEY,
+        LABEL,
+        list(_there(space)),
         label_visibility="collapsed",
         help="Opens above the gallery; a second click closes it.",
     )
-    return None if title is None else there[title]
+
+
+def _there(space: Workspace) -> dict[str, Panel]:
+    return {panel.title: panel for panel in PANELS if panel.fits(space)}
+
+
+def _named(title: str | None) -> str:
+    return title or ""
