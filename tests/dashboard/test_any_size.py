@@ -151,6 +151,7 @@ def test_an_opened_image(
     app.selectbox(key="method").set_value("raw").run()
     app.selectbox(key="layer").set_value(1).run()
     app.selectbox(key="head").set_value("2").run()
+    finish(app)
     silent(app)
     made = vit.attribute(image, "raw", layer=1, head=2)
     expected = rows_by_hooks(vit, image, 1)[2].reshape(grid)

@@ -209,7 +209,7 @@ def test_the_opened_image_has_the_map_that_was_chosen(
     oblong.selectbox(key="method").set_value("raw").run()
     oblong.selectbox(key="layer").set_value(layer).run()
     oblong.selectbox(key="head").set_value("all" if head is None else str(head)).run()
-    assert not oblong.exception
+    finish(oblong)
     made = library.vit.attribute(library.images[name], "raw", layer=layer, head=head)
     # Straight from the record, which no method has touched.
     rows = library.records[name].cls_rows[layer]

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+import threading
+import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +14,9 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 import attnlib
+from attnlib.dashboard.state import results
 from attnlib.dashboard.state.remarks import Remark, tidy
+from attnlib.methods import Heat
 from attnlib.model import demo
 from attnlib.pictures.colormaps import lookup
 from attnlib.pictures.layer import layer
@@ -240,6 +245,70 @@ def test_what_is_said_is_kept_filtered_and_taken_along(
     assert "far away" in report and "should be dog" in report
     assert "**1** labels said to be wrong" in text(oblong)
     assert numbers(oblong)["wrong"] == str(len(library.wrong)), "the accuracy counts as before"
+
+
+def test_a_slow_map_is_made_beside_the_page(
+    oblong: AppTest, screen: Screen, library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until it is there the inspection's own attention is shown, and said to be that."""
+    gate, began = threading.Event(), threading.Event()
+    make = results.heat
+
+    def slow(choice: Any, vit: Any, sample: Any, method: str, *rest: Any, **more: Any) -> Heat:
+        if method == "rollout":
+            began.set()
+            assert gate.wait(60)
+        return make(choice, vit, sample, method, *rest, **more)
+
+    monkeypatch.setattr(results, "heat", slow)
+    name = library.wrong[4]
+    open_image(oblong, name)
+    finish(oblong)
+    oblong.selectbox(key="method").set_value("rollout").run()
+    assert began.wait(60)
+    (card,) = screen.cards(oblong)
+    assert card.figures[1].caption == "attention of the last layer, mean over heads"
+    shares = library.records[name].cls_rows[-1].mean(0).reshape(4, 6)
+    np.testing.assert_allclose(card.figures[1].values, shares, rtol=1e-5)
+    assert "Attention rollout is being made." in text(oblong)
+    gate.set()
+    finish(oblong)
+    (card,) = screen.cards(oblong)
+    made = library.vit.attribute(library.images[name], "rollout")
+    np.testing.assert_array_equal(card.figures[1].values, made.values)
+    assert card.figures[1].caption == "Attention rollout"
+
+
+def test_a_map_that_nobody_looks_at_any_longer_is_given_up(
+    oblong: AppTest, library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[int] = []
+    ended = threading.Event()
+    make = results.heat
+
+    def endless(
+        choice: Any, vit: Any, sample: Any, method: str, target: Any, progress: Any, **more: Any
+    ) -> Heat:
+        if method != "occlusion":
+            return make(choice, vit, sample, method, target, progress, **more)
+        try:
+            for i in range(100_000):
+                steps.append(i)
+                progress(i, 100_000)
+                time.sleep(0.002)
+        finally:
+            ended.set()
+        raise AssertionError("nobody stopped it")
+
+    monkeypatch.setattr(results, "heat", endless)
+    open_image(oblong, library.wrong[4])
+    finish(oblong)
+    oblong.selectbox(key="method").set_value("occlusion").run()
+    assert steps and not ended.is_set()
+    oblong.selectbox(key="method").set_value("rollout").run()
+    assert ended.wait(60)
+    finish(oblong)
+    assert not any("could not be computed" in w.value for w in oblong.warning)
 
 
 def test_tags_are_tidied() -> None:

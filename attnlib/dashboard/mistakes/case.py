@@ -16,6 +16,7 @@ from attnlib.dashboard.state import results
 from attnlib.dashboard.state.workspace import Workspace
 from attnlib.errors import AttnlibError
 from attnlib.methods import Heat
+from attnlib.methods.base import Progress
 from attnlib.pictures.colormaps import Scale
 
 
@@ -106,10 +107,14 @@ class Case:
     waits: list[Wanted] = field(default_factory=list)
 
 
-def computed(space: Workspace) -> Maps:
-    """Maps that are computed where they are not kept."""
+def computed(space: Workspace, progress: Progress | None = None) -> Maps:
+    """Maps that are computed where they are not kept.
+
+    Args:
+        progress: told of a slow method's steps; what it raises ends it.
+    """
     return lambda wanted: heat(
-        space, wanted.name, wanted.method, wanted.target, **dict(wanted.options)
+        space, wanted.name, wanted.method, wanted.target, progress, **dict(wanted.options)
     )
 
 
@@ -257,6 +262,14 @@ def kept(space: Workspace) -> Maps:
     )
 
 
-def heat(space: Workspace, name: str, method: str, target: int | None, **options: Any) -> Heat:
+def heat(
+    space: Workspace,
+    name: str,
+    method: str,
+    target: int | None,
+    progress: Progress | None = None,
+    **options: Any,
+) -> Heat:
     """A map of a loaded image by name."""
-    return results.heat(space.choice, space.vit, space.by_name[name], method, target, **options)
+    sample = space.by_name[name]
+    return results.heat(space.choice, space.vit, sample, method, target, progress, **options)

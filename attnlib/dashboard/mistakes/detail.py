@@ -14,6 +14,7 @@ from attnlib.audit import Prediction
 from attnlib.capture.record import Record
 from attnlib.dashboard.mistakes import case as cases
 from attnlib.dashboard.mistakes import code, explain, filling
+from attnlib.dashboard.mistakes.case import Wanted
 from attnlib.dashboard.parts import address, board, charts, chosen, copy, downloads, drawn
 from attnlib.dashboard.parts.board import Card, Pair
 from attnlib.dashboard.parts.downloads import stem_of
@@ -40,55 +41,89 @@ def show(space: Workspace, name: str) -> None:
     found = space.inspected(name)
     method, target, options, kind = explain.choose(space, prediction)
     style = drawn.style()
+    wanted = _wanted(prediction, method, target, options)
     try:
-        made = cases.heat(space, name, method.name, target, **options)
-        beside = _beside(space, prediction, method, options)
+        heats = _heats(space, prediction, wanted)
     except AttnlibError as error:
         st.warning(str(error), title=f"{method.title} is not available")
         return
-    together = [made] if beside is None else [made, beside]
-    scale = scale_of(together, kind)
-    _board(space, prediction, method, together, scale, style)
+    if not heats:
+        _meanwhile(space, prediction, method, style)
+        _waiting(space, prediction, wanted, _missing(space, prediction, wanted))
+        return
+    scale = scale_of(heats, kind)
+    panels = _panels(space, prediction, method, heats, scale)
+    missing = _board(space, prediction, panels, style)
     legend_bar(
         scale,
         f"{method.description} *{method.source}*",
         style=style,
     )
-    _take_away(space, name, made, together, scale, style)
+    _take_away(space, name, heats[0], heats, scale, style)
     _facts(space, found.record)
-    _ahead(space, name)
+    if missing:
+        _waiting(space, prediction, wanted, missing)
+    else:
+        _ahead(space, name)
 
 
-def _beside(
-    space: Workspace, prediction: Prediction, method: Method, options: dict[str, Any]
-) -> Heat | None:
-    """For a wrong prediction and a class-specific method: the true class's map, to compare."""
+def _wanted(
+    prediction: Prediction, method: Method, target: int | None, options: dict[str, Any]
+) -> list[Wanted]:
+    """The map; of a wrong prediction and a class-specific method that of the true class too."""
+    given = tuple(sorted(options.items()))
+    found = [Wanted(prediction.name, method.name, target, given)]
     pair = prediction.wrong and prediction.label not in (None, prediction.predicted)
-    if not pair or not method.class_specific or method.signed or "against" in options:
-        return None
-    return cases.heat(space, prediction.name, method.name, prediction.label, **options)
+    if pair and method.class_specific and not method.signed and "against" not in options:
+        found.append(Wanted(prediction.name, method.name, prediction.label, given))
+    return found
 
 
-def _board(
-    space: Workspace,
-    prediction: Prediction,
-    method: Method,
-    heats: list[Heat],
-    scale: Scale,
-    style: Style,
-) -> None:
-    """The crop, each map on the one scale, then the contrast and the references."""
-    name = prediction.name
-    panels = [cases.Panel("what the model saw", name)]
+def _heats(space: Workspace, prediction: Prediction, wanted: list[Wanted]) -> list[Heat]:
+    """The maps, made beside the page; none while one of them is missing.
+
+    Raises:
+        AttnlibError: one of them is not defined.
+    """
+    fill = filling.current(space)
+    maps = fill.maps(space)
+    missing = [one for one in wanted if maps(one) is None]
+    case = cases.build(space, prediction, maps)
+    if missing or case.waits:
+        fill.ask(space, [*missing, *case.waits], now=True)
+    found = [maps(one) for one in wanted]
+    return [heat for heat in found if heat is not None] if None not in found else []
+
+
+def _meanwhile(space: Workspace, prediction: Prediction, method: Method, style: Style) -> None:
+    """What the inspection left behind, while a map is being made."""
+    panels = [cases.Panel("what the model saw", prediction.name)]
+    made = cases.readout(space, prediction.name)
+    if made is not None:
+        words = "attention of the last layer, mean over heads"
+        panels.append(cases.Panel(words, prediction.name, made, scale_of([made])))
+    _board(space, prediction, panels, style)
+    st.caption(f"{method.title} is being made. {method.description} *{method.source}*")
+
+
+def _panels(
+    space: Workspace, prediction: Prediction, method: Method, heats: list[Heat], scale: Scale
+) -> list[cases.Panel]:
+    """The crop, then each map on the one scale."""
+    panels = [cases.Panel("what the model saw", prediction.name)]
     for heat, role in zip(heats, ("", " (true), same scale"), strict=False):
         target = "" if heat.target is None else f" for “{space.class_name(heat.target)}”"
         caption = f"{method.title if not role else ''}{target}{role}".strip()
-        panels.append(cases.Panel(caption, name, heat, scale))
-    fill = filling.current(space)
-    case = cases.build(space, prediction, fill.maps(space))
-    if case.waits:
-        fill.ask(space, case.waits)
-        case = cases.build(space, prediction, fill.maps(space))
+        panels.append(cases.Panel(caption, prediction.name, heat, scale))
+    return panels
+
+
+def _board(
+    space: Workspace, prediction: Prediction, panels: list[cases.Panel], style: Style
+) -> int:
+    """The panels, then the contrast and the references; how many of these are missing."""
+    name = prediction.name
+    case = cases.build(space, prediction, filling.current(space).maps(space))
     # Of the case's own panels the contrast alone is not above.
     contrast = [Pair([panel.figure(space)], panel.caption) for panel in case.panels[3:]]
     card = Card(
@@ -107,16 +142,26 @@ def _board(
         side=LARGE,
         small=SMALL,
     )
-    if case.waits:
-        _waiting(space, prediction)
+    return len(case.waits)
 
 
 @st.fragment(run_every=0.6)
-def _waiting(space: Workspace, prediction: Prediction) -> None:
-    """The page again, once the contrast and the references are there."""
-    st.caption("Contrast and references follow.")
-    if not cases.build(space, prediction, filling.current(space).maps(space)).waits:
+def _waiting(space: Workspace, prediction: Prediction, wanted: list[Wanted], missing: int) -> None:
+    """The page again, once fewer maps are missing than when it was drawn."""
+    done, total = filling.current(space).step
+    st.caption(f"More maps follow{f': step {done} of {total}' if total > 1 else ''}.")
+    if _missing(space, prediction, wanted) < missing:
         st.rerun()
+
+
+def _missing(space: Workspace, prediction: Prediction, wanted: list[Wanted]) -> int:
+    """How many maps are not there yet; what cannot be made is not waited for."""
+    maps = filling.current(space).maps(space)
+    try:
+        found = sum(maps(one) is None for one in wanted)
+    except AttnlibError:
+        found = 0
+    return found + len(cases.build(space, prediction, maps).waits)
 
 
 def _ahead(space: Workspace, name: str) -> None:

@@ -20,18 +20,26 @@ PATIENCE_S = 0.25
 SOON_S, CARDS = 0.05, 12
 
 
+class _Unwanted(Exception):
+    """Nobody looks any longer at what is being made."""
+
+
 class Filling:
     """The maps that one visitor's gallery waits for.
 
     Attributes:
         failed: why a map cannot be made.
         made: how many maps were tried so far.
+        step: of the map that is being made, steps done and to do.
     """
 
     def __init__(self, space: Workspace) -> None:
         self.choice, self.samples = space.choice, space.samples
         self.failed: dict[Wanted, AttnlibError] = {}
         self.made = 0
+        self.step = (0, 0)
+        self._asked: frozenset[Wanted] = frozenset()
+        self._now = False
         self._space = space
         self._queue: list[Wanted] = []
         self._work: Work[None] | None = None
@@ -52,12 +60,28 @@ class Filling:
         """Whether something is computed."""
         return self._work is not None and not self._work.finished
 
-    def ask(self, space: Workspace, wanted: Sequence[Wanted], wait: float = PATIENCE_S) -> None:
-        """Have these made, in this order, instead of what waits; wait a moment for them."""
-        self._space, self._queue = space, list(dict.fromkeys(wanted))
+    def ask(
+        self,
+        space: Workspace,
+        wanted: Sequence[Wanted],
+        wait: float = PATIENCE_S,
+        now: bool = False,
+    ) -> None:
+        """Have these made, in this order, instead of all others; wait a moment for them.
+
+        Args:
+            now: whether somebody looks at them, so that they do not wait for the first cards.
+        """
+        self._space, self._now = space, now
+        self._asked, self._queue = frozenset(wanted), list(dict.fromkeys(wanted))
         if self._queue and not self.busy:
             self._work = Work(self._fill, connected=presence.of_visitor())
-            self._work.start(wait)
+            self._work.start()
+        until, look = time.monotonic() + wait, kept(space)
+        while time.monotonic() < until:
+            if all(one in self.failed or look(one) is not None for one in self._asked):
+                return
+            time.sleep(0.01)
 
     def _fill(self, progress: Progress) -> None:
         while self._queue:
@@ -66,16 +90,26 @@ class Filling:
                 time.sleep(SOON_S)
                 continue
             wanted = self._queue.pop(0)
+
+            def step(done: int, total: int, wanted: Wanted = wanted) -> None:
+                progress(self.made, self.made + 1 + len(self._queue))
+                self.step = (done, total)
+                if wanted not in self._asked:
+                    raise _Unwanted
+
             try:
-                computed(self._space)(wanted)
+                self.step = (0, 0)
+                computed(self._space, step)(wanted)
             except AttnlibError as error:
                 self.failed[wanted] = error
+            except _Unwanted:
+                continue
             self.made += 1
 
     def _inspected_enough(self) -> bool:
         """Whether the first cards are there: until then a map would keep them waiting."""
         job = self._space.session.job
-        return job is None or job.finished or len(job.outcomes) >= CARDS
+        return self._now or job is None or job.finished or len(job.outcomes) >= CARDS
 
 
 def current(space: Workspace) -> Filling:

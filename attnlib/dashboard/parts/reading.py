@@ -14,7 +14,8 @@ WORDS = """
 - **Attention** says where a token *looks*, the same for every class. **Relevance** says which
   patches *speak for one class*, by the gradient of its score; maps that stand side by side share
   one scale, which the bar under them shows.
-- **Blue and red** belong to signed maps: red speaks for the first class, blue for the second.
+- **Red and blue** belong to maps with a sign: red is above zero, or above uniform, and blue below;
+  the line under the bar says of what.
 - **Query**: the token that looks. “CLS token” is the one the prediction is read from.
 - **Layers and heads** are counted from 0: “layer 5 of 6” is the last of six. A head is one of
   several attention maps that a layer makes side by side.
