@@ -172,7 +172,9 @@ def opened(walker: Walker, page: str, query: dict[str, Any], **state: Any) -> Ap
 
 def seen(walker: Walker, app: AppTest) -> dict[str, Any]:
     """Values of all controls, and all pictures and charts, byte for byte."""
-    state = {key: app.session_state[key] for key in walker.codecs}
+    # As it is remembered: what has no control on the screen now is not in the session itself.
+    memory = app.session_state["memory"]
+    state = {key: memory.kept[key, memory.of.get(key)] for key in walker.codecs}
     shown = {
         f"{kind} {element.key}": element.value
         for kind in WIDGETS

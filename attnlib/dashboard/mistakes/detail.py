@@ -89,8 +89,8 @@ def _heats(space: Workspace, prediction: Prediction, wanted: list[Wanted]) -> li
     maps = fill.maps(space)
     missing = [one for one in wanted if maps(one) is None]
     case = cases.build(space, prediction, maps)
-    if missing or case.waits:
-        fill.ask(space, [*missing, *case.waits], now=True)
+    # Also where nothing is missing: what was asked for before is not looked at any longer.
+    fill.ask(space, [*missing, *case.waits], now=True)
     found = [maps(one) for one in wanted]
     return [heat for heat in found if heat is not None] if None not in found else []
 

@@ -7,7 +7,7 @@ import streamlit as st
 from attnlib.audit import Prediction
 from attnlib.dashboard.mistakes import cards, case, filling, listing, panels
 from attnlib.dashboard.parts import address, board, controls, drawn
-from attnlib.dashboard.parts.codecs import Number
+from attnlib.dashboard.parts.codecs import LARGEST, Number
 from attnlib.dashboard.parts.style import map_legend
 from attnlib.dashboard.state.workspace import Workspace
 from attnlib.dashboard.triage import bases, chips, filters, opened, order
@@ -32,7 +32,7 @@ def show(space: Workspace) -> None:
     shown = order.current(space)
     chips.show(space, shown)
     size = DENSITIES[density]
-    page = _page(shown, size)
+    page = _page(space, shown, size)
     if not shown.predictions:
         st.info("No image fits these filters." if space.predictions else _nothing(space))
         return
@@ -42,8 +42,9 @@ def show(space: Workspace) -> None:
     if any(p.name in space.outcomes for p in shown.predictions):
         map_legend(drawn.style(), cards.maps_count(space))
     _board(space, shown, density, page)
-    if len(shown.predictions) > size:
-        controls.page("gallery_page", -(-len(shown.predictions) // size), of=(shown.asked, size))
+    pages = -(-len(shown.predictions) // size)
+    if pages > 1 and st.session_state["gallery_page"] <= pages:
+        controls.page("gallery_page", pages, of=(shown.asked, size))
 
 
 def _toolbar(space: Workspace) -> str:
@@ -75,12 +76,18 @@ def _toolbar(space: Workspace) -> str:
     return density
 
 
-def _page(shown: Shown, size: int) -> int:
+def _page(space: Workspace, shown: Shown, size: int) -> int:
     """The page that is shown, before its control is drawn below the cards."""
+    if not space.predictions:
+        # Nothing is asked of images that are not there yet, whatever the link says of them.
+        return 1
+    job = space.session.job
     pages = max(1, -(-len(shown.predictions) // size)) if size else 1
+    # While images come, a link may ask for a page that is still to be filled.
+    known = Number(1, pages if job is not None and job.finished else LARGEST)
     of = (shown.asked, size)
-    found: int = address.value("gallery_page", 1, Number(1, pages), label="Page", of=of)
-    return found
+    found: int = address.value("gallery_page", 1, known, label="Page", of=of)
+    return min(found, pages)
 
 
 def _board(space: Workspace, shown: Shown, density: str, page: int) -> None:
