@@ -1,17 +1,14 @@
-"""The app on a server of its own, and a browser that sees what is drawn, for benchmarks."""
+"""A browser that sees what is drawn, for benchmarks."""
 
 from __future__ import annotations
 
 import contextlib
-import shutil
-import socket
-import subprocess
-import sys
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 
 from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.dashboard.browsing import CHROMIUM, FLAGS
 
 # Elements by selector, also inside components, which have trees of their own.
 DEEP = """
@@ -30,35 +27,10 @@ window.card = (density, index) =>
 
 
 @contextlib.contextmanager
-def serving() -> Iterator[str]:
-    """The address of the app, as the README starts it."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless=true"]
-    quiet = subprocess.DEVNULL
-    server = subprocess.Popen([*command, f"--server.port={port}"], stdout=quiet, stderr=quiet)
-    url = f"http://localhost:{port}"
-    try:
-        for _ in range(240):
-            with contextlib.suppress(OSError):
-                urllib.request.urlopen(f"{url}/_stcore/health", timeout=2)
-                break
-            time.sleep(0.5)
-        yield url
-    finally:
-        server.terminate()
-        server.wait(20)
-
-
-@contextlib.contextmanager
 def chromium() -> Iterator[Browser]:
     """A browser."""
     with sync_playwright() as play:
-        browser = play.chromium.launch(
-            executable_path=shutil.which("chromium"),
-            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
-        )
+        browser = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield browser
         browser.close()
 

@@ -21,7 +21,8 @@ from PIL import Image
 from playwright.sync_api import Browser, Locator, Page
 
 from attnlib.model import demo
-from benchmarks.browsing import chromium, repainted, serving, until, visitor
+from benchmarks.browsing import chromium, repainted, until, visitor
+from tests.dashboard.browsing import serving
 
 Times = dict[str, list[float]]
 REACH_MS = {

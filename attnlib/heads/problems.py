@@ -15,7 +15,8 @@ import torch
 from numpy.typing import NDArray
 
 from attnlib.capture import passes
-from attnlib.errors import AttnlibError, CaptureError
+from attnlib.errors import AttnlibError
+from attnlib.heads.layers import global_layers
 from attnlib.heads.similarity import similarity
 from attnlib.methods.subject import Subject
 
@@ -139,15 +140,11 @@ def habits(subject: Subject) -> Habits:
     Raises:
         CaptureError: the model has no attention between all tokens.
     """
-    vit = subject.vit
-    if "rollout" not in vit.support.maps:
-        raise CaptureError(
-            f"{vit.name} has no layers of attention between all tokens: {vit.support.reason}."
-        )
+    calls = global_layers(subject)
     tokens = subject.layout.tokens
     every = slice(None, None, -(-tokens // QUERIES))
     alike, peak, entropy = [], [], []
-    for call in subject.trace.layers:
+    for call in calls:
         with passes.admitted(), torch.no_grad():
             rows = call.rows(every)[0].double()
             peak.append(rows.amax(-1).mean(-1).cpu().numpy())

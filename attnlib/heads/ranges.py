@@ -10,7 +10,7 @@ import torch
 
 from attnlib.capture import passes
 from attnlib.capture.tokens import TokenLayout
-from attnlib.errors import CaptureError
+from attnlib.heads.layers import global_layers
 from attnlib.heads.pattern import pattern
 from attnlib.heads.statistics import HeadStatistics
 from attnlib.methods.base import Progress
@@ -56,12 +56,7 @@ def head_patterns(subject: Subject, progress: Progress | None = None) -> list[li
     Raises:
         CaptureError: the model has no attention between all tokens.
     """
-    vit = subject.vit
-    if "rollout" not in vit.support.maps:
-        raise CaptureError(
-            f"{vit.name} has no layers of attention between all tokens: {vit.support.reason}."
-        )
-    calls = subject.trace.layers
+    calls = global_layers(subject)
     found = []
     for done, call in enumerate(calls):
         if progress is not None:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from attnlib.dashboard.mistakes import confusion, embedding, labels, preprocessing
 from attnlib.dashboard.parts import address, controls
-from attnlib.dashboard.parts.codecs import OneOf
 from attnlib.dashboard.state.workspace import Workspace
 
 KEY, LABEL = "gallery_panel", "Look at all images"
@@ -44,7 +43,7 @@ def current(space: Workspace) -> Panel | None:
     """The panel that is open, or None."""
     there = _there(space)
     none: str | None = None
-    title = address.value(KEY, none, OneOf([None, *there], _named), label=LABEL)
+    title = address.value(KEY, none, controls.or_none(list(there)), label=LABEL)
     return None if title is None else there[title]
 
 
@@ -61,7 +60,3 @@ def choose(space: Workspace) -> None:
 
 def _there(space: Workspace) -> dict[str, Panel]:
     return {panel.title: panel for panel in PANELS if panel.fits(space)}
-
-
-def _named(title: str | None) -> str:
-    return title or ""

@@ -8,7 +8,7 @@ address bar (see :mod:`attnlib.dashboard.parts.address`). All of them take:
     linked: whether the address says it. False only where a link could not mean anything.
 """
 
-from attnlib.dashboard.parts.controls.lists import choice, maybe, pill, segments, several
+from attnlib.dashboard.parts.controls.lists import choice, maybe, or_none, pill, segments, several
 from attnlib.dashboard.parts.controls.numbers import number, page, slider, steps
 from attnlib.dashboard.parts.controls.others import drawer, text, toggle
 
@@ -17,6 +17,7 @@ __all__ = [
     "drawer",
     "maybe",
     "number",
+    "or_none",
     "page",
     "pill",
     "segments",

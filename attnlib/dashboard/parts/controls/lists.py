@@ -16,6 +16,15 @@ Shown = Literal["visible", "hidden", "collapsed"]
 _FIRST: Any = object()
 
 
+def or_none(options: Sequence[T], title: Callable[[T], str] = str) -> OneOf[T | None]:
+    """One of the options, or none of them."""
+
+    def named(option: T | None) -> str:
+        return "" if option is None else title(option)
+
+    return OneOf([None, *options], named)
+
+
 def choice(
     key: str,
     label: str,
@@ -47,11 +56,7 @@ def maybe(
     width: Width = "stretch",
 ) -> T | None:
     """A list that opens, of which nothing need be chosen; it can be cleared."""
-
-    def named(option: T | None) -> str:
-        return "" if option is None else title(option)
-
-    known = OneOf([None, *options], named)
+    known = or_none(options, title)
     address.settle(key, None, known, label=label)
     found = st.selectbox(
         label,
@@ -109,11 +114,7 @@ def pill(
     label_visibility: Shown = "visible",
 ) -> T | None:
     """A few options side by side, of which one or none is chosen."""
-
-    def named(option: T | None) -> str:
-        return "" if option is None else title(option)
-
-    known = OneOf([None, *options], named)
+    known = or_none(options, title)
     address.settle(key, None, known, label=label)
     found = st.pills(
         label,
