@@ -148,6 +148,7 @@ def test_what_is_chosen_holds_while_its_controls_are_put_away(
             "gallery_sort": "Loss",
             "colormap": "cividis",
             "opacity": "0.4",
+            "keep": "40",
             "option_discard_ratio": "0.5",
             "method": "rollout",
         }
@@ -165,8 +166,10 @@ def test_what_is_chosen_holds_while_its_controls_are_put_away(
     finish(app)
     made = library.vit.attribute(library.images[name], "rollout", discard_ratio=0.5)
     figure = screen.cards(app)[0].figures[1]
-    expected = layer(made.values, made.scale(), "cividis", 0.4)
+    expected = layer(made.values, made.scale(), "cividis", 0.4, keep=0.4)
     np.testing.assert_array_equal(figure.layer, np.asarray(expected))
+    # Under the pointer a share is read as a multiple of the uniform one.
+    assert (figure.said["factor"], figure.said["unit"]) == (24, "× uniform")
 
 
 # -- the opened case ---------------------------------------------------------------------------
