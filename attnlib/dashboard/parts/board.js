@@ -222,13 +222,29 @@ export default function (component) {
   const { data, parentElement, setTriggerValue } = component
   const root = parentElement.querySelector(".board")
   const before = seen.get(root)
-  if (before === data.version) return
-  seen.set(root, data.version)
+  if (before?.version === data.version) return
+  // A card that says the same stays as it is: somebody may be about to click in it.
+  const same = before?.density === data.density && before.opens === data.opens
+  const kept = same ? before.drawn : new Map()
+  const drawn = new Map()
+  const draw = (card) => {
+    const said = JSON.stringify(card)
+    const old = kept.get(card.name)
+    const element = old?.said === said ? old.element : cardOf(root, data, card, setTriggerValue)
+    drawn.set(card.name, { said, element })
+    return element
+  }
   root.className = `board ${data.density}`
   for (const [name, value] of Object.entries(data.css)) root.style.setProperty(name, value)
   const list = root.querySelector(".cards")
   const held = root.getRootNode().activeElement?.dataset?.name
-  list.replaceChildren(...data.cards.map((card) => cardOf(root, data, card, setTriggerValue)))
+  const elements = data.cards.map(draw)
+  // Only what differs is moved: moving a card would end a press that has begun in it.
+  elements.forEach((element, i) => {
+    if (list.children[i] !== element) list.insertBefore(element, list.children[i] ?? null)
+  })
+  while (list.children.length > elements.length) list.lastChild.remove()
+  seen.set(root, { version: data.version, density: data.density, opens: data.opens, drawn })
   const wanted = before === undefined && data.focus ? data.focus : held
   const back = [...list.children].find((card) => card.dataset.name === wanted)
   if (back && data.opens) {
