@@ -14,7 +14,7 @@ import io
 import statistics
 import time
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from PIL import Image
@@ -140,9 +140,8 @@ def loop(page: Page, rounds: int) -> Times:
         times["tag"].append(1000 * (time.perf_counter() - start))
         page.get_by_text("ambiguous", exact=True).first.click()
         page.wait_for_timeout(700)
-        page.keyboard.press("Escape")
         gallery = "window.card('cards', 0)"
-        times["back"].append(until(page, gallery, lambda: None))
+        times["back"].append(until(page, gallery, lambda: page.keyboard.press("Escape")))
         page.wait_for_timeout(1500)
         other = ["Right", "Wrong"]
         for kind in other:
@@ -182,24 +181,24 @@ def upload(page: Page, name: str, kind: str, data: bytes) -> None:
     )
 
 
-def loops(browser: Browser, url: str, rounds: int) -> dict[str, Times]:
+def loops(browser: Browser, url: str, rounds: int) -> Iterator[tuple[str, Times]]:
     """The loop with the demo's 80 images, then with 5,000 own ones."""
-    found = {}
     page = visitor(browser)
     page.goto(url)
-    page.get_by_text("80 images").wait_for()
+    page.get_by_text("80 images").first.wait_for()
+    page.get_by_text("Inspecting:").first.wait_for(state="hidden")
     page.wait_for_timeout(3000)
-    found["80 images"] = loop(page, rounds)
+    yield "80 images", loop(page, rounds)
     page.context.close()
     page = visitor(browser)
     page.goto(url)
     page.get_by_text("80 images").wait_for()
     upload(page, "set.zip", "application/zip", many(MANY))
-    page.get_by_text(f"{MANY} images").wait_for(timeout=900_000)
+    page.get_by_text(f"of {MANY} images").first.wait_for()
+    page.get_by_text("Inspecting:").first.wait_for(state="hidden", timeout=900_000)
     page.wait_for_timeout(5000)
-    found[f"{MANY} images"] = loop(page, rounds)
+    yield f"{MANY} images", loop(page, rounds)
     page.context.close()
-    return found
 
 
 def slow(browser: Browser, url: str, rounds: int) -> tuple[Times, list[float]]:
@@ -271,9 +270,9 @@ def main() -> None:
                 part(browser, url)
 
 
-def _loops(found: dict[str, Times]) -> None:
-    for name, times in found.items():
-        print(f"\n{name}\n")
+def _loops(found: Iterator[tuple[str, Times]]) -> None:
+    for name, times in found:
+        print(f"\n{name}\n", flush=True)
         table(times, 1.0 if name.startswith("80") else 500 / 300)
 
 
