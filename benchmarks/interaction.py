@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 from PIL import Image
-from playwright.sync_api import Browser, Locator, Page
+from playwright.sync_api import Browser, Locator, Page, Request
 
 from attnlib.model import demo
 from benchmarks.browsing import chromium, repainted, until, visitor
@@ -201,6 +201,18 @@ def loops(browser: Browser, url: str, rounds: int) -> Iterator[tuple[str, Times]
     page.context.close()
 
 
+def arrivals(page: Page) -> list[float]:
+    """Now, and when each file that is uploaded from now on has arrived at the server."""
+    found = [time.perf_counter()]
+
+    def note(request: Request) -> None:
+        if "upload_file" in request.url:
+            found.append(time.perf_counter())
+
+    page.on("requestfinished", note)
+    return found
+
+
 def slow(browser: Browser, url: str, rounds: int) -> tuple[Times, list[float]]:
     """Own photographs with a slow model: the first card; and clicks while maps are made."""
     rng = np.random.default_rng(0)
@@ -222,14 +234,7 @@ def slow(browser: Browser, url: str, rounds: int) -> tuple[Times, list[float]]:
             for name, data in photographs
         ]
         box = page.locator("[data-testid=stSidebar] input[type=file]").last
-        # From when the last file has arrived at the server.
-        arrived = [time.perf_counter()]
-        page.on(
-            "requestfinished",
-            lambda request, arrived=arrived: (
-                arrived.append(time.perf_counter()) if "upload_file" in request.url else None
-            ),
-        )
+        arrived = arrivals(page)
         box.set_input_files(files)  # type: ignore[arg-type]
         page.wait_for_function(
             "start => (window.card('cards', 0) || '').startsWith(start)", arg=f"{round_}-photo"
