@@ -2,6 +2,9 @@
 // Python says what is shown; every text is set as text, never as markup.
 const SVG = "http://www.w3.org/2000/svg"
 const seen = new WeakMap()
+// The card that had the focus: a board that is mounted anew, as when the last of its maps has come,
+// gives it back unless somebody has gone elsewhere.
+let focused = ""
 
 function make(tag, name, text) {
   const found = document.createElement(tag)
@@ -200,6 +203,8 @@ function cardOf(root, data, card, trigger) {
   if (card.problem) element.append(make("p", "problem quiet", card.problem))
   if (open) {
     element.tabIndex = 0
+    element.onfocus = () => { focused = card.name }
+    element.onblur = (event) => { if (event.relatedTarget) focused = "" }
     element.setAttribute("role", "group")
     element.setAttribute("aria-label", `${card.name}: ${card.said}`)
     element.onclick = (event) => window.getSelection()?.isCollapsed !== false && open(event)
@@ -222,15 +227,18 @@ export default function (component) {
   const { data, parentElement, setTriggerValue } = component
   const root = parentElement.querySelector(".board")
   const before = seen.get(root)
+  if (before) before.trigger = setTriggerValue
   if (before?.version === data.version) return
   // A card that says the same stays as it is: somebody may be about to click in it.
   const same = before?.density === data.density && before.opens === data.opens
   const kept = same ? before.drawn : new Map()
   const drawn = new Map()
+  // A card that stays tells the run that is current now, not the one that drew it.
+  const trigger = (...said) => seen.get(root).trigger(...said)
   const draw = (card) => {
     const said = JSON.stringify(card)
     const old = kept.get(card.name)
-    const element = old?.said === said ? old.element : cardOf(root, data, card, setTriggerValue)
+    const element = old?.said === said ? old.element : cardOf(root, data, card, trigger)
     drawn.set(card.name, { said, element })
     return element
   }
@@ -244,8 +252,10 @@ export default function (component) {
     if (list.children[i] !== element) list.insertBefore(element, list.children[i] ?? null)
   })
   while (list.children.length > elements.length) list.lastChild.remove()
-  seen.set(root, { version: data.version, density: data.density, opens: data.opens, drawn })
-  const wanted = before === undefined && data.focus ? data.focus : held
+  const { version, density, opens } = data
+  seen.set(root, { version, density, opens, drawn, trigger: setTriggerValue })
+  const lost = document.activeElement === document.body ? focused : ""
+  const wanted = before === undefined && data.focus && !lost ? data.focus : held || lost
   const back = [...list.children].find((card) => card.dataset.name === wanted)
   if (back && data.opens) {
     back.focus({ preventScroll: true })
