@@ -4,6 +4,7 @@
 >>> audit.summarise(table).accuracy
 """
 
+from attnlib.audit.likeness import Likeness
 from attnlib.audit.numbers import Summary, confused_classes, confusion, summarise, wilson
 from attnlib.audit.order import SortKey, nearest, of_classes, order, select
 from attnlib.audit.per_label import LABEL_HEADINGS, average_precision, per_label
@@ -24,6 +25,7 @@ __all__ = [
     "LABEL_HEADINGS",
     "SAID_HEADINGS",
     "Category",
+    "Likeness",
     "Outcome",
     "Prediction",
     "SortKey",

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from attnlib.audit.likeness import Likeness
 from attnlib.audit.prediction import Outcome
 
 SortKey = Literal["confidence", "margin", "loss", "lead", "probability_true", "entropy", "image"]
@@ -91,9 +92,5 @@ def nearest(
     rows = sorted(set(candidates) - {query})
     if not rows or k < 1:
         return []
-    vectors = embeddings[[query, *rows]].astype(np.float64)
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    vectors /= np.where(lengths > 0, lengths, 1)
-    similarities = np.clip(vectors[1:] @ vectors[0], -1.0, 1.0)
-    best = np.argsort(-similarities, kind="stable")[:k]
-    return [(rows[i], float(similarities[i])) for i in best]
+    alike = Likeness(embeddings[[query, *rows]])
+    return [(rows[i - 1], share) for i, share in alike.nearest(0, range(1, len(rows) + 1), k)]

@@ -47,6 +47,7 @@ def layer(
     opacity: float = OPACITY,
     *,
     fade: bool = True,
+    alone: bool = False,
     keep: float | None = None,
     size: tuple[int, int] | None = None,
     interpolation: Interpolation = "nearest",
@@ -59,6 +60,7 @@ def layer(
         opacity: of the largest value, 0 to 1. With `fade` a value at the fraction t of its scale
             has t times it, so that 0 leaves the picture untouched; of a signed map t is the size.
             Without, all have it.
+        alone: whether nothing of the picture shows through, whatever ``opacity`` and ``fade`` say.
         keep: the fraction of patches, largest first, that carry colour; the others are dimmed.
         size: (width, height); None is one pixel for each patch.
 
@@ -71,7 +73,9 @@ def layer(
     kept = None if keep is None else as_cells(keep_top(values, keep), size)
     positions = resize(positions, size, interpolation)
     strength = np.abs(2 * positions - 1) if scale.signed else positions
-    alpha = opacity * (strength if fade else np.ones_like(strength))
+    alpha = opacity * strength if fade else np.full_like(strength, opacity)
+    if alone:
+        alpha = np.ones_like(strength)
     pixels = np.empty((*positions.shape, 4), np.uint8)
     pixels[..., :3] = lookup(colormap or scale.colormap)[entries(positions)]
     pixels[..., 3] = np.rint(255 * alpha)

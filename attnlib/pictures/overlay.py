@@ -93,13 +93,13 @@ def overlay(
     area = reach(size, covers)
     if mode == "outline":
         return _outlined(base, outline(keep_top(values, keep or OUTLINED)), np.shape(values), area)
-    alone = mode == "map"
     colours = layer(
         values,
         scale,
         colormap,
-        1.0 if alone else opacity,
-        fade=fade and not alone,
+        opacity,
+        fade=fade,
+        alone=mode == "map",
         keep=keep,
         size=area,
         interpolation=interpolation,

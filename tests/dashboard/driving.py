@@ -6,6 +6,7 @@ import io
 import itertools
 import re
 import time
+import zipfile
 from typing import Any
 
 import numpy as np
@@ -134,6 +135,15 @@ def upload(app: AppTest, *files: tuple[str, bytes, str]) -> AppTest:
     uploader = next(u for u in app.file_uploader if u.label.startswith("Images"))
     uploader.set_value(list(files)).run()
     return settle(app)
+
+
+def folders(app: AppTest, *names: str) -> AppTest:
+    """Drop a zip with one image in a folder of each name."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for seed, name in enumerate(names):
+            archive.writestr(f"set/{name}/{name}.png", png(seed))
+    return upload(app, ("set.zip", out.getvalue(), "application/zip"))
 
 
 def use(

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import io
-import zipfile
-
 import timm
 import torch
 from safetensors.torch import save
 from streamlit.testing.v1 import AppTest
 
 from attnlib.dashboard.state.workspace import Workspace
-from tests.dashboard.driving import png, settle, text, upload
+from tests.dashboard.driving import folders, settle, text
 
 
 def weights(app: AppTest, classes: int, names: str = "") -> AppTest:
@@ -27,14 +24,6 @@ def weights(app: AppTest, classes: int, names: str = "") -> AppTest:
     next(b for b in app.button if b.label == "Load").click().run()
     assert not app.error, [e.value for e in app.error]
     return settle(app)
-
-
-def folders(app: AppTest, *names: str) -> AppTest:
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w") as archive:
-        for seed, name in enumerate(names):
-            archive.writestr(f"set/{name}/{name}.png", png(seed))
-    return upload(app, ("set.zip", out.getvalue(), "application/zip"))
 
 
 def labels(app: AppTest) -> dict[str, int]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import zipfile
 from typing import Any
 
 import pytest
@@ -13,17 +11,9 @@ from streamlit.testing.v1 import AppTest
 import attnlib
 from attnlib.dashboard.parts.meaning import ROOM, Pairs
 from attnlib.model import demo
-from tests.dashboard.driving import click, finish, numbers, png, settle, text, upload, use
+from tests.dashboard.driving import click, finish, folders, numbers, png, settle, text, upload, use
 from tests.dashboard.scenes import Walker
 from tests.dashboard.screen import Screen
-
-
-def folders(app: AppTest, *names: str) -> AppTest:
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w") as archive:
-        for seed, name in enumerate(names):
-            archive.writestr(f"set/{name}/{name}.png", png(seed))
-    return upload(app, ("set.zip", out.getvalue(), "application/zip"))
 
 
 def labels(app: AppTest) -> dict[str, str]:

@@ -190,12 +190,8 @@ class _Builder:
         return [self._alone(f"{title} (the same for every class)", made)]
 
     def _meanwhile(self) -> list[Panel]:
-        """The readout's attention in the last layer, which every inspection leaves behind."""
-        made = readout(self.space, self.prediction.name)
-        if made is None:
-            return []
-        words = "attention of the last layer, mean over heads; relevance follows"
-        return [self._alone(words, made)]
+        """What every inspection leaves behind."""
+        return stand_in(self.space, self.prediction.name, "; relevance follows")
 
     def _references(self) -> list[Reference]:
         """Correct images to compare with: of the true class, and of the class taken for it."""
@@ -232,6 +228,19 @@ def signed(number: float) -> str:
 def _part(prediction: Prediction) -> str:
     """Whether the class of the first map is predicted: of independent labels maybe none is."""
     return "predicted" if prediction.predicted in prediction.said else "not predicted"
+
+
+def stand_in(space: Workspace, name: str, more: str = "") -> list[Panel]:
+    """What is shown while a map is being made: the attention that the inspection left behind.
+
+    Args:
+        more: after its caption.
+    """
+    made = readout(space, name)
+    if made is None:
+        return []
+    words = f"attention of the last layer, mean over heads{more}"
+    return [Panel(words, name, made, scale_of([made]))]
 
 
 def readout(space: Workspace, name: str) -> Heat | None:

@@ -12,11 +12,13 @@ from attnlib.methods import METHODS, Heat
 from attnlib.pictures.colormaps import Scale
 
 
-def lines(
-    space: Workspace, name: str, made: Heat, together: list[Heat], scale: Scale, style: Style
-) -> str:
-    """Code that writes the same pixels as the button “Picture (PNG)”."""
-    stem = stem_of(name)
+def lines(space: Workspace, name: str, heats: list[Heat], scale: Scale, style: Style) -> str:
+    """Code that writes the same pixels as the button “Picture (PNG)”.
+
+    Args:
+        heats: the map, and those that share its scale.
+    """
+    made, stem = heats[0], stem_of(name)
     parts = ["import attnlib", "from PIL import Image"]
     parts += ["from attnlib.pictures.colormaps import Scale", ""]
     parts += _image(space, name)
@@ -29,7 +31,7 @@ def lines(
         f", {key}={value!r}" for key, value in made.options.items() if shown[key].default != value
     )
     parts += [f"heat = vit.attribute(image, {made.method!r}{target}{options})"]
-    if len(together) > 1:
+    if len(heats) > 1:
         parts += ["# The scale also covers the map for the true class, which stands beside it."]
     parts += [f"scale = {_scale(scale)}"]
     parts += [f"picture = heat.overlay(scale=scale{_style(style, made.signed)}, side=896)"]

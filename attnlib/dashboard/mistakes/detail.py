@@ -59,7 +59,7 @@ def show(space: Workspace, name: str) -> None:
         f"{method.description} *{method.source}*",
         style=style,
     )
-    _take_away(space, name, heats[0], heats, scale, style)
+    _take_away(space, name, heats, scale, style)
     _facts(space, found.record)
     if missing:
         _waiting(space, prediction, wanted, missing)
@@ -97,20 +97,15 @@ def _heats(space: Workspace, prediction: Prediction, wanted: list[Wanted]) -> li
 
 def _meanwhile(space: Workspace, prediction: Prediction, method: Method, style: Style) -> None:
     """What the inspection left behind, while a map is being made."""
-    panels = [cases.Panel("what the model saw", prediction.name)]
-    made = cases.readout(space, prediction.name)
-    if made is not None:
-        words = "attention of the last layer, mean over heads"
-        panels.append(cases.Panel(words, prediction.name, made, scale_of([made])))
-    _board(space, prediction, panels, style)
+    _board(space, prediction, cases.stand_in(space, prediction.name), style)
     st.caption(f"{method.title} is being made. {method.description} *{method.source}*")
 
 
 def _panels(
     space: Workspace, prediction: Prediction, method: Method, heats: list[Heat], scale: Scale
 ) -> list[cases.Panel]:
-    """The crop, then each map on the one scale."""
-    panels = [cases.Panel("what the model saw", prediction.name)]
+    """Each map on the one scale."""
+    panels = []
     for heat, role in zip(heats, ("", " (true), same scale"), strict=False):
         target = "" if heat.target is None else f" for “{space.class_name(heat.target)}”"
         caption = f"{method.title if not role else ''}{target}{role}".strip()
@@ -121,14 +116,14 @@ def _panels(
 def _board(
     space: Workspace, prediction: Prediction, panels: list[cases.Panel], style: Style
 ) -> int:
-    """The panels, then the contrast and the references; how many of these are missing."""
+    """The crop, the panels, the contrast and the references; how many of these are missing."""
     name = prediction.name
     case = cases.build(space, prediction, filling.current(space).maps(space))
     # Of the case's own panels the contrast alone is not above.
     contrast = [Pair([panel.figure(space)], panel.caption) for panel in case.panels[3:]]
     card = Card(
         name,
-        [panel.figure(space) for panel in panels],
+        [panel.figure(space) for panel in [case.panels[0], *panels]],
         [*contrast, *(one.pair(space) for one in case.references)],
         bars=verdict.bars(space, prediction),
         problem=case.problem,
@@ -199,18 +194,18 @@ def _facts(space: Workspace, record: Record) -> None:
 def _take_away(
     space: Workspace,
     name: str,
-    made: Heat,
-    together: list[Heat],
+    heats: list[Heat],
     scale: Scale,
     style: Style,
 ) -> None:
-    """The link, the code, the picture and the numbers."""
+    """The link, the code, the picture and the numbers of the first map."""
+    made = heats[0]
     crop: Image.Image = space.inspected(name).picture
     stem = stem_of(name)
     with st.container(horizontal=True, gap="small"):
-        copy.button("Copy link to this case", key="copy_link", help="This page's address.")
+        copy.address("Copy link to this case", key="copy_link", help="This page's address.")
         with st.popover("Copy as code", icon=":material/code:", help="The lines that make it."):
-            st.code(code.lines(space, name, made, together, scale, style), language="python")
+            st.code(code.lines(space, name, heats, scale, style), language="python")
         st.download_button(
             "Picture (PNG)",
             lambda: encoded(draw(crop, made, scale, style, 896)),

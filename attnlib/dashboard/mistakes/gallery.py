@@ -94,34 +94,35 @@ def _board(space: Workspace, shown: Shown, density: str, page: int) -> None:
     """The cards; while maps are missing, drawn again by itself as they come."""
     size = DENSITIES[density]
     visible = shown.predictions[(page - 1) * size : page * size]
-    following = shown.predictions[page * size : (page + 1) * size]
     fill = filling.current(space)
-    maps = fill.maps(space)
-    waits = [w for p in visible for w in case.build(space, p, maps).waits]
-    if waits:
-        fill.ask(space, [*waits, *_waits(space, following, maps)])
-        _waiting(space, shown, density, page)
+    now = _waits(space, visible, fill)
+    then = _waits(space, shown.predictions[page * size : (page + 1) * size], fill)
+    if now:
+        fill.ask(space, [*now, *then])
+        _waiting(space, visible, density)
     else:
-        _draw(space, shown, density, page)
-        fill.ask(space, _waits(space, following, maps), wait=0.0)
+        _draw(space, visible, density)
+        fill.ask(space, then, wait=0.0)
 
 
-def _waits(space: Workspace, predictions: list[Prediction], maps: case.Maps) -> list[case.Wanted]:
+def _waits(
+    space: Workspace, predictions: list[Prediction], fill: filling.Filling
+) -> list[case.Wanted]:
+    """The maps of some cards that are not there yet."""
+    maps = fill.maps(space)
     return [w for p in predictions for w in case.build(space, p, maps).waits]
 
 
 @st.fragment(run_every=0.6)
-def _waiting(space: Workspace, shown: Shown, density: str, page: int) -> None:
+def _waiting(space: Workspace, visible: list[Prediction], density: str) -> None:
     """Draws what is there, until nothing is missing."""
-    if not _draw(space, shown, density, page):
+    if not _draw(space, visible, density):
         st.rerun()
 
 
-def _draw(space: Workspace, shown: Shown, density: str, page: int) -> bool:
+def _draw(space: Workspace, visible: list[Prediction], density: str) -> bool:
     """Draw one page of cards; whether maps are still missing."""
-    size = DENSITIES[density]
     maps = filling.current(space).maps(space)
-    visible = shown.predictions[(page - 1) * size : page * size]
     found = [case.build(space, prediction, maps) for prediction in visible]
     grid = density == "Grid"
     made = [(cards.small if grid else cards.full)(space, one) for one in found]

@@ -7,12 +7,12 @@ import streamlit as st
 from attnlib.dashboard.mistakes import detail, gallery, labelling, summary
 from attnlib.dashboard.parts import chosen
 from attnlib.dashboard.state.workspace import Workspace
-from attnlib.dashboard.triage import strip
+from attnlib.dashboard.triage import opened, strip
 
 
 def show(space: Workspace) -> None:
     """What came in, then the gallery; or the opened image."""
-    name = st.session_state.get("image")
+    name = st.session_state.get(opened.IMAGE)
     if name is not None:
         if strip.show(space, picture=False) is not None:
             detail.show(space, name)

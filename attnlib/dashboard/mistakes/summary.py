@@ -16,7 +16,7 @@ from attnlib.dashboard.parts.pictures import encoded
 from attnlib.dashboard.parts.style import map_bar
 from attnlib.dashboard.state.models import DEMO
 from attnlib.dashboard.state.workspace import Workspace
-from attnlib.dashboard.triage import opened
+from attnlib.dashboard.triage import opened, verdict
 from attnlib.model import demo
 
 REPORT_LIMIT = 60
@@ -140,8 +140,12 @@ def _entry(space: Workspace, prediction: Prediction) -> ReportEntry:
         shown += zip([one.words, *(p.caption for p in one.panels[1:])], one.panels, strict=False)
     missing = [one.words for one in case.references if not one.panels]
     style, remark = drawn.style(), space.remark(prediction.name)
-    said = [*remark.tags, *([f"should be {remark.should_be}"] if remark.should_be else [])]
-    notes = [space.by_name[prediction.name].note, *missing, ", ".join(said), remark.note]
+    notes = [
+        space.by_name[prediction.name].note,
+        *missing,
+        ", ".join(verdict.tags(remark)),
+        remark.note,
+    ]
     true = space.true(prediction)
     return ReportEntry(
         prediction.name,

@@ -225,22 +225,21 @@ def _figure(one: Figure, pictures: Pictures, style: Style) -> dict[str, Any]:
         edges = outline(keep_top(heat.values, style.keep or OUTLINED))
         said["outline"] = "".join(f"M{c0} {r0}L{c1} {r1}" for r0, c0, r1, c1 in edges)
     elif style.mode != "off":
-        alone = style.mode == "map"
-        said["mode"] = "alone" if alone else "muted"
+        said["mode"] = "alone" if style.mode == "map" else "muted"
         said["layer"] = data_uri(png_bytes(layer_of(heat, scale, style)), "image/png")
     return said
 
 
 def layer_of(heat: Heat, scale: Scale, style: Style) -> Image.Image:
     """The map as it is laid over its picture, RGBA: a pixel for each patch, or blended ones."""
-    alone = style.mode == "map"
     rows, cols = heat.values.shape
     return layer(
         heat.values,
         scale,
         None if scale.signed else style.colormap,
-        1.0 if alone else style.opacity,
-        fade=style.fade and not alone,
+        style.opacity,
+        fade=style.fade,
+        alone=style.mode == "map",
         keep=style.keep,
         size=fit((cols, rows), _SMOOTH) if style.interpolation == "smooth" else None,
         interpolation=style.interpolation,

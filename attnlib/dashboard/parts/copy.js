@@ -1,11 +1,11 @@
-// A button that puts a text, or this page's address, on the clipboard, and says so.
+// A button that puts this page's address on the clipboard, and says so.
 export default function (component) {
   const { data, parentElement } = component
   const button = parentElement.querySelector("button")
   button.textContent = data.label
   button.title = data.help
   button.onclick = async () => {
-    const text = data.text || window.location.href
+    const text = window.location.href
     try {
       await navigator.clipboard.writeText(text)
       button.textContent = "Copied"

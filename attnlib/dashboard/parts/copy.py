@@ -1,4 +1,4 @@
-"""A button that copies a text, or the address of the page, to the clipboard."""
+"""A button that copies the address of the page to the clipboard."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _COMPONENT = st.components.v2.component(
 )
 
 
-def button(label: str, *, key: str, help: str, text: str = "") -> None:
-    """Copy ``text``, or the address of the page where it is empty."""
+def address(label: str, *, key: str, help: str) -> None:
+    """Copy the address of the page."""
     _COMPONENT(
         key=key,
-        data={"label": label, "help": help, "text": text},
+        data={"label": label, "help": help},
         width="content",
         height="content",
     )

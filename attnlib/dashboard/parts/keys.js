@@ -8,9 +8,7 @@ let shown = null
 export default function (component) {
   const { data, setTriggerValue } = component
   if (shown !== data.name) {
-    if (shown !== null || data.top) {
-      document.querySelector("[data-testid=stMain]")?.scrollTo(0, 0)
-    }
+    document.querySelector("[data-testid=stMain]")?.scrollTo(0, 0)
     shown = data.name
   }
   const press = (event) => {

@@ -26,4 +26,4 @@ def listen(name: str, actions: Mapping[str, Callable[[], None]]) -> None:
         if action is not None:
             action()
 
-    _COMPONENT(key=key, data={"name": name, "top": True}, on_go_change=pressed, height=0)
+    _COMPONENT(key=key, data={"name": name}, on_go_change=pressed, height=0)

@@ -14,7 +14,6 @@ from PIL import Image
 from attnlib import audit
 from attnlib.dashboard.state import results
 from attnlib.dashboard.state.inspection import Inspection, Outcome
-from attnlib.dashboard.state.likeness import Likeness
 from attnlib.dashboard.state.models import ModelChoice
 from attnlib.dashboard.state.remarks import Remark
 from attnlib.dashboard.state.results import Inspected
@@ -160,11 +159,13 @@ class Workspace:
         return self._likeness.quantile(self._place[name], 0.75)
 
     @cached_property
-    def _likeness(self) -> Likeness:
+    def _likeness(self) -> audit.Likeness:
         return self.session.memo(
             ("likeness", self.choice),
             self.stamp,
-            lambda: Likeness(np.stack([self.outcomes[p.name].embedding for p in self.predictions])),
+            lambda: audit.Likeness(
+                np.stack([self.outcomes[p.name].embedding for p in self.predictions])
+            ),
         )
 
     @cached_property

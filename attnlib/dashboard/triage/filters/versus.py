@@ -7,7 +7,6 @@ import streamlit as st
 
 from attnlib import audit
 from attnlib.dashboard.parts import address, controls
-from attnlib.dashboard.parts.codecs import OneOf
 from attnlib.dashboard.state import beside
 from attnlib.dashboard.state.workspace import Workspace
 from attnlib.dashboard.triage.filters.base import Mask
@@ -19,7 +18,7 @@ class ByVersus:
     key = "gallery_versus"
 
     def value(self, space: Workspace) -> audit.Category | None:
-        known = OneOf[audit.Category | None]([None, *audit.CATEGORIES])
+        known = controls.or_none(audit.CATEGORIES, str.capitalize)
         return address.value(self.key, None, known, label="Second model")
 
     def draw(self, space: Workspace) -> None:

@@ -18,10 +18,10 @@ class Likeness:
     def __init__(self, embeddings: NDArray[np.floating]) -> None:
         vectors = embeddings.astype(np.float64)
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-        self._units = (vectors / np.where(lengths > 0, lengths, 1)).astype(np.float32)
-        self._to: dict[int, NDArray[np.float32]] = {}
+        self._units = vectors / np.where(lengths > 0, lengths, 1)
+        self._to: dict[int, NDArray[np.float64]] = {}
 
-    def to(self, place: int) -> NDArray[np.float32]:
+    def to(self, place: int) -> NDArray[np.float64]:
         """The similarity of one image to each, ``(n,)``, -1 to 1."""
         if place not in self._to:
             if len(self._to) >= _KEPT:
