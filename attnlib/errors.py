@@ -27,3 +27,15 @@ class CaptureError(AttnlibError):
 
 class OutOfMemory(AttnlibError):
     """A computation needs more memory than the device has."""
+
+
+class StoreError(AttnlibError):
+    """Something cannot be stored, or not be read back."""
+
+
+class NotFound(StoreError):
+    """What was asked for is not there, or not for this person to see."""
+
+
+class Forbidden(StoreError):
+    """A person may see this, and not do that."""
