@@ -29,6 +29,10 @@ class OutOfMemory(AttnlibError):
     """A computation needs more memory than the device has."""
 
 
+class SettingsError(AttnlibError):
+    """An environment variable says what cannot be: one sentence for each."""
+
+
 class StoreError(AttnlibError):
     """Something cannot be stored, or not be read back."""
 

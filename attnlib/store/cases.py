@@ -19,9 +19,7 @@ from attnlib.store.records import Case, Comment, Said
 from attnlib.store.tables import CASE, COMMENT
 
 
-def say(
-    transaction: Connection, me: Person, id: str, image: str, before: Case, now: Case
-) -> Said:
+def say(transaction: Connection, me: Person, id: str, image: str, before: Case, now: Case) -> Said:
     """Change a case from what I saw to what I want; see `attnlib.store.merge`."""
     roles.workspace(transaction, me, id, "editor", lock=True)
     image = text.key(image, "The name of the image")

@@ -1,4 +1,4 @@
-"""The database: SQLite in a file, or PostgreSQL by URL. Transactions, and migration at the start."""
+"""The database, SQLite in a file or PostgreSQL by URL: transactions, and migration at the start."""
 
 from __future__ import annotations
 

@@ -19,9 +19,7 @@ def events(transaction: Connection, me: Person, limit: int) -> list[Event]:
     """The latest ones, the newest first. Raises Forbidden unless the person is an admin."""
     roles.admins_only(me, "read the audit log")
     rows = transaction.execute(select(EVENT).order_by(EVENT.c.at.desc(), EVENT.c.id).limit(limit))
-    return [
-        Event(r.id, r.at, r.person, r.person_name, r.what, r.workspace, r.detail) for r in rows
-    ]
+    return [Event(r.id, r.at, r.person, r.person_name, r.what, r.workspace, r.detail) for r in rows]
 
 
 def add(

@@ -57,7 +57,9 @@ def _database(error: SQLAlchemyError) -> str:
     if code in _PG_BUSY or code in _PG_DEADLOCK or "locked" in text or "busy" in text:
         return f"The database is busy with others: try again in a moment. {AGAIN}"
     if "readonly" in text or "read-only" in text or code == "25006":
-        return f"The database can only be read: give its files or its user the right to write. {AGAIN}"
+        return (
+            f"The database can only be read: give its files or its user the right to write. {AGAIN}"
+        )
     if "malformed" in text or "not a database" in text or "file is encrypted" in text:
         return (
             "The database's file is damaged: stop the program and put back a copy of it. "

@@ -90,9 +90,7 @@ def stored(transaction: Connection, blobs: Blobs, id: str) -> tuple[StoredFile, 
         else:
             item = name, Content(sha256, size, partial(blobs.get, sha256, name))
         items.setdefault(file, []).append(item)
-    rows = transaction.execute(
-        select(FILE).where(FILE.c.workspace == id).order_by(FILE.c.place)
-    )
+    rows = transaction.execute(select(FILE).where(FILE.c.workspace == id).order_by(FILE.c.place))
     return tuple(
         StoredFile(r.id, r.name, Opened(tuple(items.get(r.id, ())), r.zipped)) for r in rows
     )

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import islice
 from typing import Final
 
@@ -67,7 +68,7 @@ def release(database: Database, blobs: Blobs, candidates: Iterable[str]) -> int:
     count = 0
     for chunk in _chunks(sorted(set(candidates))):
         try:
-            count += database.write(lambda transaction, chunk=chunk: _drop(transaction, blobs, chunk))
+            count += database.write(partial(_drop, blobs=blobs, chunk=chunk))
         except StoreError as error:
             LOG.warning("Contents that nothing refers to are left to the next sweep: %s", error)
             break
@@ -80,7 +81,8 @@ def sweep(database: Database, blobs: Blobs) -> int:
     Returns:
         How many contents were deleted.
     """
-    used = union(select(ITEM.c.sha256).where(ITEM.c.sha256.is_not(None)), select(ATTACHMENT.c.sha256))
+    items = select(ITEM.c.sha256).where(ITEM.c.sha256.is_not(None))
+    used = union(items, select(ATTACHMENT.c.sha256))
     unused = (
         select(BLOB.c.sha256)
         .where(BLOB.c.added < datetime.now(UTC) - GRACE)
@@ -88,14 +90,14 @@ def sweep(database: Database, blobs: Blobs) -> int:
     )
     count = release(database, blobs, database.read(lambda t: list(t.scalars(unused))))
     for chunk in _chunks(filter(text.is_sha256, blobs.older(GRACE.total_seconds()))):
-        known = database.read(
-            lambda t, chunk=chunk: set(
-                t.scalars(select(BLOB.c.sha256).where(BLOB.c.sha256.in_(chunk)))
-            )
-        )
+        known = database.read(partial(_known, chunk=chunk))
         if orphans := sorted(set(chunk) - known):
-            count += database.write(lambda t, orphans=orphans: _drop_orphans(t, blobs, orphans))
+            count += database.write(partial(_drop_orphans, blobs=blobs, orphans=orphans))
     return count
+
+
+def _known(transaction: Connection, chunk: list[str]) -> set[str]:
+    return set(transaction.scalars(select(BLOB.c.sha256).where(BLOB.c.sha256.in_(chunk))))
 
 
 def _drop(transaction: Connection, blobs: Blobs, chunk: list[str]) -> int:

@@ -20,7 +20,7 @@ from attnlib.data.collection import Opened
 from attnlib.data.content import Content
 from attnlib.data.remarks import Remark
 from attnlib.errors import AttnlibError, StoreError
-from attnlib.store import cases, events, files, parquet, roles, text, workspaces
+from attnlib.store import cases, events, files, parquet, text, workspaces
 from attnlib.store.blobs import Blobs
 from attnlib.store.holding import hold
 from attnlib.store.people import Person
@@ -100,7 +100,9 @@ def _read(source: BinaryIO, me: Person, folder: Path) -> Package:
     with zipfile.ZipFile(source) as package:
         known = {"workspace.json", *(f"{name}.parquet" for name in SCHEMAS)}
         for info in package.infolist():
-            if info.filename not in known and not text.is_sha256(info.filename.removeprefix("blobs/")):
+            if info.filename not in known and not text.is_sha256(
+                info.filename.removeprefix("blobs/")
+            ):
                 raise StoreError(f"{_NONE}: it holds a file that no export has.")
             if info.flag_bits & 1:
                 raise StoreError(f"{_NONE}: it is encrypted.")
@@ -120,9 +122,7 @@ def _read(source: BinaryIO, me: Person, folder: Path) -> Package:
         kept = {*attachments.values(), *files.contents(found)}
         return Package(
             text.name(_text(described.get("name"))),
-            Setup(
-                _object(described.get("model")), _object(described.get("settings")), attachments
-            ),
+            Setup(_object(described.get("model")), _object(described.get("settings")), attachments),
             found,
             tuple(_cases(tables["cases"], me)),
             tuple(_comments(tables["comments"], me)),
@@ -258,7 +258,10 @@ def _author(me: Person, id: str, name: str) -> tuple[str, str]:
     id, name = text.storable(id), text.storable(name)
     if me.role == "admin" or id == me.id:
         return id, name
-    return f"imported|{id.removeprefix('imported|')}", f"{name.removesuffix(' (imported)')} (imported)"
+    return (
+        f"imported|{id.removeprefix('imported|')}",
+        f"{name.removesuffix(' (imported)')} (imported)",
+    )
 
 
 def _texts(said: str) -> tuple[str, ...]:

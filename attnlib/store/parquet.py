@@ -44,7 +44,9 @@ def rows(data: bytes, schema: pa.Schema) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     characters = 0
     for batch in file.iter_batches(_AT_ONCE):
-        characters += sum(_length(batch.column(name)) for name in texts if name in batch.schema.names)
+        characters += sum(
+            _length(batch.column(name)) for name in texts if name in batch.schema.names
+        )
         if characters > MAX_CHARACTERS:
             raise StoreError("The tables of this file hold too much text: it is no export.")
         found += _plain(batch, schema).to_pylist()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -82,10 +83,8 @@ class RemoteBlobs:
 
     def delete(self, sha256: str) -> None:
         def remove() -> None:
-            try:
+            with suppress(FileNotFoundError):
                 self._files.rm_file(self._path(sha256))
-            except FileNotFoundError:
-                pass
 
         self._told(remove)
 

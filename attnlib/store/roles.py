@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, or_, select
 
 from attnlib.errors import Forbidden, NotFound
 from attnlib.store import text
@@ -40,9 +40,7 @@ def at_least(role: str, needed: Role) -> bool:
 
 def granted(me: Person) -> Select[Any]:
     """Every workspace with the best role that this person was given in it as a member."""
-    theirs = (
-        select(MEMBER.c.workspace, MEMBER.c.role).where(MEMBER.c.who.in_(names(me))).subquery()
-    )
+    theirs = select(MEMBER.c.workspace, MEMBER.c.role).where(MEMBER.c.who.in_(names(me))).subquery()
     return select(WORKSPACE, theirs.c.role.label("given")).outerjoin(
         theirs, theirs.c.workspace == WORKSPACE.c.id
     )
@@ -56,7 +54,7 @@ def listed(me: Person) -> ColumnElement[bool]:
     return or_(
         WORKSPACE.c.owner == me.id,
         WORKSPACE.c.access == "team",
-        and_(WORKSPACE.c.id.in_(given)),
+        WORKSPACE.c.id.in_(given),
     )
 
 
@@ -77,7 +75,7 @@ def role_in(me: Person, row: Row[Any]) -> Role | None:
         found.append(me.role)
     if not found:
         return None
-    return "viewer" if me.role == "viewer" else max(found, key=_RANK.__getitem__)
+    return "viewer" if me.role == "viewer" else max(found, key=lambda role: _RANK[role])
 
 
 def workspace(

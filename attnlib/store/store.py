@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
@@ -11,9 +10,21 @@ from typing import BinaryIO
 import platformdirs
 from sqlalchemy import URL, Connection
 
+from attnlib import settings
 from attnlib.data.content import Content
 from attnlib.errors import StoreError
-from attnlib.store import cases, events, files, holding, packages, roles, sharing, text, transfer, workspaces
+from attnlib.store import (
+    cases,
+    events,
+    files,
+    holding,
+    packages,
+    roles,
+    sharing,
+    text,
+    transfer,
+    workspaces,
+)
 from attnlib.store.blobs import Blobs, FolderBlobs
 from attnlib.store.connection import Database
 from attnlib.store.people import Person, Role
@@ -152,9 +163,7 @@ class Store:
         transfer.write(contents, histories, self._blobs, target)
         self._database.write(lambda t: events.add(t, me, "export", id, contents.head.name))
 
-    def import_(
-        self, me: Person, source: BinaryIO, new_id: str, name: str | None = None
-    ) -> Head:
+    def import_(self, me: Person, source: BinaryIO, new_id: str, name: str | None = None) -> Head:
         """Read what `export` wrote as a new workspace.
 
         Raises:
@@ -163,9 +172,7 @@ class Store:
         roles.may_make(me)
         with packages.opened(source, me) as package:
             holding.put(self._blobs, package.contents)
-            return self._database.write(
-                lambda t: package.store(t, self._blobs, me, new_id, name)
-            )
+            return self._database.write(lambda t: package.store(t, self._blobs, me, new_id, name))
 
     def events(self, me: Person, limit: int = 1000) -> list[Event]:
         """The audit log, the newest line first; for admins."""
@@ -230,11 +237,9 @@ def connect(
     Raises:
         StoreError: the database or the place for contents cannot be used.
     """
-    home = home or Path(
-        os.environ.get("ATTNLIB_HOME") or platformdirs.user_data_dir("attnlib", appauthor=False)
-    )
-    database = database or os.environ.get("ATTNLIB_DATABASE_URL")
-    blobs = blobs or os.environ.get("ATTNLIB_BLOBS_URL")
+    chosen = settings.current()
+    home = home or chosen.home or platformdirs.user_data_path("attnlib", appauthor=False)
+    database, blobs = database or chosen.database_url, blobs or chosen.blobs_url
     place: Blobs
     if blobs:
         from attnlib.store.remote import RemoteBlobs

@@ -109,9 +109,7 @@ def duplicate(transaction: Connection, me: Person, id: str, new_id: str, name: s
     transaction.execute(insert(WORKSPACE).values(values | kept))
     for table in (FILE, ITEM, ATTACHMENT, CASE, COMMENT):
         names = [column.name for column in table.columns]
-        source = [
-            literal(new_id).label(n) if n == "workspace" else table.c[n] for n in names
-        ]
+        source = [literal(new_id).label(n) if n == "workspace" else table.c[n] for n in names]
         transaction.execute(
             insert(table).from_select(names, select(*source).where(table.c.workspace == id))
         )
@@ -205,4 +203,3 @@ def _head(row: Row[Any], role: Role) -> Head:
         row.archived,
         row.revision,
     )
-

@@ -13,9 +13,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.add_column(
-        "workspace", sa.Column("images", sa.Integer, nullable=False, server_default="0")
-    )
+    op.add_column("workspace", sa.Column("images", sa.Integer, nullable=False, server_default="0"))
     op.execute(
         "UPDATE workspace SET images = (SELECT count(*) FROM item"
         " WHERE item.workspace = workspace.id AND item.picture)"
