@@ -75,7 +75,8 @@ def role_in(me: Person, row: Row[Any]) -> Role | None:
         found.append(me.role)
     if not found:
         return None
-    return "viewer" if me.role == "viewer" else max(found, key=lambda role: _RANK[role])
+    best: Role = max(found, key=lambda role: _RANK[role])
+    return "viewer" if me.role == "viewer" else best
 
 
 def workspace(
