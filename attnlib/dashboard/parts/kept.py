@@ -110,7 +110,7 @@ def show(visitor: Session) -> None:
         width="stretch",
         key="workspace_open",
         on_change="rerun",
-        help="The workspace: its images, model and all that is said of them. It is saved by itself.",
+        help="Images, model and all that is said of them. It is saved by itself.",
     ) as place:
         if place.open:
             _actions(visitor)

@@ -13,6 +13,7 @@ from attnlib.data.paths import IMAGE_ENDINGS
 IMAGE_TYPES = [ending.removeprefix(".") for ending in IMAGE_ENDINGS]
 
 
+NOT_KEPT = "They stay in this tab and are never written to disk."
 KEPT = "They are kept in this workspace until it is deleted."
 # As many are listed one by one; more of them are one entry.
 LISTED = 12
@@ -38,7 +39,11 @@ def show(visitor: Session) -> None:
             "Images, or a zip whose folders are labels, and optionally a CSV with the columns "
             "filename,label, masks (cat_mask.png for cat.jpg), or COCO annotations as JSON. What "
             "you add joins what is there; the cross behind a file takes it away. "
-            + (KEPT if not storage.off() else "They stay in this tab and are never written to disk.")
+            + (
+                KEPT
+                if not storage.off()
+                else "They stay in this tab and are never written to disk."
+            )
         ),
     )
     _follow(visitor, key, files or [])

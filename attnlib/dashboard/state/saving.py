@@ -131,7 +131,7 @@ def pending(visitor: Session, me: Person, chosen: Chosen) -> list[Step]:
 def _name(visitor: Session) -> str:
     """What a workspace is called until somebody names it."""
     first = next((file.name for file in visitor.files.values()), "Demo images")
-    return f"{first.partition('/')[0][:60]}, {time.strftime('%d %b %Y, %H:%M')}"
+    return f"{first.partition('/')[0][:60]}, {time.strftime('%d %b %H:%M')}"
 
 
 def _changes(visitor: Session, me: Person, chosen: Chosen) -> list[Step]:
@@ -161,9 +161,7 @@ def _create(stored: Stored, me: Person, store: Store) -> None:
     stored.head = store.create(me, stored.id, stored.name)
 
 
-def _comment(
-    stored: Stored, me: Person, id: str, image: str, text: str, store: Store
-) -> None:
+def _comment(stored: Stored, me: Person, id: str, image: str, text: str, store: Store) -> None:
     store.comment(me, stored.id, id, image, text)
     del stored.unsent[id]
 
@@ -247,9 +245,7 @@ def _set_up(
     stored.setup = setup
 
 
-def _say(
-    visitor: Session, me: Person, image: str, before: Case, now: Case, store: Store
-) -> None:
+def _say(visitor: Session, me: Person, image: str, before: Case, now: Case, store: Store) -> None:
     stored = visitor.stored
     answer = store.say(me, stored.id, image, before, now)
     stored.cases[image] = answer.case

@@ -16,6 +16,7 @@ from attnlib.dashboard.state import people, restoring, storage
 from attnlib.dashboard.state.session import Session
 from attnlib.dashboard.state.workspace import Workspace
 from attnlib.dashboard.workspaces.listed import ACCESS
+from attnlib.data.text import counted
 from attnlib.store import Access, Head, Role
 
 ROLES: tuple[Role, ...] = get_args(Role)
@@ -42,7 +43,7 @@ def _facts(space: Workspace, head: Head) -> None:
     comments = sum(map(len, stored.comments.values()))
     st.subheader(literal(head.name), anchor=False)
     st.caption(
-        f"{head.images} images, {said} judged, {comments} comments. Model: "
+        f"{counted(head.images, 'image')}, {said} judged, {counted(comments, 'comment')}. Model: "
         f"{literal(space.choice.title)}. Made by {literal(head.owner_name)} on "
         f"{head.created:%d %b %Y, %H:%M} UTC."
     )
@@ -69,9 +70,7 @@ def _sharing(visitor: Session, head: Head) -> None:
         help="Members always; “everybody here” finds it in the list; a link needs a sign-in too.",
     )
     edited = st.data_editor(
-        pd.DataFrame(
-            {"person": list(members), "role": list(members.values())}, dtype=object
-        ),
+        pd.DataFrame({"person": list(members), "role": list(members.values())}, dtype=object),
         num_rows="dynamic",
         hide_index=True,
         width=520,
@@ -84,9 +83,7 @@ def _sharing(visitor: Session, head: Head) -> None:
     st.caption("A viewer looks and comments, an editor changes, an admin also shares and deletes.")
     if st.button("Save who sees it", type="primary", help="From now on these people do."):
         wanted = _wanted(edited)
-        if kept.attempt(
-            lambda: storage.store().share(me, head.id, _access(access), wanted)
-        ):
+        if kept.attempt(lambda: storage.store().share(me, head.id, _access(access), wanted)):
             restoring.refresh(visitor, me)
             st.rerun()
 
