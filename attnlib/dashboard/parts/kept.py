@@ -17,8 +17,9 @@ from attnlib.errors import NotFound, StoreError
 
 KEY = "workspace"
 PAGE = startup.PAGES / "workspaces" / "page.py"
-# Of the address: says which image, and which page of what; the workspace's model it does not say.
+# The workspace that was left, and when.
 _LEFT = "workspace_left"
+TICK_S = 1.0
 
 
 def begin() -> None:
@@ -27,7 +28,12 @@ def begin() -> None:
     found = "session" in st.session_state
     visitor = session.current() if found else None
     if visitor is not None and wanted in ("", visitor.stored.id, *_just_left()):
-        restoring.refresh(visitor, people.person())
+        try:
+            restoring.refresh(visitor, people.person())
+        except NotFound as error:
+            # Whoever may not see it any longer sees nothing that is left of it either.
+            _forget(visitor)
+            _refused(error)
         for line in visitor.stored.news:
             st.toast(literal(line), icon=":material/group:", duration="long")
         visitor.stored.news.clear()
@@ -77,12 +83,16 @@ def _refused(error: StoreError) -> None:
 
 def go(id: str) -> None:
     """Open another workspace, or with "" begin anew; everything of this one is left as it is."""
-    visitor = session.current()
-    left = visitor.stored.id
-    _forget(visitor)
-    st.session_state[_LEFT] = left, time.monotonic()
+    _leave()
     st.query_params.from_dict({KEY: id} if id else {})
     st.rerun()
+
+
+def _leave() -> None:
+    left = st.query_params.get(KEY, "")
+    if "session" in st.session_state:
+        _forget(session.current())
+    st.session_state[_LEFT] = left, time.monotonic()
 
 
 def _forget(visitor: Session) -> None:
@@ -140,10 +150,7 @@ def _actions(visitor: Session) -> None:
 
 
 def _begin_anew() -> None:
-    visitor = session.current()
-    left = visitor.stored.id
-    _forget(visitor)
-    st.session_state[_LEFT] = left, time.monotonic()
+    _leave()
     st.query_params.clear()
 
 
@@ -187,30 +194,31 @@ def keep(space: Workspace) -> None:
 def _state(visitor: Session) -> None:
     """Saved, being saved, or why not."""
     stored = visitor.stored
-    if stored.gone:
-        st.warning(literal(stored.gone))
-        if st.button("Keep it as a new workspace", key="keep_anew", help="With a link of its own."):
-            visitor.stored = type(stored)(name=stored.name)
-            st.rerun()
-    elif stored.head is not None and not stored.writes:
+    if stored.head is not None and not stored.writes:
         st.caption(
             f":material/visibility: You may look and comment. {literal(stored.head.owner_name)} "
             "owns it; what else you change stays in this tab."
         )
     elif stored.failure:
         st.warning(f"Not saved: {literal(stored.failure)} It is tried again by itself.")
-        _again()
+        _again(time.monotonic())
     elif stored.saving:
-        _again()
+        _again(time.monotonic())
     elif stored.head is not None:
         st.caption(":material/cloud_done: Saved")
 
 
-@st.fragment(run_every=1.0)
-def _again() -> None:
-    """The page once more when what is being saved is saved, or is to be tried again."""
+@st.fragment(run_every=TICK_S)
+def _again(drawn: float) -> None:
+    """The page once more when what is being saved is saved, or is to be tried again.
+
+    Args:
+        drawn: when the page was; the page's own run saves at its end.
+    """
     stored = session.current().stored
     if stored.saving and stored.work is not None:
         st.caption(f":material/sync: Saving, step {stored.work.done + 1} of {stored.work.total}")
-    elif not stored.failure or time.monotonic() - stored.tried >= saving.AGAIN_S:
+    elif time.monotonic() - drawn > TICK_S / 2 and (
+        not stored.failure or time.monotonic() - stored.tried >= saving.AGAIN_S
+    ):
         st.rerun()

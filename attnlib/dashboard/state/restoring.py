@@ -43,9 +43,12 @@ def refresh(visitor: Session, me: Person) -> None:
     """Take over what others changed since this session last looked.
 
     What the visitor has just said and what is not saved yet stays, and is merged when it is.
+
+    Raises:
+        NotFound: it was deleted, or is not shared with this person any longer.
     """
     stored = visitor.stored
-    if stored.head is None or stored.saving or stored.gone:
+    if stored.head is None or stored.saving:
         return
     try:
         store = storage.store()
@@ -56,9 +59,8 @@ def refresh(visitor: Session, me: Person) -> None:
         changes = store.changes(me, stored.id)
         if set(changes.files) != set(stored.files.values()):
             _take_files(visitor, store.open(me, stored.id))
-    except NotFound as error:
-        stored.gone = f"{error} What is on the screen lies in this tab alone."
-        return
+    except NotFound:
+        raise
     except StoreError as error:
         stored.failure = str(error)
         return

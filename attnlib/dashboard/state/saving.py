@@ -22,7 +22,7 @@ from attnlib.data.collection import Refusal
 from attnlib.data.content import Content
 from attnlib.data.image import sha256
 from attnlib.data.remarks import Remark
-from attnlib.errors import Forbidden, NotFound, StoreError
+from attnlib.errors import StoreError
 from attnlib.model.vit import Vit
 from attnlib.store import Case, Person, Setup, Store, StoredFile
 
@@ -64,7 +64,7 @@ def worth(visitor: Session) -> bool:
 def save(visitor: Session, me: Person, chosen: Chosen, wait: float = PATIENCE_S) -> None:
     """Write what differs from the store, beside the page."""
     stored = visitor.stored
-    if stored.saving or stored.gone or (not stored.id and not worth(visitor)):
+    if stored.saving or (not stored.id and not worth(visitor)):
         return
     _finish(stored)
     if stored.failure and time.monotonic() - stored.tried < AGAIN_S:
@@ -83,24 +83,9 @@ def save(visitor: Session, me: Person, chosen: Chosen, wait: float = PATIENCE_S)
         stored.name = stored.head.name
 
     # A closed page does not undo what was done on it.
-    stored.work = Work(partial(_told, stored, write))
+    stored.work = Work(write)
     stored.work.start(wait)
     _finish(stored)
-
-
-def _told(stored: Stored, write: Callable[[Progress], None], progress: Progress) -> None:
-    """Remember what cannot be mended by trying again."""
-    try:
-        write(progress)
-    except NotFound:
-        stored.gone = (
-            "This workspace was deleted, or is not shared with you any longer. What is on the "
-            "screen lies in this tab alone."
-        )
-        raise
-    except Forbidden as error:
-        stored.gone = f"{error} What you change lies in this tab alone."
-        raise
 
 
 def _finish(stored: Stored) -> None:

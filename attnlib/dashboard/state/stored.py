@@ -28,7 +28,6 @@ class Stored:
         failure: why the last saving failed; "" where it did not.
         tried: when that was, on a clock that never goes back.
         news: what others did meanwhile, in words, not yet shown.
-        gone: why the workspace cannot be saved to any longer; "".
     """
 
     id: str = ""
@@ -45,7 +44,6 @@ class Stored:
     failure: str = ""
     tried: float = 0.0
     news: list[str] = field(default_factory=list)
-    gone: str = ""
 
     @property
     def saving(self) -> bool:
@@ -55,4 +53,4 @@ class Stored:
     @property
     def writes(self) -> bool:
         """Whether what this person does is kept; a viewer's changes stay in the tab."""
-        return not self.gone and (self.head is None or self.head.role != "viewer")
+        return self.head is None or self.head.role != "viewer"

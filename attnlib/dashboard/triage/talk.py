@@ -57,7 +57,7 @@ def _one(space: Workspace, comment: Comment) -> None:
 
 
 def _new(space: Workspace, name: str) -> None:
-    key = f"comment_{space.by_name[name].sha256[:16]}"
+    key = f"said_comment_{space.by_name[name].sha256[:16]}"
 
     def add() -> None:
         text = st.session_state[key].strip()
