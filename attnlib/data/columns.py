@@ -25,6 +25,8 @@ LABELS = (
 _YES = {"1", "1.0", "true", "yes"}
 _NO = {"0", "0.0", "false", "no"}
 _MINUS = {"-1", "-1.0"}
+# A column with more kinds of cells than these is none of a class.
+_FEW = len(_YES | _NO | _MINUS) + 1
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,8 @@ class Columns:
         if self.label is not None:
             text = self.cell(row, self.label)
             return (text,) if text else None
+        if len(row) <= max(self.classes):
+            return None  # too short for one cell each, which needs no look at the others
         cells = {name: self.cell(row, column).casefold() for column, name in self.classes.items()}
         if not all(cells.values()):
             return None
@@ -96,8 +100,14 @@ def _classes(rows: Sequence[Sequence[str]], file: int) -> dict[int, str]:
     """The columns of 0 and 1 (or -1 and 1, as CelebA's are), and what they are called."""
     found: dict[int, str] = {}
     seen: set[str] = set()
+    # Row by row: a long header over many short rows costs no more than the cells there are.
+    columns: list[set[str]] = [set() for _ in rows[0]]
+    for row in rows[1:]:
+        for held, cell in zip(columns, row, strict=False):
+            if len(held) <= _FEW:
+                held.add(cell.strip().casefold())
     for column, name in enumerate(rows[0]):
-        cells = {row[column].strip().casefold() for row in rows[1:] if column < len(row)} - {""}
+        cells = columns[column] - {""}
         if column != file and not _is_index(name) and cells and cells <= _YES | _NO | _MINUS:
             found[column] = name.strip()
             seen |= cells
