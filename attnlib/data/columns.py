@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from attnlib.data.paths import IMAGE_ENDINGS
 from attnlib.errors import LabelError
@@ -50,12 +51,17 @@ class Columns:
         """A cell, "" where the row is too short."""
         return row[column].strip() if column < len(row) else ""
 
+    @cached_property
+    def _last(self) -> int:
+        """The last column of a class."""
+        return max(self.classes)
+
     def labels(self, row: Sequence[str]) -> tuple[str, ...] | None:
         """The label texts of a row, or None where a cell that should say it is empty."""
         if self.label is not None:
             text = self.cell(row, self.label)
             return (text,) if text else None
-        if len(row) <= max(self.classes):
+        if len(row) <= self._last:
             return None  # too short for one cell each, which needs no look at the others
         cells = {name: self.cell(row, column).casefold() for column, name in self.classes.items()}
         if not all(cells.values()):
