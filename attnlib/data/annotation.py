@@ -6,7 +6,6 @@ upright; :func:`to_crop` takes them through the preprocessing that the image wen
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,12 +14,12 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 
 from attnlib.data import image as images
 from attnlib.data.image import Transform
 from attnlib.data.outlines import union
-from attnlib.errors import AttnlibError
+from attnlib.errors import AttnlibError, brief
 
 Mask = NDArray[np.bool_]
 
@@ -51,9 +50,7 @@ def read_mask(data: bytes, size: tuple[int, int]) -> Mask:
     kind = images.sniff(data[: images.HEAD_BYTES])
     if kind != "PNG":
         raise AttnlibError(f"A mask must be a PNG, not {kind}: lossy formats smear its edge.")
-    images.decode(data)  # every limit on hostile files; the pixels are read without scaling below
-    with Image.open(io.BytesIO(data), formats=("PNG",)) as opened:
-        picture = ImageOps.exif_transpose(opened)
+    picture = images.upright(data)
     if picture.size != size:
         raise AttnlibError(
             f"The mask is {picture.width} x {picture.height} pixels and its image "
@@ -196,7 +193,7 @@ def read_coco(data: bytes) -> Coco:
     try:
         root = json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise AttnlibError(f"The annotations are no valid JSON: {str(error)[:200]}.") from error
+        raise AttnlibError(f"The annotations are no valid JSON: {brief(error, 200)}.") from error
     parts = {}
     for part in ("images", "annotations", "categories"):
         found = root.get(part, [] if part == "categories" else None) if _is(root, dict) else None

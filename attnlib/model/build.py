@@ -196,7 +196,7 @@ def similar(name: str) -> str:
 
 def _refuse_unknown(name: str) -> None:
     if not name.startswith(HUB) and name != AUTO and not timm.is_model(name):
-        raise ModelError(f"timm has no model {name!r}. {similar(name)}".strip())
+        raise ModelError(f"timm has no model {name[:80]!r}. {similar(name[:80])}".strip())
     if name.startswith(HUB[:2]) and not (network.cached(name) or network.online()):
         raise network.unreachable(name)
 

@@ -16,7 +16,7 @@ import huggingface_hub
 import timm
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
-from attnlib.errors import ModelError
+from attnlib.errors import ModelError, brief
 from attnlib.model import network
 from attnlib.model.built import Built
 from attnlib.model.pretrained import adapted, whole
@@ -114,9 +114,8 @@ def built(repo: Repository) -> Built:
         raise
     except Exception as error:
         # Anything may be wrong with a stranger's files, and every reader says it its own way.
-        words = str(error).strip().splitlines() or [""]
         raise ModelError(
-            f"transformers cannot open {repo.place} ({type(error).__name__}: {words[0][:300]})."
+            f"transformers cannot open {repo.place} ({type(error).__name__}: {brief(error)})."
         ) from error
     return Built(
         Path(repo.place).name if repo.local else repo.place,
@@ -172,7 +171,7 @@ def _fetched(place: str, file: str, revision: str | None) -> Path | None:
             "the id, or sign in with `hf auth login` where it is private."
         ) from error
     except Exception as error:
-        raise ModelError(f"{place!r} is no id on the hub: {error}") from error
+        raise ModelError(f"{place!r} is no id on the hub: {brief(error)}") from error
     return Path(path)
 
 

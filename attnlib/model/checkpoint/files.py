@@ -16,7 +16,7 @@ from safetensors.torch import load as load_bytes
 from safetensors.torch import load_file
 from torch import Tensor
 
-from attnlib.errors import ModelError
+from attnlib.errors import ModelError, brief
 from attnlib.model.checkpoint import pickles
 from attnlib.model.checkpoint.headers import metadata
 from attnlib.model.checkpoint.meanings import flat, sequence, storage_dtype
@@ -69,16 +69,16 @@ def open_file(source: str | Path | bytes) -> Content:
         raise
     except SafetensorError as error:
         raise ModelError(
-            f"{name} is not a readable safetensors file: {error}. It is damaged or was not written "
-            "to its end: copy or save it again."
+            f"{name} is not a readable safetensors file: {brief(error)}. It is damaged "
+            "or was not written to its end: copy or save it again."
         ) from error
     except MemoryError as error:
         raise ModelError(f"{name} does not fit into memory.") from error
     except Exception as error:
         # A damaged or hostile file can fail in any way; for a person these are one.
         raise ModelError(
-            f"{name} is not a readable PyTorch checkpoint ({type(error).__name__}: {error}): it is "
-            "damaged or was not written to its end. Copy or save it again."
+            f"{name} is not a readable PyTorch checkpoint ({type(error).__name__}: {brief(error)}): it "
+            "is damaged or was not written to its end. Copy or save it again."
         ) from error
 
 
