@@ -176,6 +176,19 @@ def test_zips_refuse_long_paths_too() -> None:
     assert isinstance(items[0], archive.Refusal) and isinstance(items[1], tuple)
 
 
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        ("\n".join(map(str, range(100_001))), "100001 class names, and the limit is 100000"),
+        ("cat\n" + "d" * 501, "class 1 has 501 characters, and the limit is 500"),
+    ],
+    ids=["many", "long"],
+)
+def test_more_class_names_than_any_model_has_are_refused(names: str, said: str) -> None:
+    with pytest.raises(LabelError, match=said):
+        labels.read_class_names(names.encode())
+
+
 def test_no_labels_at_all_are_left_of_a_table_of_one_file_with_too_many() -> None:
     rows = "".join(f"a.png,{i}\n" for i in range(labels.MAX_LABELS + 1))
     with pytest.raises(LabelError, match="the limit is 1000"):
