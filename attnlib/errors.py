@@ -36,3 +36,7 @@ class CaptureError(AttnlibError):
 
 class OutOfMemory(AttnlibError):
     """A computation needs more memory than the device has."""
+
+
+class SettingsError(AttnlibError):
+    """An environment variable says what cannot be: one sentence for each."""

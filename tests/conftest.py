@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ import torch
 from PIL import Image
 
 import attnlib
+from attnlib import settings
 from attnlib.model import demo
 
 if "PYTEST_XDIST_WORKER" in os.environ:
@@ -35,3 +38,15 @@ def noise() -> Image.Image:
     """A picture of random pixels, neither square nor of any model's size."""
     rng = np.random.default_rng(0)
     return Image.fromarray(rng.integers(0, 256, (90, 70, 3), dtype=np.uint8))
+
+
+@pytest.fixture
+def setting(monkeypatch: pytest.MonkeyPatch) -> Callable[..., settings.Settings]:
+    """Changes settings for one test, as if the environment had said so at the start."""
+
+    def change(**fields: Any) -> settings.Settings:
+        changed = settings.current().model_copy(update=fields)
+        monkeypatch.setattr(settings, "_current", changed)
+        return changed
+
+    return change

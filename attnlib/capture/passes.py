@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import cache
 from itertools import chain
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
+from attnlib import settings
 from attnlib.capture.mode import Capture, Observer
 from attnlib.errors import AttnlibError, ModelError, OutOfMemory
 
@@ -19,23 +20,16 @@ Precision = Literal["float32", "bfloat16", "float16"]
 PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16", "float16")
 
 
-def _places() -> int:
-    """How many forward passes may run at a time.
+@cache
+def _admission() -> threading.BoundedSemaphore:
+    """A busy host collapses when every session runs its own multi-threaded pass; they queue here.
 
     Raises:
-        AttnlibError: the environment asks for none, for which every pass would wait for ever.
+        SettingsError: the environment asks for none, for which every pass would wait for ever.
     """
-    wanted = os.environ.get("ATTNLIB_CONCURRENT_PASSES", "1")
-    if not wanted.strip().isdecimal() or int(wanted) < 1:
-        raise AttnlibError(
-            "ATTNLIB_CONCURRENT_PASSES is the number of forward passes at a time: a whole number "
-            f"of at least 1, not {wanted!r}. Unset it for 1."
-        )
-    return int(wanted)
+    return threading.BoundedSemaphore(settings.current().concurrent_passes)
 
 
-# A busy host collapses when every session runs its own multi-threaded pass; passes queue here.
-_ADMISSION = threading.BoundedSemaphore(_places())
 # Whether this thread holds a place already: one that waited for a second would wait for ever.
 _HELD = threading.local()
 
@@ -80,7 +74,7 @@ def admitted() -> Iterator[None]:
     if getattr(_HELD, "place", False):
         yield
         return
-    with _ADMISSION:
+    with _admission():
         _HELD.place = True
         try:
             yield

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import IO, Final
 
 from attnlib.data import image
+from attnlib.data.content import Content
 from attnlib.data.paths import MAX_DEPTH, MAX_LENGTH, clean, is_junk, is_long, is_text
 from attnlib.errors import ImageError
 
@@ -40,7 +41,7 @@ class Refusal:
 
 
 # A file under its clean name, or why it was not taken.
-Item = tuple[str, bytes] | Refusal
+Item = tuple[str, Content] | Refusal
 
 
 def is_zip(name: str, data: bytes) -> bool:
@@ -62,7 +63,7 @@ def inspect(name: str, data: bytes) -> Item | None:
             image.check(data)
         except ImageError as error:
             return Refusal(path, str(error))
-    return path, data
+    return path, Content.of(data)
 
 
 def unpack(zip_name: str, data: bytes, full: Callable[[], str]) -> Iterator[Item]:

@@ -5,9 +5,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from attnlib.data import archive, image
+from attnlib.data import archive
 from attnlib.data.archive import Item
 from attnlib.data.archive import Refusal as Refusal
+from attnlib.data.content import Content
 from attnlib.data.paths import ANNOTATION_ENDINGS, IMAGE_ENDINGS, TABLE_ENDINGS, clean, is_text
 
 # What one page can list and one session can hold.
@@ -24,10 +25,19 @@ class Sample:
     """
 
     name: str
-    data: bytes
+    content: Content | bytes
     sha256: str
     label: str | None
     note: str = ""
+
+    @property
+    def data(self) -> bytes:
+        """The file's bytes; of a stored one they are read now.
+
+        Raises:
+            StoreError: they cannot be read.
+        """
+        return self.content if isinstance(self.content, bytes) else self.content.read()
 
 
 @dataclass(frozen=True)
@@ -91,7 +101,7 @@ class _Shelf:
     first_name: dict[str, str] = field(default_factory=dict)
     copies: dict[str, int] = field(default_factory=dict)
     opened: list[Opened] = field(default_factory=list)
-    held: dict[str, bytes] = field(default_factory=dict)
+    held: dict[str, Content] = field(default_factory=dict)
 
     def put_again(self, opened: Opened) -> None:
         """What was opened before, as it was."""
@@ -126,37 +136,38 @@ class _Shelf:
             if item.name.lower().endswith(IMAGE_ENDINGS) and (path := clean(item.name)):
                 self._see_folder(path, tree)
             return item
-        name, data = item
+        name, content = item
         if not is_text(name):
             self._see_folder(name, tree)
-        digest = image.sha256(data)
+        digest = content.sha256
         # The same content a second time costs no memory.
-        item = name, self.held.setdefault(digest, data)
+        content = self.held.setdefault(digest, content)
+        item = name, content
         if (name, digest) in self.seen:
             return item
-        if reason := self.full(len(data)):
+        if reason := self.full(content.size):
             refusal = Refusal(name, reason)
             self.refusals.append(refusal)
             self.held.pop(digest)
             return refusal
         self.seen.add((name, digest))
-        self.size += len(data)
+        self.size += content.size
         if name.lower().endswith(TABLE_ENDINGS):
-            self.tables.append((name, data))
+            self.tables.append((name, content.read()))
         elif name.lower().endswith(ANNOTATION_ENDINGS):
-            self.annotations.append((name, data))
+            self.annotations.append((name, content.read()))
         else:
-            self._add(name, data, digest, tree)
+            self._add(name, content, tree)
         return item
 
-    def _add(self, name: str, data: bytes, digest: str, tree: int) -> None:
+    def _add(self, name: str, content: Content, tree: int) -> None:
         unique, note = self._unique(name), ""
         if unique != name:
             note = f"Renamed: another file is called {name}."
-        elif digest in self.first_name:
-            note = f"The same content as {self.first_name[digest]}."
-        self.first_name.setdefault(digest, unique)
-        self.samples[unique] = (Sample(unique, data, digest, None, note), tree)
+        elif content.sha256 in self.first_name:
+            note = f"The same content as {self.first_name[content.sha256]}."
+        self.first_name.setdefault(content.sha256, unique)
+        self.samples[unique] = (Sample(unique, content, content.sha256, None, note), tree)
 
     def _unique(self, name: str) -> str:
         unique, (stem, ending) = name, posixpath.splitext(name)

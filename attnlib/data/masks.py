@@ -127,14 +127,16 @@ def _only(coco: Coco, samples: tuple[Sample, ...]) -> Coco:
 
 
 def _is_mask(sample: Sample) -> bool:
+    named = _stem(sample.name).lower().endswith(SUFFIXES)
+    folder = posixpath.basename(posixpath.dirname(sample.name)).lower()
+    # Few files are called like masks: those alone are read.
+    if not named and folder not in FOLDERS:
+        return False
     # By its bytes: what a name ends in says nothing of them.
     if sniff(sample.data[:HEAD_BYTES]) != "PNG":
         return False
-    if _stem(sample.name).lower().endswith(SUFFIXES):
+    if named:
         return True
-    folder = posixpath.basename(posixpath.dirname(sample.name)).lower()
-    if folder not in FOLDERS:
-        return False
     # The header alone says what the pixels are; that it can be read was seen at the upload.
     with Image.open(io.BytesIO(sample.data), formats=("PNG",)) as opened:
         return opened.mode in _LABEL_MODES

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import io
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-import pytest
 import timm
 from safetensors.torch import save, save_file
 from streamlit.testing.v1 import AppTest
@@ -196,9 +197,9 @@ def test_every_source_opens_without_a_network(app: AppTest) -> None:
 
 
 def test_local_files_are_not_opened_for_visitors_of_a_host(
-    app: AppTest, monkeypatch: pytest.MonkeyPatch
+    app: AppTest, setting: Callable[..., Any]
 ) -> None:
-    monkeypatch.setenv("ATTNLIB_LOCAL_FILES", "0")
+    setting(local_files=False)
     settle(app.run())
     app.selectbox(key="source").set_value("file").run()
     assert not any(field.label == "Checkpoint file" for field in app.text_input)

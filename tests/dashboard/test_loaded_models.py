@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -192,9 +194,9 @@ def test_random_weights_are_marked_and_the_same_at_each_time(app: AppTest) -> No
 
 
 def test_a_file_that_is_gone_is_said_and_leaves_the_list(
-    app: AppTest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    app: AppTest, tmp_path: Path, setting: Callable[..., Any]
 ) -> None:
-    monkeypatch.setenv("ATTNLIB_LOCAL_FILES", "1")
+    setting(local_files=True)
     file = tmp_path / "run.pth"
     file.write_bytes(pth(trained(1, (64, 64)).state_dict()))
     settle(app.run())

@@ -150,11 +150,13 @@ def test_subjects_hold_what_the_process_grew_by() -> None:
 
 
 @pytest.fixture
-def small_store(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], results.Results]:
+def small_store(
+    monkeypatch: pytest.MonkeyPatch, setting: Callable[..., Any]
+) -> Callable[[int], results.Results]:
     """A store of its own, of so many megabytes in all."""
 
     def make(megabytes: int) -> results.Results:
-        monkeypatch.setattr(results, "_MEGABYTES", megabytes)
+        setting(cache_mb=megabytes)
         made: results.Results = results.store.__wrapped__()  # type: ignore[attr-defined]
         monkeypatch.setattr(results, "store", lambda: made)
         return made

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -57,8 +58,8 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def page(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> AppTest:
-    monkeypatch.setenv("ATTNLIB_LOCAL_FILES", "1")
+def page(app: AppTest, setting: Callable[..., Any]) -> AppTest:
+    setting(local_files=True)
     settle(app.run())
     app.switch_page(path("model_comparison")).run()
     app.segmented_control(key="versus_view").set_value("A training run").run()
@@ -157,8 +158,8 @@ def test_an_epoch_is_what_the_visitor_says(
     ]
 
 
-def test_a_host_for_others_opens_no_folder(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ATTNLIB_LOCAL_FILES", "0")
+def test_a_host_for_others_opens_no_folder(app: AppTest, setting: Callable[..., Any]) -> None:
+    setting(local_files=False)
     settle(app.run())
     app.switch_page(path("model_comparison")).run()
     app.segmented_control(key="versus_view").set_value("A training run").run()

@@ -15,7 +15,7 @@ from streamlit.testing.v1 import AppTest
 
 import attnlib
 from attnlib.dashboard.state import results
-from attnlib.dashboard.state.remarks import Remark, tidy
+from attnlib.data.remarks import Remark, tidy
 from attnlib.methods import Heat
 from attnlib.model import demo
 from attnlib.pictures.colormaps import lookup

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from attnlib.dashboard.state.remarks import Remark
 from attnlib.dashboard.state.session import Session
 from attnlib.data import archive
+from attnlib.data.remarks import Remark
 
 
 def mask_png(seed: int) -> bytes:

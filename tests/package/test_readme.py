@@ -17,9 +17,11 @@ import torch
 from safetensors.torch import save_file
 
 import attnlib
+from attnlib import settings
 from attnlib.__main__ import main
 from attnlib.methods import METHODS
 from attnlib.model import demo
+from docs import make_settings
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -188,15 +190,13 @@ def test_the_table_of_pages_is_what_the_app_declares() -> None:
 
 
 def test_the_table_of_settings_is_what_the_code_reads() -> None:
-    code = "\n".join(path.read_text() for path in ROOT.glob("attnlib/**/*.py"))
-    read: dict[str, str] = dict(
-        re.findall(r'environ\.get\(\s*"(ATTNLIB_\w+)"(?:,\s*"(\w*)")?\s*\)', code)
-    )
-    told = {cells[0].strip("`"): cells[1] for cells in rows("variable")}
-    assert set(told) == set(read) == set(re.findall(r'"(ATTNLIB_\w+)"', code))
-    for name, default in read.items():
-        if default:
-            assert told[name] == default
+    assert make_settings.written(README) == README
+    told = [cells[0].strip("`") for cells in rows("variable")]
+    assert told == [settings.variable(name) for name in settings.Settings.model_fields]
+    # Nothing else asks the environment for a setting.
+    for path in ROOT.glob("attnlib/**/*.py"):
+        if path.name != "settings.py":
+            assert not re.search(r"""environ\b.*ATTNLIB_|getenv\(["']ATTNLIB_""", path.read_text())
 
 
 def test_the_example_of_the_library_gives_what_its_comments_say(

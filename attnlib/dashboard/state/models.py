@@ -13,6 +13,7 @@ from typing import Any
 import streamlit as st
 import torch
 
+from attnlib import settings
 from attnlib.capture import passes
 from attnlib.capture.outputs import Kind
 from attnlib.dashboard.state import garbage
@@ -210,9 +211,9 @@ def local_digest(path: str) -> str:
 
 def local_files_allowed() -> bool:
     """Whether visitors may name files of this machine: only where it serves nobody else."""
-    setting = os.environ.get("ATTNLIB_LOCAL_FILES")
+    setting = settings.current().local_files
     if setting is not None:
-        return setting == "1"
+        return setting
     return st.get_option("server.address") in ("localhost", "127.0.0.1", "::1")
 
 

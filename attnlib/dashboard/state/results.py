@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -12,6 +11,7 @@ import streamlit as st
 from numpy.typing import NDArray
 from PIL import Image
 
+from attnlib import settings
 from attnlib.capture.record import Record
 from attnlib.dashboard.state import sizes
 from attnlib.dashboard.state.cache import BoundedCache
@@ -23,11 +23,6 @@ from attnlib.lessons.walkthrough import Followed, follow
 from attnlib.methods import Heat, Subject
 from attnlib.methods.base import Progress
 from attnlib.model.vit import Vit
-
-# A third of the budget each would waste it: records are small, subjects (which hold the
-# attention of an image that somebody looks at) are large and few.
-_MEGABYTES = int(os.environ.get("ATTNLIB_CACHE_MB", "768"))
-
 
 T = TypeVar("T")
 
@@ -72,8 +67,12 @@ class Results:
 
 @st.cache_resource(max_entries=1, show_spinner=False)
 def store() -> Results:
-    """The process's one store."""
-    limit = _MEGABYTES * 2**20
+    """The process's one store.
+
+    A third of the budget each would waste it: records are small, subjects (which hold the
+    attention of an image that somebody looks at) are large and few.
+    """
+    limit = settings.current().cache_mb * 2**20
     return Results(
         BoundedCache(limit * 14 // 24, sizes.nbytes),
         BoundedCache(limit // 24, sizes.nbytes),

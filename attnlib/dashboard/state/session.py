@@ -16,7 +16,6 @@ import streamlit as st
 from attnlib.audit import Prediction
 from attnlib.dashboard.state.inspection import Inspection
 from attnlib.dashboard.state.models import DEMO, ModelChoice
-from attnlib.dashboard.state.remarks import Remark
 from attnlib.dashboard.state.shelf import Shelf
 from attnlib.dashboard.state.training import Run
 from attnlib.data import masks
@@ -25,6 +24,7 @@ from attnlib.data.collection import Collection, Opened, Refusal, Sample, collect
 from attnlib.data.image import sha256
 from attnlib.data.labels import LabelMatch, LabelTable, Rule, read_label_table
 from attnlib.data.masks import Objects
+from attnlib.data.remarks import Remark
 from attnlib.errors import LabelError
 from attnlib.model import demo
 

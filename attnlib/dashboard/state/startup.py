@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,7 +14,9 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse
 from starlette.routing import Route
 
+from attnlib import settings
 from attnlib.dashboard.state import garbage, models, session
+from attnlib.errors import SettingsError
 
 _PACKAGE = Path(__file__).parents[2]
 MAIN = _PACKAGE / "dashboard" / "main.py"
@@ -30,6 +32,14 @@ async def _home(request: Request) -> RedirectResponse:
     """The first page answers at ``/`` only; its name is an address too, with all that it says."""
     query = f"?{request.url.query}" if request.url.query else ""
     return RedirectResponse(f"./{query}")
+
+
+def check_settings() -> None:
+    """End the process, with a sentence for each, where settings cannot be used."""
+    try:
+        settings.current()
+    except SettingsError as error:
+        sys.exit(str(error))
 
 
 ROUTES = [Route("/prediction-debugging", _home)]
@@ -51,8 +61,8 @@ def _warm() -> None:
 @st.cache_resource(max_entries=1, show_spinner=False)
 def once() -> bool:
     """Settle the process: threads of a pass, and what the garbage collector looks at."""
-    threads = os.environ.get("ATTNLIB_THREADS")
-    if threads:
-        torch.set_num_threads(int(threads))
+    threads = settings.current().threads
+    if threads is not None:
+        torch.set_num_threads(threads)
     garbage.keep_settled()
     return True

@@ -15,11 +15,11 @@ from attnlib import audit
 from attnlib.dashboard.state import results
 from attnlib.dashboard.state.inspection import Inspection, Outcome
 from attnlib.dashboard.state.models import ModelChoice
-from attnlib.dashboard.state.remarks import Remark
 from attnlib.dashboard.state.results import Inspected
 from attnlib.dashboard.state.session import Session
 from attnlib.data.collection import Sample
 from attnlib.data.labels import LabelMatch, match_labels
+from attnlib.data.remarks import Remark
 from attnlib.model.vit import Vit
 
 

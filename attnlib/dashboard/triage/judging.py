@@ -9,9 +9,9 @@ import streamlit as st
 
 from attnlib.audit import Prediction
 from attnlib.dashboard.parts import controls
-from attnlib.dashboard.state import remarks
-from attnlib.dashboard.state.remarks import Remark
 from attnlib.dashboard.state.workspace import Workspace
+from attnlib.data import remarks
+from attnlib.data.remarks import Remark
 
 
 def show(space: Workspace, prediction: Prediction) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from attnlib.audit import Prediction
 from attnlib.dashboard.parts.board import Bar
-from attnlib.dashboard.state.remarks import Remark
 from attnlib.dashboard.state.workspace import Workspace
+from attnlib.data.remarks import Remark
 
 TOP = 5
 

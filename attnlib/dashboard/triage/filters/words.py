@@ -7,9 +7,9 @@ import streamlit as st
 
 from attnlib.dashboard.parts import address, controls
 from attnlib.dashboard.parts.codecs import OneOf, SomeOf, Text
-from attnlib.dashboard.state import remarks
 from attnlib.dashboard.state.workspace import Workspace
 from attnlib.dashboard.triage.filters.base import Mask
+from attnlib.data import remarks
 
 NOTHING_SAID, CORRECTED, NOTED = "no tag", "label corrected", "with a note"
 
