@@ -77,8 +77,8 @@ def open_file(source: str | Path | bytes) -> Content:
     except Exception as error:
         # A damaged or hostile file can fail in any way; for a person these are one.
         raise ModelError(
-            f"{name} is not a readable PyTorch checkpoint ({type(error).__name__}: {brief(error)}). "
-            "It is damaged or was not written to its end: copy or save it again."
+            f"{name} is not a readable PyTorch checkpoint ({type(error).__name__}: "
+            f"{brief(error)}). It is damaged or was not written to its end: copy or save it again."
         ) from error
 
 
