@@ -31,3 +31,7 @@ class OutOfMemory(AttnlibError):
 
 class SettingsError(AttnlibError):
     """An environment variable says what cannot be: one sentence for each."""
+
+
+class SignInError(AttnlibError):
+    """Nobody is signed in, or somebody who may not use this server."""
