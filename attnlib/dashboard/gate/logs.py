@@ -21,7 +21,7 @@ _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _TEXT = "%(asctime)s %(levelname)-7s %(name)s %(request)s%(message)s"
 _UVICORN = ("uvicorn", "uvicorn.error")
 # Of libraries that say at `info` what they were asked for, addresses among it.
-_TALKATIVE = ("httpx", "httpcore", "urllib3", "websockets")
+_TALKATIVE = ("httpx", "httpx2", "httpcore", "httpcore2", "urllib3", "websockets")
 
 
 def request_name(said: str | None) -> str:

@@ -14,7 +14,7 @@ from streamlit import config
 from attnlib import settings
 from attnlib.dashboard.gate import health, logs, metrics, wanted
 from attnlib.dashboard.gate.middleware import Gate
-from attnlib.dashboard.state import people, signed, startup
+from attnlib.dashboard.state import signed, startup
 from attnlib.errors import SettingsError
 
 
@@ -23,8 +23,7 @@ def options() -> dict[str, Any]:
     try:
         chosen = settings.current()
         secrets = signed.secrets()
-        if people.sign_in_is_on():
-            signed.check_installed()
+        signed.check()
     except SettingsError as error:
         sys.exit(str(error))
     logs.set_up()

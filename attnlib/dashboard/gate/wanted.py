@@ -27,7 +27,7 @@ def base() -> str:
 
 def within(path: str) -> str | None:
     """A path without what stands before every one; None if it lies elsewhere."""
-    if not path.startswith(base() + "/") and path != base():
+    if not path.startswith("/") or not f"{path}/".startswith(base() + "/"):
         return None
     return path[len(base()) :] or "/"
 

@@ -32,12 +32,13 @@ def show() -> None:
     if not people.sign_in_is_on():
         return
     person = people.person()
-    said = person.name if person.email in ("", person.name) else f"{person.name} · {person.email}"
     role = {"viewer": "looks and comments", "editor": "edits", "admin": "administers"}[person.role]
     with st.container(
         horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"
     ):
-        st.caption(f"{literal(said)} ({role})", width="content")
+        st.caption(
+            f"{literal(person.name)} ({role})", width="content", help=literal(person.email) or None
+        )
         st.button(
             "Sign out",
             key="sign_out",

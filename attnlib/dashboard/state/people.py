@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -16,6 +17,7 @@ from attnlib.store.people import LOCAL, Person, Role
 HOUR = 3600.0  # seconds
 # A provider's clock may be ahead of ours by so much.
 SKEW = 300.0  # seconds
+_SEEN_ON = threading.Event()
 
 
 class NoRole(SignInError):
@@ -23,8 +25,14 @@ class NoRole(SignInError):
 
 
 def sign_in_is_on() -> bool:
-    """Whether people sign in here; otherwise everybody is :data:`LOCAL`."""
-    return bool(get_secrets_auth_section())
+    """Whether people sign in here; otherwise everybody is :data:`LOCAL`.
+
+    Once it is on it stays on, whatever becomes of the file that configured it: a mistake there
+    must not open the doors.
+    """
+    if settings.current().oidc_client_id or get_secrets_auth_section():
+        _SEEN_ON.set()
+    return _SEEN_ON.is_set()
 
 
 def person() -> Person:

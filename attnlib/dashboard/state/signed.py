@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from streamlit import config
@@ -13,6 +14,7 @@ from streamlit.auth_util import (
     get_origin_from_redirect_uri,
     get_secrets_auth_section,
 )
+from streamlit.runtime.secrets import secrets_singleton
 from streamlit.user_info import generate_login_redirect_url
 from streamlit.web.server.server_util import get_cookie_secret
 from streamlit.web.server.starlette.starlette_app_utils import decode_signed_value
@@ -44,12 +46,7 @@ def secrets() -> dict[str, Any] | None:
         raise SettingsError(
             f"The sign-in is configured in part: {', '.join(missing)} must be set, too."
         )
-    if len(chosen.cookie_secret.encode()) < SHORTEST_SECRET:
-        raise SettingsError(
-            f"ATTNLIB_COOKIE_SECRET must have at least {SHORTEST_SECRET} bytes, drawn at random: "
-            "`python -c 'import secrets; print(secrets.token_hex())'` makes one."
-        )
-    check_installed()
+    _check_secret(chosen.cookie_secret, "ATTNLIB_COOKIE_SECRET")
     # Streamlit signs the cookies of a sign-in under way before it reads the secrets.
     config.set_option("server.cookieSecret", chosen.cookie_secret)
     return {
@@ -65,15 +62,36 @@ def secrets() -> dict[str, Any] | None:
     }
 
 
-def check_installed() -> None:
-    """Ask for what the sign-in needs beyond Streamlit.
+def check() -> None:
+    """What must hold for the sign-in before anybody is served, wherever it is configured.
 
     Raises:
-        SettingsError: it is not installed.
+        SettingsError: a file with secrets cannot be read, so that nobody would have to sign in;
+            a secret can be guessed; or what the sign-in needs is not installed.
     """
-    if any(importlib.util.find_spec(name) is None for name in ("authlib", "httpx")):
+    files = [file for file in config.get_option("secrets.files") if Path(file).exists()]
+    if files and not secrets_singleton.load_if_toml_exists():
+        raise SettingsError(f"{files[0]} cannot be read as TOML. Mend it, or take it away.")
+    section = get_secrets_auth_section()
+    if section:
+        _check_secret(str(section.get("cookie_secret", "")), "cookie_secret in [auth]")
+    if section or settings.current().oidc_client_id:
+        _check_installed()
+
+
+def _check_secret(secret: str, name: str) -> None:
+    if len(secret.encode()) < SHORTEST_SECRET:
         raise SettingsError(
-            "The sign-in needs Authlib and httpx: install them with "
+            f"{name} must have at least {SHORTEST_SECRET} bytes, drawn at random: "
+            "`python -c 'import secrets; print(secrets.token_hex())'` makes one."
+        )
+
+
+def _check_installed() -> None:
+    there = [importlib.util.find_spec(name) is not None for name in ("authlib", "httpx2", "httpx")]
+    if not there[0] or not any(there[1:]):
+        raise SettingsError(
+            "The sign-in needs Authlib and httpx2: install them with "
             "`python -m pip install 'attnlib[signin]'`."
         )
 
@@ -117,6 +135,7 @@ def _claims(cookies: Mapping[str, str]) -> dict[str, Any]:
         found = json.loads(signed) if signed else None
     except ValueError:
         found = None
-    if not isinstance(found, dict) or found.get("origin") != public_origin():
+    origin = public_origin()
+    if not isinstance(found, dict) or not origin or found.get("origin") != origin:
         raise SignInError("Nobody is signed in. Sign in to go on.")
     return found
