@@ -40,23 +40,25 @@ def serving(
     *,
     port: int | None = None,
     environment: Mapping[str, str] | None = None,
+    log: Path | None = None,
 ) -> Iterator[str]:
     """A server, by its address: the app as the README starts it, or a command.
 
     Args:
         port: None for a free one.
         environment: variables beside those of this process.
+        log: a file for all that the server writes.
     """
     port = free_port() if port is None else port
     options = ["--server.headless=true", f"--server.port={port}"]
-    quiet = subprocess.DEVNULL
-    process = subprocess.Popen(
-        [*command, *options],
-        cwd=ROOT,
-        env={**os.environ, **(environment or {})},
-        stdout=quiet,
-        stderr=quiet,
-    )
+    with open(log or os.devnull, "wb") as written:
+        process = subprocess.Popen(
+            [*command, *options],
+            cwd=ROOT,
+            env={**os.environ, **(environment or {})},
+            stdout=written,
+            stderr=written,
+        )
     url = f"http://localhost:{port}"
     try:
         for _ in range(240):
