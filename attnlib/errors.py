@@ -35,3 +35,15 @@ class SettingsError(AttnlibError):
 
 class SignInError(AttnlibError):
     """Nobody is signed in, or somebody who may not use this server."""
+
+
+class StoreError(AttnlibError):
+    """Something cannot be stored, or not be read back."""
+
+
+class NotFound(StoreError):
+    """What was asked for is not there, or not for this person to see."""
+
+
+class Forbidden(StoreError):
+    """A person may see this, and not do that."""

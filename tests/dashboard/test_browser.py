@@ -252,7 +252,7 @@ def test_eight_visitors_at_once_each_see_their_own_results(server, browser, vit)
             if len(shown) == len(files):
                 break
             page.wait_for_timeout(250)
-        assert len(shown) == len(files)
+        assert len(shown) == len(files), body.inner_text()
         assert page.locator("[data-testid=stException]").count() == 0
         for name, data in files:
             record = vit.inspect(Image.open(io.BytesIO(data)))

@@ -91,18 +91,15 @@ def _page(space: Workspace, shown: Shown, size: int) -> int:
 
 
 def _board(space: Workspace, shown: Shown, density: str, page: int) -> None:
-    """The cards; while maps are missing, drawn again by itself as they come."""
+    """The cards; while maps are missing, the page is drawn again by itself as they come."""
     size = DENSITIES[density]
     visible = shown.predictions[(page - 1) * size : page * size]
     fill = filling.current(space)
     now = _waits(space, visible, fill)
     then = _waits(space, shown.predictions[page * size : (page + 1) * size], fill)
-    if now:
-        fill.ask(space, [*now, *then])
-        _waiting(space, visible, density)
-    else:
-        _draw(space, visible, density)
-        fill.ask(space, then, wait=0.0)
+    fill.ask(space, [*now, *then], wait=filling.PATIENCE_S if now else 0.0)
+    if missing := _draw(space, visible, density):
+        _waiting(space, visible, missing)
 
 
 def _waits(
@@ -113,15 +110,17 @@ def _waits(
     return [w for p in predictions for w in case.build(space, p, maps).waits]
 
 
+# The cards are not part of this: a click in a part of a page that runs alone is lost where the
+# whole page has just been drawn without it.
 @st.fragment(run_every=0.6)
-def _waiting(space: Workspace, visible: list[Prediction], density: str) -> None:
-    """Draws what is there, until nothing is missing."""
-    if not _draw(space, visible, density):
+def _waiting(space: Workspace, visible: list[Prediction], missing: int) -> None:
+    """The page again, once fewer maps are missing than when it was drawn."""
+    if len(_waits(space, visible, filling.current(space))) < missing:
         st.rerun()
 
 
-def _draw(space: Workspace, visible: list[Prediction], density: str) -> bool:
-    """Draw one page of cards; whether maps are still missing."""
+def _draw(space: Workspace, visible: list[Prediction], density: str) -> int:
+    """Draw one page of cards; how many maps are still missing."""
     maps = filling.current(space).maps(space)
     found = [case.build(space, prediction, maps) for prediction in visible]
     grid = density == "Grid"
@@ -138,7 +137,7 @@ def _draw(space: Workspace, visible: list[Prediction], density: str) -> bool:
         on_open=opened.open_image,
         focus=opened.last(),
     )
-    return any(one.waits for one in found)
+    return sum(len(one.waits) for one in found)
 
 
 def _nothing(space: Workspace) -> str:
