@@ -22,7 +22,11 @@ _AT_ONCE = 16
 
 
 class RemoteBlobs:
-    """Contents as objects ``<url>/ab/abcd…``. An object appears whole or not at all."""
+    """Contents as objects ``<url>/ab/abcd…``.
+
+    An S3-compatible store shows an object whole or not at all; what another one leaves half
+    written is found out when it is read, and mended when the same content is added again.
+    """
 
     def __init__(self, url: str) -> None:
         """
@@ -53,7 +57,6 @@ class RemoteBlobs:
                     return
             except FileNotFoundError:
                 pass
-            self._files.makedirs(self._files._parent(path), exist_ok=True)
             self._files.pipe_file(path, data)
 
         self._told(write)
