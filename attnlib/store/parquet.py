@@ -27,13 +27,10 @@ def rows(data: bytes, schema: pa.Schema) -> list[dict[str, Any]]:
     Raises:
         StoreError: it has another schema, is compressed, or is too large.
     """
+    if not _opened(data).schema_arrow.remove_metadata().equals(schema):
+        raise StoreError(f"{_OTHER}.")
     texts = [field.name for field in schema if field.type == pa.string()]
-    file = pq.ParquetFile(
-        pa.BufferReader(data),
-        read_dictionary=texts,
-        thrift_string_size_limit=_THRIFT,
-        thrift_container_size_limit=_THRIFT,
-    )
+    file = _opened(data, texts)
     meta = file.metadata
     groups = [meta.row_group(i) for i in range(meta.num_row_groups)]
     columns = [group.column(i) for group in groups for i in range(group.num_columns)]

@@ -100,8 +100,7 @@ class Server:
     def stop(self) -> None:
         """End it and take away all that it wrote."""
         if self._process is not None and self._process.poll() is None:
-            self._process.send_signal(signal.SIGINT)
-            self._process.wait(PATIENCE)
+            self.kill()  # an orderly end writes everything out, for nobody
         shutil.rmtree(self._home, ignore_errors=True)
 
     def _run(self, *words: object) -> None:
