@@ -90,7 +90,7 @@ def _lost(error: DBAPIError, code: str | None, text: str) -> bool:
         return True
     if code is not None:
         return code.startswith(("08", "57P"))
-    return any(sign in text for sign in ("connect", "server closed", "terminat", "ssl"))
+    return any(sign in text for sign in ("connect", "resolve", "server closed", "terminat", "ssl"))
 
 
 def _first_line(error: SQLAlchemyError) -> str:

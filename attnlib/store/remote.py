@@ -36,7 +36,9 @@ class RemoteBlobs:
         Raises:
             StoreError: the URL is none, or its driver is not installed.
         """
-        self._url = url.split("://", 1)[0]
+        self._url, mark, _ = url.partition("://")
+        if not self._url or not mark:
+            raise StoreError("The URL of the images' store is none: write s3://bucket/folder.")
         try:
             self._files, self._root = fsspec.core.url_to_fs(url, use_listings_cache=False)
         except ImportError as error:

@@ -37,7 +37,12 @@ class Server:
             folder: of the programs.
         """
         self._programs = folder
-        self._home = Path(tempfile.mkdtemp(prefix="attnlib-postgres-"))
+        # In memory where there is room: a killed process, unlike a power cut, loses nothing there.
+        memory = Path("/dev/shm")
+        roomy = memory.is_dir() and shutil.disk_usage(memory).free > 2 * 2**30
+        self._home = Path(
+            tempfile.mkdtemp(prefix="attnlib-postgres-", dir=memory if roomy else None)
+        )
         # PostgreSQL refuses to run as root.
         self._as: list[str] = []
         if os.geteuid() == 0:
