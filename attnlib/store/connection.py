@@ -132,7 +132,7 @@ def _revision(transaction: Connection) -> str | None:
 def _engine(url: str | URL) -> Engine:
     try:
         parsed = make_url(url)
-    except ArgumentError as error:
+    except (ArgumentError, ValueError) as error:
         raise StoreError(
             "The database's URL is none: write postgresql://user:password@host/name."
         ) from error

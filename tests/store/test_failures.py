@@ -157,7 +157,7 @@ def test_what_is_not_there_or_not_allowed_is_a_sentence(
         ("mysql://x/y", "not supported"),
         ("sqlite://", "not supported"),
         ("no url", "none: write postgresql://"),
-        ("postgresql://u:secret@[bad/x", "none: write postgresql://"),
+        ("postgresql://u:secret@host:port/x", "none: write postgresql://"),
     ):
         with pytest.raises(StoreError, match=words) as caught:
             store.connect(url, home=tmp_path)
