@@ -31,18 +31,20 @@ def programs() -> Path | None:
 class Server:
     """One server on a free port of this machine, as a user without rights."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, programs: Path, home: Path | None = None) -> None:
         """
         Args:
-            folder: of the programs.
+            programs: their folder.
+            home: where a folder with its data is made; None for one in memory, if there is room.
         """
-        self._programs = folder
-        # In memory where there is room: a killed process, unlike a power cut, loses nothing there.
-        memory = Path("/dev/shm")
-        roomy = memory.is_dir() and shutil.disk_usage(memory).free > 2 * 2**30
-        self._home = Path(
-            tempfile.mkdtemp(prefix="attnlib-postgres-", dir=memory if roomy else None)
-        )
+        self._programs = programs
+        if home is None:
+            # A process that is killed, unlike a power cut, loses nothing there.
+            memory = Path("/dev/shm")
+            roomy = memory.is_dir() and shutil.disk_usage(memory).free > 2 * 2**30
+            home = memory if roomy else None
+        self._home = Path(tempfile.mkdtemp(prefix="attnlib-postgres-", dir=home))
+        self._home.chmod(0o700)
         # PostgreSQL refuses to run as root.
         self._as: list[str] = []
         if os.geteuid() == 0:
