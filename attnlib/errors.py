@@ -5,6 +5,15 @@ class AttnlibError(Exception):
     """Base of every error that attnlib raises on purpose."""
 
 
+def brief(error: BaseException, most: int = 300) -> str:
+    """What another library says of its error, in one line of at most ``most`` characters.
+
+    It may say a whole file, or a page.
+    """
+    words = " ".join(str(error).split())
+    return words if len(words) <= most else f"{words[: most - 1]}…"
+
+
 class ImageError(AttnlibError):
     """A file cannot be used as an image."""
 

@@ -11,6 +11,7 @@ from attnlib.capture.outputs import KINDS
 from attnlib.capture.passes import PRECISIONS
 from attnlib.data.image import check, decode
 from attnlib.data.labels import read_class_names
+from attnlib.data.numbering import number
 from attnlib.errors import AttnlibError
 
 HELP = "draw an attribution map over an image"
@@ -83,8 +84,9 @@ def run(given: argparse.Namespace) -> None:
 def _class(vit: attnlib.Vit, text: str) -> int:
     if text in vit.class_names:
         return vit.class_names.index(text)
-    if text.isascii() and text.isdigit() and int(text) < len(vit.class_names):
-        return int(text)
+    index = number(text)
+    if index is not None and index < len(vit.class_names):
+        return index
     raise AttnlibError(
         f"{text!r} is no class of this model. Give a name or a number from 0 to "
         f"{len(vit.class_names) - 1}."

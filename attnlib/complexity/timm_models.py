@@ -11,6 +11,7 @@ from torch import nn
 from attnlib.complexity.architecture import Architecture, Size
 from attnlib.complexity.parameters import parameters
 from attnlib.complexity.problem import ArchitectureError, Problem
+from attnlib.errors import brief
 
 _MODELS = ("VisionTransformer", "VisionTransformerDistilled", "Beit", "Eva")
 _BLOCKS = (
@@ -49,7 +50,7 @@ def build_meta(name: str, image: Size | None = None) -> nn.Module:
             return timm.create_model(name, pretrained=False, **options).eval()
     except Exception as error:  # timm's builders raise whatever their arguments lead to
         size = "" if image is None else f" for images of {image[0]} x {image[1]} pixels"
-        raise _refusal(f"timm cannot build {name}{size}: {error}") from error
+        raise _refusal(f"timm cannot build {name}{size}: {brief(error)}") from error
 
 
 def read_module(module: object, name: str = "") -> Architecture:

@@ -6,9 +6,7 @@ upright; :func:`to_crop` takes them through the preprocessing that the image wen
 
 from __future__ import annotations
 
-import io
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -16,11 +14,12 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 
 from attnlib.data import image as images
 from attnlib.data.image import Transform
-from attnlib.errors import AttnlibError
+from attnlib.data.outlines import union
+from attnlib.errors import AttnlibError, brief
 
 Mask = NDArray[np.bool_]
 
@@ -51,9 +50,7 @@ def read_mask(data: bytes, size: tuple[int, int]) -> Mask:
     kind = images.sniff(data[: images.HEAD_BYTES])
     if kind != "PNG":
         raise AttnlibError(f"A mask must be a PNG, not {kind}: lossy formats smear its edge.")
-    images.decode(data)  # every limit on hostile files; the pixels are read without scaling below
-    with Image.open(io.BytesIO(data), formats=("PNG",)) as opened:
-        picture = ImageOps.exif_transpose(opened)
+    picture = images.upright(data)
     if picture.size != size:
         raise AttnlibError(
             f"The mask is {picture.width} x {picture.height} pixels and its image "
@@ -174,10 +171,7 @@ class Coco:
                 f"{file_name} has {len(wanted)} objects with {vertices} vertices; the limits are "
                 f"{MAX_DRAWN} and {MAX_VERTICES}."
             )
-        mask: Mask = np.zeros((size[1], size[0]), dtype=np.bool_)
-        for entry in wanted:
-            for polygon in entry.polygons:
-                _fill(mask, polygon)
+        mask: Mask = union([polygon for entry in wanted for polygon in entry.polygons], size)
         if not mask.any():
             raise AttnlibError(f"The objects of {file_name} hold no pixel of it.")
         return mask
@@ -199,7 +193,7 @@ def read_coco(data: bytes) -> Coco:
     try:
         root = json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise AttnlibError(f"The annotations are no valid JSON: {str(error)[:200]}.") from error
+        raise AttnlibError(f"The annotations are no valid JSON: {brief(error, 200)}.") from error
     parts = {}
     for part in ("images", "annotations", "categories"):
         found = root.get(part, [] if part == "categories" else None) if _is(root, dict) else None
@@ -235,6 +229,29 @@ def read_coco(data: bytes) -> Coco:
     return Coco(sizes, {name: tuple(found) for name, found in objects.items()})
 
 
+def write_coco(coco: Coco) -> bytes:
+    """The same annotations as JSON that :func:`read_coco` reads; none of what it left out."""
+    numbers = {name: number for number, name in enumerate(coco.sizes)}
+    objects = [(name, one) for name, found in coco.objects.items() for one in found]
+    categories = {name: i for i, name in enumerate(sorted({one.category for _, one in objects}))}
+    root = {
+        "images": [
+            {"id": numbers[name], "file_name": name, "width": width, "height": height}
+            for name, (width, height) in coco.sizes.items()
+        ],
+        "categories": [{"id": i, "name": name} for name, i in categories.items()],
+        "annotations": [
+            {
+                "image_id": numbers[name],
+                "category_id": categories[one.category],
+                "segmentation": [list(polygon) for polygon in one.polygons],
+            }
+            for name, one in objects
+        ],
+    }
+    return json.dumps(root).encode()
+
+
 def _object(entry: Mapping[str, Any], place: int, category: str) -> CocoObject:
     polygons, where = entry.get("segmentation"), f"Annotation {place}"
     if polygons:
@@ -249,24 +266,6 @@ def _object(entry: Mapping[str, Any], place: int, category: str) -> CocoObject:
     x, y, width, height = _numbers(entry.get("bbox"), f"{where}, bbox (x, y, width, height)", 4)
     right, low = x + width, y + height
     return CocoObject(category, ((x, y, right, y, right, low, x, low),))
-
-
-def _fill(mask: Mask, polygon: Sequence[float]) -> None:
-    """Set the pixels whose centres lie in the polygon (even-odd rule), row by row.
-
-    Exact, where Pillow's polygons round their corners and add the pixels on their edges.
-    """
-    start = np.reshape(polygon, (-1, 2))
-    end = np.roll(start, -1, axis=0)
-    first, after = (math.ceil(y - 0.5) for y in (start[:, 1].min(), start[:, 1].max()))
-    for row in range(max(first, 0), min(after, mask.shape[0])):
-        y = row + 0.5
-        crossed = (start[:, 1] > y) != (end[:, 1] > y)
-        (ax, ay), (bx, by) = start[crossed].T, end[crossed].T
-        places = np.sort(ax + (y - ay) * (bx - ax) / (by - ay))
-        columns = np.ceil(places - 0.5).clip(0, mask.shape[1]).astype(np.int64)
-        for left, right in columns.reshape(-1, 2):
-            mask[row, left:right] = True
 
 
 def _numbers(values: object, what: str, count: int | None = None) -> tuple[float, ...]:

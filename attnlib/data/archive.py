@@ -9,7 +9,7 @@ from typing import IO, Final
 
 from attnlib.data import image
 from attnlib.data.content import Content
-from attnlib.data.paths import clean, is_junk, is_text
+from attnlib.data.paths import MAX_DEPTH, MAX_LENGTH, clean, is_junk, is_long, is_text
 from attnlib.errors import ImageError
 
 # What one zip may hold, counted while it is unpacked: its own header may say anything.
@@ -24,6 +24,10 @@ _ZIP_ENTRY = b"PK\x01\x02"
 # What one member with a bad checksum can unpack without being charged for it.
 _CHUNK = 2**16
 _UNSAFE = "The path leads outside its folder: rename the file."
+_LONG = (
+    f"The path has more than {MAX_LENGTH} characters or {MAX_DEPTH} folders: move the file up, or "
+    "rename it."
+)
 _NESTED = "A zip inside a zip is not opened: upload it by itself."
 _TOO_LARGE = f"The file is too large: the limit is {image.MAX_BYTES // 2**20} MiB."
 
@@ -49,7 +53,9 @@ def inspect(name: str, data: bytes) -> Item | None:
     """The file under its clean name, its refusal, or None for a file to skip silently."""
     path = clean(name)
     if path is None:
-        return Refusal(name, _UNSAFE)
+        return Refusal(name[:MAX_LENGTH], _UNSAFE)
+    if is_long(path):
+        return Refusal(f"{path[:60]}…", _LONG)
     if is_junk(path):
         return None
     if not is_text(path):
@@ -92,7 +98,10 @@ def unpack(zip_name: str, data: bytes, full: Callable[[], str]) -> Iterator[Item
     item: Item | None
     for index, (info, path) in enumerate(members):
         if path is None:
-            yield Refusal(info.filename, _UNSAFE)
+            yield Refusal(info.filename[:MAX_LENGTH], _UNSAFE)
+            continue
+        if is_long(path):
+            yield Refusal(f"{path[:60]}…", _LONG)
             continue
         if reason := _refused(info) or full():
             yield Refusal(path, reason)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from attnlib.data.paths import IMAGE_ENDINGS
 from attnlib.errors import LabelError
@@ -25,6 +26,8 @@ LABELS = (
 _YES = {"1", "1.0", "true", "yes"}
 _NO = {"0", "0.0", "false", "no"}
 _MINUS = {"-1", "-1.0"}
+# A column with more kinds of cells than these is none of a class.
+_FEW = len(_YES | _NO | _MINUS) + 1
 
 
 @dataclass(frozen=True)
@@ -48,11 +51,18 @@ class Columns:
         """A cell, "" where the row is too short."""
         return row[column].strip() if column < len(row) else ""
 
+    @cached_property
+    def _last(self) -> int:
+        """The last column of a class."""
+        return max(self.classes)
+
     def labels(self, row: Sequence[str]) -> tuple[str, ...] | None:
         """The label texts of a row, or None where a cell that should say it is empty."""
         if self.label is not None:
             text = self.cell(row, self.label)
             return (text,) if text else None
+        if len(row) <= self._last:
+            return None  # too short for one cell each, which needs no look at the others
         cells = {name: self.cell(row, column).casefold() for column, name in self.classes.items()}
         if not all(cells.values()):
             return None
@@ -96,8 +106,14 @@ def _classes(rows: Sequence[Sequence[str]], file: int) -> dict[int, str]:
     """The columns of 0 and 1 (or -1 and 1, as CelebA's are), and what they are called."""
     found: dict[int, str] = {}
     seen: set[str] = set()
+    # Row by row: a long header over many short rows costs no more than the cells there are.
+    columns: list[set[str]] = [set() for _ in rows[0]]
+    for row in rows[1:]:
+        for held, cell in zip(columns, row, strict=False):
+            if len(held) <= _FEW:
+                held.add(cell.strip().casefold())
     for column, name in enumerate(rows[0]):
-        cells = {row[column].strip().casefold() for row in rows[1:] if column < len(row)} - {""}
+        cells = columns[column] - {""}
         if column != file and not _is_index(name) and cells and cells <= _YES | _NO | _MINUS:
             found[column] = name.strip()
             seen |= cells

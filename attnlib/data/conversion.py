@@ -70,6 +70,12 @@ def converted(
     return made if turn is None else made.transpose(turn), tuple(notes)
 
 
+def turned(image: Image.Image) -> Image.Image:
+    """A loaded image upright, its pixels as they are stored."""
+    turn = _UPRIGHT.get(_orientation(image))
+    return image.copy() if turn is None else image.transpose(turn)
+
+
 def turned_back(picture: Image.Image, image: Image.Image) -> Image.Image:
     """An upright picture (a mask, say) as the image that it belongs to is stored."""
     turn = _UPRIGHT.get(_orientation(image))

@@ -20,7 +20,7 @@ from torch import Tensor
 from attnlib.data.conversion import DECODINGS as DECODINGS
 from attnlib.data.conversion import MODES as MODES
 from attnlib.data.conversion import Decoding as Decoding
-from attnlib.data.conversion import converted, turned_back
+from attnlib.data.conversion import converted, turned, turned_back
 from attnlib.data.formats import FORMATS as FORMATS
 from attnlib.data.formats import HEAD_BYTES as HEAD_BYTES
 from attnlib.data.formats import opener
@@ -107,6 +107,20 @@ def decode(data: bytes, decoding: Decoding = "upright", channels: int = 3) -> Im
         ImageError: and nothing else, on any bytes.
     """
     return read(data, decoding, channels).picture
+
+
+def upright(data: bytes) -> Image.Image:
+    """The picture upright, in the mode and with the numbers that its file stores.
+
+    Raises:
+        ImageError: and nothing else, on any bytes.
+    """
+    with _open(data) as image:
+        try:
+            image.load()
+            return turned(image)
+        except Exception as error:
+            raise _unreadable(image.format, error) from error
 
 
 def as_stored(mask: NDArray[np.bool_], data: bytes) -> NDArray[np.bool_]:

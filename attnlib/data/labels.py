@@ -25,6 +25,8 @@ from attnlib.errors import LabelError
 
 # Short rows could otherwise fill 16 MiB with millions of Python objects.
 MAX_ROWS: Final = 1_000_000
+# Of one file. A table of many more gives one image every class there is, and names none.
+MAX_LABELS: Final = 1000
 # As many as a person reads.
 MAX_PROBLEMS: Final = 100
 
@@ -83,7 +85,8 @@ def read_label_table(data: bytes) -> LabelTable:
             f"The label table has {counted(len(rows[0][1]), 'column')} and no header that we know: "
             "the first line should be 'filename,label'."
         )
-    given: dict[str, list[str]] = defaultdict(list)
+    # The labels of a file in their order, each once.
+    given: dict[str, dict[str, None]] = defaultdict(dict)
     problems: list[str] = []
     for line, row in rows[found.headed :]:
         name = _path(found.cell(row, found.file))
@@ -91,7 +94,10 @@ def read_label_table(data: bytes) -> LabelTable:
         if not name or labels is None:
             problems.append(f"Line {line}: the {'label' if name else 'file name'} is missing.")
         else:
-            given[name] += [label for label in labels if label not in given[name]]
+            given[name].update(dict.fromkeys(labels))
+    for name in [name for name, labels in given.items() if len(labels) > MAX_LABELS]:
+        count = len(given.pop(name))
+        problems.append(f"{name} has {count} labels, and the limit is {MAX_LABELS}: none is used.")
     if len(problems) > MAX_PROBLEMS:
         more = len(problems) - MAX_PROBLEMS
         problems[MAX_PROBLEMS:] = [f"… and {counted(more, 'more problem')}."]

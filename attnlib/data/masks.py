@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import posixpath
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from PIL import Image
@@ -53,17 +53,10 @@ def set_apart(samples: Sequence[Sample]) -> tuple[tuple[Sample, ...], dict[str, 
     masks: dict[str, bytes] = {}
     taken: set[str] = set()
     owners: set[str] = set()
-    by_stem: dict[str, list[Sample]] = {}
-    for sample in samples:
-        by_stem.setdefault(_stem(sample.name), []).append(sample)
-    for sample in samples:
-        if not _is_mask(sample):
-            continue
-        fits = [
-            other
-            for other in by_stem.get(_bare(sample.name), ())
-            if other is not sample and not _is_mask(other) and _near(sample.name, other.name)
-        ]
+    candidates = [sample for sample in samples if _is_mask(sample)]
+    pictures = _Pictures(samples, {sample.name for sample in candidates})
+    for sample in candidates:
+        fits = pictures.near(sample)
         if len(fits) == 1 and len(sample.data) <= MAX_MASK_BYTES:
             masks[fits[0].sha256] = sample.data
             taken.add(sample.name)
@@ -90,25 +83,35 @@ def read(
     files, samples = tuple(files), tuple(samples)
     after = Objects(dict(before.masks), before.coco)
     masks = [name for name, _ in files if not name.lower().endswith(".json")]
+    by_stem: dict[str, list[Sample]] = {}
+    for sample in samples:
+        by_stem.setdefault(_stem(sample.name), []).append(sample)
+    held = sum(map(len, after.masks.values()))
     for name, data in files:
         try:
             if name.lower().endswith(".json"):
                 after.coco = (sha256(data), _only(annotation.read_coco(data), samples))
                 continue
-            sample = _image_of(name, samples) or (chosen if len(masks) == 1 else None)
-            if sample is None:
+            fits = by_stem.get(_bare(name), [])
+            owner = fits[0] if len(fits) == 1 else chosen if len(masks) == 1 else None
+            if owner is None:
                 raise AttnlibError("no loaded image has this name.")
-            _add(after, sample, data)
+            held += len(data) - len(after.masks.get(owner.sha256, b""))
+            try:
+                _add(after, owner, data, held)
+            except AttnlibError:
+                held -= len(data) - len(after.masks.get(owner.sha256, b""))
+                raise
         except AttnlibError as error:
             after.problems.append(Refusal(name, str(error)))
     return after
 
 
-def _add(after: Objects, sample: Sample, data: bytes) -> None:
+def _add(after: Objects, sample: Sample, data: bytes, held: int) -> None:
+    """Keep a mask; ``held`` bytes are all of them then."""
     if len(data) > MAX_MASK_BYTES:
         raise AttnlibError(f"a mask may have {MAX_MASK_BYTES // 2**20} MiB at most.")
-    held = sum(len(mask) for key, mask in after.masks.items() if key != sample.sha256)
-    if held + len(data) > MAX_MASKS_BYTES:
+    if held > MAX_MASKS_BYTES:
         raise AttnlibError(f"all masks together may have {MAX_MASKS_BYTES // 2**20} MiB.")
     annotation.read_mask(data, decode(sample.data).size)
     after.masks[sample.sha256] = data
@@ -121,13 +124,6 @@ def _only(coco: Coco, samples: tuple[Sample, ...]) -> Coco:
     if not sizes:
         raise AttnlibError("none of its images is loaded here.")
     return Coco(sizes, {name: coco.objects[name] for name in sizes if name in coco.objects})
-
-
-def _image_of(mask: str, samples: Iterable[Sample]) -> Sample | None:
-    """The loaded image that a mask's name points at, if it is one alone."""
-    wanted = _bare(mask)
-    fits = [sample for sample in samples if _stem(sample.name) == wanted]
-    return fits[0] if len(fits) == 1 else None
 
 
 def _is_mask(sample: Sample) -> bool:
@@ -146,11 +142,28 @@ def _is_mask(sample: Sample) -> bool:
         return opened.mode in _LABEL_MODES
 
 
-def _near(mask: str, image: str) -> bool:
-    """Whether two files lie in one folder, in neighbouring ones, or one folder deeper."""
-    folder, place = posixpath.dirname(image), posixpath.dirname(mask)
-    above = posixpath.dirname(place)
-    return place == folder or above in (folder, posixpath.dirname(folder))
+class _Pictures:
+    """Images by their stem and folder, so that each mask looks at two of them at most."""
+
+    def __init__(self, samples: Iterable[Sample], masks: Container[str]) -> None:
+        self._in: dict[tuple[str, str], list[Sample]] = {}
+        self._under: dict[tuple[str, str], list[Sample]] = {}
+        for sample in samples:
+            if sample.name not in masks:
+                stem, folder = _stem(sample.name), posixpath.dirname(sample.name)
+                self._in.setdefault((stem, folder), []).append(sample)
+                self._under.setdefault((stem, posixpath.dirname(folder)), []).append(sample)
+
+    def near(self, mask: Sample) -> list[Sample]:
+        """Up to two images in its folder, in a neighbouring one, or one folder higher."""
+        stem, place = _bare(mask.name), posixpath.dirname(mask.name)
+        above = posixpath.dirname(place)
+        groups = (
+            self._in.get((stem, place)),
+            self._in.get((stem, above)),
+            self._under.get((stem, above)),
+        )
+        return list({s.name: s for group in groups for s in (group or [])[:2]}.values())[:2]
 
 
 def _stem(name: str) -> str:

@@ -6,11 +6,14 @@ import json
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from attnlib.data.text import decoded
 from attnlib.errors import LabelError
 
+# ImageNet-21k has 21 843 classes; the longest of their names has 150 characters.
+MAX_NAMES: Final = 100_000
+MAX_LENGTH: Final = 500
 # Under which the names lie in larger files: transformers' config.json, timm's, YOLO's, ours.
 _INSIDE = ("id2label", "label2id", "class_to_idx", "label_names", "class_names", "classes", "names")
 _FORMS = (
@@ -48,11 +51,31 @@ def read_class_names(data: bytes, filename: str = "") -> list[str]:
         )
     if not names:
         raise LabelError("The list of class names is empty.")
+    check_names(names)
     first: dict[str, int] = {}
     for index, name in enumerate(names):
         if first.setdefault(name, index) != index:
-            raise LabelError(f"Classes {first[name]} and {index} are both called {name!r}.")
+            raise LabelError(f"Classes {first[name]} and {index} are both called {name[:60]!r}.")
     return names
+
+
+def check_names(names: Sequence[str]) -> None:
+    """Refuse more or longer names than any model has.
+
+    Raises:
+        LabelError: there are.
+    """
+    if len(names) > MAX_NAMES:
+        raise LabelError(
+            f"There are {len(names)} class names, and the limit is {MAX_NAMES}: give the names of "
+            "the model's classes alone, one per line."
+        )
+    long = next((index for index, name in enumerate(names) if len(name) > MAX_LENGTH), None)
+    if long is not None:
+        raise LabelError(
+            f"The name of class {long} has {len(names[long])} characters, and the limit is "
+            f"{MAX_LENGTH}: give one name per line."
+        )
 
 
 def _lines(lines: Sequence[str]) -> list[str]:

@@ -10,6 +10,9 @@ IMAGE_ENDINGS = (
 )  # fmt: skip
 TABLE_ENDINGS = (".csv", ".tsv")
 ANNOTATION_ENDINGS = (".json",)
+# Of a path, and of its folders: every end of a path is compared with a table's rows.
+MAX_LENGTH = 512
+MAX_DEPTH = 32
 _JUNK = {"__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini"}
 
 
@@ -23,6 +26,11 @@ def clean(name: str) -> str | None:
     if not parts or ".." in parts or path.startswith("/") or re.match("[A-Za-z]:", path):
         return None
     return "/".join(parts)
+
+
+def is_long(path: str) -> bool:
+    """Whether no file of a data set is called so: it is cheap to write and dear to compare."""
+    return len(path) > MAX_LENGTH or path.count("/") >= MAX_DEPTH
 
 
 def is_junk(path: str) -> bool:

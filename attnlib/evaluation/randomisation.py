@@ -155,7 +155,7 @@ def _layers(calls: Sequence[str]) -> tuple[str, ...]:
 def _block(name: str) -> str:
     """The block of the only attention module: up to its number, else the module around it."""
     parts = name.split(".")
-    numbers = [i for i, part in enumerate(parts) if part.isdigit()]
+    numbers = [i for i, part in enumerate(parts) if part.isascii() and part.isdecimal()]
     return ".".join(parts[: numbers[-1] + 1] if numbers else parts[:-1]) or name
 
 

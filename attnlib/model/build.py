@@ -11,8 +11,8 @@ import timm
 from torch import nn
 
 from attnlib.errors import ModelError
+from attnlib.model import asked, demo, huggingface, network
 from attnlib.model import checkpoint as checkpoints
-from attnlib.model import demo, huggingface, network
 from attnlib.model.architectures import candidates, likeliest, named
 from attnlib.model.built import Built
 from attnlib.model.checkpoint import Weights
@@ -45,7 +45,7 @@ def build(
     Raises:
         ModelError: it cannot be had, or the weights do not fit.
     """
-    _refuse_idle(
+    asked.refuse_idle(
         source,
         checkpoint=checkpoint,
         weights=weights,
@@ -67,7 +67,7 @@ def build(
         )
     repository = huggingface.repository(source) if checkpoint is None else None
     if repository is not None and not repository.of_timm:
-        _refuse_given(
+        asked.refuse_for_folder(
             repository.place, num_classes=num_classes, pretrained=pretrained, model_args=model_args
         )
         return huggingface.built(repository)
@@ -78,23 +78,14 @@ def build(
             raise ModelError("weights says which weights of a checkpoint to take: give one.")
         if source == AUTO:
             raise ModelError(f"{AUTO!r} finds the architecture of a checkpoint: give one.")
-        options = _options(model_args, num_classes or class_count, img_size)
+        options = asked.options(model_args, num_classes or class_count, img_size)
         wanted = pretrained is not False
         module = _create(source, wanted, options)
         imagenet = imagenet_reason(source, module) if wanted else ""
         return Built(source, module, own_config(module), "timm's configuration", imagenet=imagenet)
     _refuse_unknown(source)
-    read = checkpoints.read(checkpoint, weights)
-    return _restored(source, read, _options(model_args, num_classes, img_size))
-
-
-def _options(
-    model_args: Mapping[str, Any] | None,
-    num_classes: int | None,
-    img_size: int | tuple[int, int] | None,
-) -> dict[str, Any]:
-    said = {**(model_args or {}), "num_classes": num_classes, "img_size": img_size}
-    return {key: value for key, value in said.items() if value is not None}
+    options = asked.options(model_args, num_classes, img_size)
+    return _restored(source, checkpoints.read(checkpoint, weights), options)
 
 
 def _restored(source: str, weights: Weights, given: Mapping[str, Any]) -> Built:
@@ -193,41 +184,6 @@ def _wrong(name: str, made: Plan, weights: Weights, given: Mapping[str, Any]) ->
     return f"The checkpoint does not belong to {name}: {'; '.join(made.misfits)}. {out}."
 
 
-def _refuse_idle(source: str | nn.Module, **given: object) -> None:
-    """Refuse what only says how an architecture is built where none is built.
-
-    Raises:
-        ModelError: one of them is given for a ready module or the demo.
-    """
-    ready = isinstance(source, nn.Module)
-    idle = [name for name, value in given.items() if value is not None]
-    if idle and (ready or source == "demo"):
-        what = "A ready module" if ready else "The demo model"
-        out = (
-            "load its weights into it before, with module.load_state_dict(...)"
-            if ready
-            else "give the name of an architecture instead"
-        )
-        raise ModelError(
-            f"{what} is used as it is, so {' and '.join(idle)} would change nothing: leave "
-            f"{'it' if len(idle) == 1 else 'them'} out, or {out}."
-        )
-
-
-def _refuse_given(place: str, **given: object) -> None:
-    """Refuse what a folder of transformers says by itself.
-
-    Raises:
-        ModelError: one of them is given.
-    """
-    idle = [name for name, value in given.items() if value is not None]
-    if idle:
-        raise ModelError(
-            f"The configuration of {place} says what model it is, so {' and '.join(idle)} would "
-            "change nothing: leave it out."
-        )
-
-
 def _place(repository: huggingface.Repository) -> str:
     return repository.place + (f"@{repository.revision}" if repository.revision else "")
 
@@ -240,7 +196,7 @@ def similar(name: str) -> str:
 
 def _refuse_unknown(name: str) -> None:
     if not name.startswith(HUB) and name != AUTO and not timm.is_model(name):
-        raise ModelError(f"timm has no model {name!r}. {similar(name)}".strip())
+        raise ModelError(f"timm has no model {name[:80]!r}. {similar(name[:80])}".strip())
     if name.startswith(HUB[:2]) and not (network.cached(name) or network.online()):
         raise network.unreachable(name)
 

@@ -6,6 +6,7 @@ Nothing of a repository is ever run: no remote code, no pickles but by PyTorch's
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,13 +16,15 @@ import huggingface_hub
 import timm
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
-from attnlib.errors import ModelError
+from attnlib.errors import ModelError, brief
 from attnlib.model import network
 from attnlib.model.built import Built
 from attnlib.model.pretrained import adapted, whole
 from attnlib.model.processors import processor_of
 
 PREFIXES = ("hf-hub:", "hf_hub:", "local-dir:")
+# As the hub writes its ids; anything else might be a path, or an address.
+_ID = re.compile(r"[\w.-]{1,96}(/[\w.-]{1,96})?(@[\w./-]{1,96})?", re.ASCII)
 CONFIG, ADAPTER = "config.json", "adapter_config.json"
 _MISSING = "pip install 'attnlib[transformers]'"
 
@@ -72,6 +75,8 @@ def repository(source: str) -> Repository | None:
         return _folder(folder)
     if not of_hub and name.count("/") != 1:
         return None
+    if not is_id(name):
+        raise ModelError(f"{name[:80]!r} is no id on the hub: an id looks like org/name.")
     place, _, revision = name.partition("@")
     for file in (CONFIG, ADAPTER):
         path = _fetched(place, file, revision or None)
@@ -79,6 +84,11 @@ def repository(source: str) -> Repository | None:
             cached = "" if network.online() else str(path.parent)
             return Repository(place, revision or None, _read(path), file == ADAPTER, False, cached)
     raise ModelError(f"{place} has no {CONFIG}, so nothing says what model it is.")
+
+
+def is_id(name: str) -> bool:
+    """Whether a text has the form of a hub id: ``org/name`` or ``name``, with ``@revision``."""
+    return _ID.fullmatch(name) is not None and ".." not in name and not name.startswith("/")
 
 
 def built(repo: Repository) -> Built:
@@ -104,9 +114,8 @@ def built(repo: Repository) -> Built:
         raise
     except Exception as error:
         # Anything may be wrong with a stranger's files, and every reader says it its own way.
-        words = str(error).strip().splitlines() or [""]
         raise ModelError(
-            f"transformers cannot open {repo.place} ({type(error).__name__}: {words[0][:300]})."
+            f"transformers cannot open {repo.place} ({type(error).__name__}: {brief(error)})."
         ) from error
     return Built(
         Path(repo.place).name if repo.local else repo.place,
@@ -162,7 +171,7 @@ def _fetched(place: str, file: str, revision: str | None) -> Path | None:
             "the id, or sign in with `hf auth login` where it is private."
         ) from error
     except Exception as error:
-        raise ModelError(f"{place!r} is no id on the hub: {error}") from error
+        raise ModelError(f"{place!r} is no id on the hub: {brief(error)}") from error
     return Path(path)
 
 

@@ -18,7 +18,7 @@ from attnlib.capture.outputs import Kind
 from attnlib.capture.support import examine
 from attnlib.data import labels
 from attnlib.data.image import Transform
-from attnlib.errors import AttnlibError, ModelError
+from attnlib.errors import AttnlibError, ModelError, brief
 from attnlib.model import checkpoint as checkpoints
 from attnlib.model.build import build
 from attnlib.model.built import Built
@@ -162,7 +162,7 @@ def _explained(name: str) -> Iterator[None]:
     except Exception as error:
         raise ModelError(
             f"{name} does not run on one image of three channels ({type(error).__name__}: "
-            f"{error}). Try module(torch.zeros(1, 3, height, width)) by itself."
+            f"{brief(error)}). Try module(torch.zeros(1, 3, height, width)) by itself."
         ) from error
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -104,7 +105,8 @@ def adapted(
     base = str(adapter.get("base_model_name_or_path") or "")
     beside = Path(folder) / base
     place = str(beside) if base and local and beside.is_dir() else base
-    if place and not local and Path(place).exists():
+    # By its form, whether or not it exists here: the difference would tell what this machine holds.
+    if place and not local and (not _is_hub_id(place) or Path(place).exists()):
         raise ModelError(
             f"The adapter {folder} names a folder of the machine it was trained on ({place}), not "
             "a model on the hub. Merge it where it was trained: "
@@ -131,6 +133,10 @@ def adapted(
         )
     merged = peft.PeftModel.from_pretrained(module, folder).merge_and_unload()
     return merged, [f"An adapter ({adapter.get('peft_type')}) was merged into {place}."]
+
+
+def _is_hub_id(place: str) -> bool:
+    return re.fullmatch(r"[\w.-]+/[\w.-]+", place, re.ASCII) is not None and ".." not in place
 
 
 def _of_head(name: str) -> bool:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from attnlib.errors import ModelError
+from attnlib.errors import ModelError, brief
 from attnlib.model.checkpoint import Weights, fit
 from attnlib.model.checkpoint.align import Alignment, align
 from attnlib.model.checkpoint.heads import advice
@@ -172,4 +172,4 @@ def not_built(name: str, error: Exception) -> ModelError:
     """Why timm could not build an architecture, in words."""
     if isinstance(error, TypeError) and "img_size" in str(error):
         return ModelError(f"{name} does not take another input size (img_size).")
-    return ModelError(f"{name} could not be built: {error}")
+    return ModelError(f"{name} could not be built: {brief(error)}")

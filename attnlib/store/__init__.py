@@ -8,6 +8,7 @@ from attnlib.store.people import Person as Person
 from attnlib.store.people import Role as Role
 from attnlib.store.records import Access as Access
 from attnlib.store.records import Case as Case
+from attnlib.store.records import Changes as Changes
 from attnlib.store.records import Comment as Comment
 from attnlib.store.records import Contents as Contents
 from attnlib.store.records import Event as Event

@@ -123,6 +123,20 @@ class Contents:
 
 
 @dataclass(frozen=True)
+class Changes:
+    """What people change in a workspace while others look on.
+
+    Attributes:
+        files: the ids of all files there are.
+    """
+
+    head: Head
+    files: tuple[str, ...]
+    cases: Mapping[str, Case]
+    comments: Mapping[str, tuple[Comment, ...]]
+
+
+@dataclass(frozen=True)
 class Event:
     """One line of the audit log.
 

@@ -31,6 +31,7 @@ from attnlib.store.people import Person, Role
 from attnlib.store.records import (
     Access,
     Case,
+    Changes,
     Contents,
     Event,
     Head,
@@ -71,6 +72,19 @@ class Store:
         """All that is in a workspace, as of one moment; bytes are read when asked for."""
 
         return self._database.read(lambda t: self._contents(t, me, id))
+
+    def changes(self, me: Person, id: str) -> Changes:
+        """What people change while others look on, as of one moment: all but files and setup."""
+
+        def work(t: Connection) -> Changes:
+            return Changes(
+                workspaces.head(t, me, id),
+                files.ids(t, id),
+                cases.current(t, id),
+                cases.comments(t, id),
+            )
+
+        return self._database.read(work)
 
     def add_files(self, me: Person, id: str, added: Sequence[StoredFile]) -> None:
         """Add files after those that are there; one whose id is there stays as it is."""

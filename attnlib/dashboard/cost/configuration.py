@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import shlex
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -181,6 +182,11 @@ def encode(wanted: Configuration) -> str:
     )
 
 
+# As many digits as a size of anything has: int() takes “१२” too, and fails on thousands.
+_WHOLE = re.compile(r"[0-9]{1,9}", re.ASCII)
+_RATIO = re.compile(r"[0-9]{1,9}(\.[0-9]{1,17})?(e-?[0-9]{1,2})?", re.ASCII)
+
+
 def decode(text: str) -> Configuration:
     """The configuration of a link; what cannot be read is left at its default."""
     found: dict[str, object] = {}
@@ -192,10 +198,9 @@ def decode(text: str) -> Configuration:
         elif name in ("training", "materialised"):
             found[name] = value == "True"
         elif known is None and hasattr(plain, name):
-            try:
+            known_number = _RATIO if name == "mlp_ratio" else _WHOLE
+            if known_number.fullmatch(value):
                 found[name] = float(value) if name == "mlp_ratio" else int(value)
-            except ValueError:
-                continue
     return Configuration(**found)  # type: ignore[arg-type]
 
 

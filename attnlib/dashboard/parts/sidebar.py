@@ -6,7 +6,9 @@ import streamlit as st
 
 from attnlib.dashboard.parts import (
     account,
+    address,
     chosen,
+    kept,
     model_choice,
     naming,
     output_kind,
@@ -23,6 +25,7 @@ def show() -> Workspace:
     visitor = session.current()
     with st.sidebar:
         account.show()
+        kept.show(visitor)
         st.subheader("Model", divider="gray")
         vit = model_choice.show(visitor)
         summary = st.container()
@@ -42,6 +45,7 @@ def show() -> Workspace:
         naming.ambiguous(space)
         start_inspection(space)
         preprocessing.marks(space)
+        address.mark_model()
         chosen.choose(space)
     return space
 

@@ -62,9 +62,10 @@ def of_claims(claims: Mapping[str, Any]) -> Person:
     name = str(claims.get("name") or claims.get("preferred_username") or email or subject)
     groups = frozenset(_groups(claims))
     identity = f"{issuer}|{subject}"
-    # An address that the provider has not checked could be anybody's.
-    named = {identity} if claims.get("email_verified") is False else {identity, email.casefold()}
-    role = _role(named - {""}, groups)
+    if claims.get("email_verified") is False:
+        # An address that the provider has not checked could be anybody's.
+        email = ""
+    role = _role({identity, email.casefold()} - {""}, groups)
     if role is None:
         raise NoRole("Your account may not use this server. Whoever runs it can give you a role.")
     return Person(identity, name, email, role, groups)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -39,6 +40,8 @@ _CLASSES = (
     "names",
 )
 _MOST = 20_000
+# Not `isdigit`, which takes “²” for a number too; int() refuses thousands of digits.
+_INDEX = re.compile(r"[0-9]{1,9}", re.ASCII)
 _DEPTH = 6
 
 
@@ -94,9 +97,9 @@ def _names(value: Any) -> tuple[str, ...] | None:
             return None
         # Either way round: name -> number, or number -> name.
         items = [(_plain(key), _plain(item)) for key, item in pairs.items()]
-        if all(isinstance(item, int) for _, item in items):
+        if all(isinstance(item, int) and 0 <= item < len(pairs) for _, item in items):
             items = [(item, key) for key, item in items]
-        numbered = {int(n): str(name) for n, name in items if str(n).isdigit()}
+        numbered = {int(n): str(name) for n, name in items if _INDEX.fullmatch(str(n))}
         if sorted(numbered) != list(range(len(pairs))):
             return None
         return tuple(numbered[i] for i in range(len(pairs)))

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import io
-import json
 import struct
 import zipfile
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -18,8 +16,9 @@ from safetensors.torch import load as load_bytes
 from safetensors.torch import load_file
 from torch import Tensor
 
-from attnlib.errors import ModelError
+from attnlib.errors import ModelError, brief
 from attnlib.model.checkpoint import pickles
+from attnlib.model.checkpoint.headers import metadata
 from attnlib.model.checkpoint.meanings import flat, sequence, storage_dtype
 from attnlib.model.checkpoint.others import beginning, other
 from attnlib.model.checkpoint.pickles import Name, Reference, Thing
@@ -70,16 +69,16 @@ def open_file(source: str | Path | bytes) -> Content:
         raise
     except SafetensorError as error:
         raise ModelError(
-            f"{name} is not a readable safetensors file: {error}. It is damaged or was not written "
-            "to its end: copy or save it again."
+            f"{name} is not a readable safetensors file: {brief(error)}. It is damaged "
+            "or was not written to its end: copy or save it again."
         ) from error
     except MemoryError as error:
         raise ModelError(f"{name} does not fit into memory.") from error
     except Exception as error:
         # A damaged or hostile file can fail in any way; for a person these are one.
         raise ModelError(
-            f"{name} is not a readable PyTorch checkpoint ({type(error).__name__}: {error}): it is "
-            "damaged or was not written to its end. Copy or save it again."
+            f"{name} is not a readable PyTorch checkpoint ({type(error).__name__}: "
+            f"{brief(error)}). It is damaged or was not written to its end: copy or save it again."
         ) from error
 
 
@@ -87,8 +86,9 @@ def _content(stream: BinaryIO, name: str, size: int, source: Path | bytes) -> Co
     head = stream.read(64)
     stream.seek(0)
     if _is_safetensors(head, size):
+        about = metadata(stream, name)
         tensors = load_bytes(source) if isinstance(source, bytes) else load_file(source)
-        return Content(name, tensors, nowhere, size, _metadata(stream))
+        return Content(name, tensors, nowhere, size, about)
     if head.startswith(b"PK"):
         return _zip(source, name, size)
     if head.startswith(_OLD_TORCH):
@@ -106,17 +106,6 @@ def nowhere(key: str) -> Tensor:
 def _is_safetensors(head: bytes, size: int) -> bool:
     """Whether the bytes begin with the length of a JSON header and that header."""
     return len(head) > 8 and head[8:9] == b"{" and head[:4] != b"PK\x03\x04" and head[7] == 0
-
-
-def _metadata(stream: BinaryIO) -> dict[str, Any]:
-    """The ``__metadata__`` of a safetensors file: texts, which are JSON where they hold more."""
-    (length,) = struct.unpack("<Q", stream.read(8))
-    texts = json.loads(stream.read(length)).get("__metadata__") or {}
-    found: dict[str, Any] = dict(texts)
-    for key, text in texts.items():
-        with suppress(ValueError, RecursionError):
-            found[key] = json.loads(text)
-    return found
 
 
 def _zip(source: Path | bytes, name: str, size: int) -> Content:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from attnlib.errors import ModelError
+from attnlib.errors import ModelError, brief
 from attnlib.model.checkpoint.arguments import arguments, class_names, strangers
 from attnlib.model.checkpoint.files import Content, nowhere, open_file
 from attnlib.model.checkpoint.meanings import Stored
@@ -108,7 +108,8 @@ def read(
         raise
     except Exception as error:
         raise ModelError(
-            f"{content.name} is damaged ({type(error).__name__}: {error}): copy or save it again."
+            f"{content.name} is damaged ({type(error).__name__}: {brief(error)}): copy or save "
+            "it again."
         ) from error
 
 
