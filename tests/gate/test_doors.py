@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -248,3 +249,9 @@ def test_nobody_uploads_into_another_session(media: Media) -> None:
         assert status("/_stcore/upload_file/of-ada/f", "bo", method) == 404
         assert status("/_stcore/upload_file/of-nobody/f", "bo", method) == 404
         assert status("/_stcore/upload_file/gone/f", "bo", method) == 404
+
+
+def test_the_guide_names_every_address_that_is_not_a_persons() -> None:
+    guide = (Path(__file__).parents[2] / "docs/hosting.md").read_text()
+    for path in (*doors.PUBLIC, *doors.OPERATOR, doors.MEDIA, doors.UPLOAD):
+        assert f"`{path}…`" in guide or f"`{path}`" in guide, path

@@ -22,7 +22,8 @@ def _inline() -> str:
 
 
 # No host but this one. Components are loaded from `blob:`; Streamlit's styles and ours stand in the
-# page. Nothing needs `unsafe-eval`: Streamlit's Vega reads the expressions of a chart by itself.
+# page. Nothing needs `unsafe-eval`: Streamlit's Vega reads the expressions of a chart itself, and
+# its numbers of 64 bits go on without WebAssembly.
 _POLICY = {
     "default-src": "'none'",
     "script-src": "'self' blob:" + _inline(),
