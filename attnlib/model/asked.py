@@ -76,8 +76,8 @@ def refuse_deep(said: Mapping[str, Any]) -> None:
         numbers = [n for n in counts if isinstance(n, int | float)]
         if most is not None and not all(n <= most for n in numbers):
             raise ModelError(
-                f"{name} asks for {max(numbers):g} of what a model has at most {most:,} of here: "
-                "correct the configuration."
+                f"{name[:60]} asks for more than {most:,}, which no model has: correct the "
+                "configuration."
             )
 
 

@@ -153,13 +153,14 @@ def test_a_checkpoint_cannot_have_positions_computed_for_a_huge_image() -> None:
     "config",
     [
         {"num_hidden_layers": 2**64},
+        {"num_hidden_layers": 10**400},
         {"vision_config": {"num_hidden_layers": 5000}},
         {"model_args": {"depths": [2, 2, 10**9]}},
         {"model_args": {"depth": float("inf")}},
         {"num_labels": 10**7},
         {"id2label": {str(i): "x" for i in range(100_001)}},
     ],
-    ids=range(6),
+    ids=range(7),
 )
 def test_more_layers_or_classes_than_any_model_has_are_refused_at_once(config: Any) -> None:
     with pytest.raises(ModelError, match="correct the configuration"):
