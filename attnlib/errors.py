@@ -52,3 +52,15 @@ class OutOfMemory(AttnlibError):
 
 class SettingsError(AttnlibError):
     """An environment variable says what cannot be: one sentence for each."""
+
+
+class StoreError(AttnlibError):
+    """Something cannot be stored, or not be read back."""
+
+
+class NotFound(StoreError):
+    """What was asked for is not there, or not for this person to see."""
+
+
+class Forbidden(StoreError):
+    """A person may see this, and not do that."""

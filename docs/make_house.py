@@ -21,6 +21,7 @@ PURPOSE = {
     "audit": "many predictions",
     "lessons": "one attention, explained",
     "complexity": "what a pass costs",
+    "store": "workspaces that last",
     "dashboard": "all that imports Streamlit",
     "commands": "what the shell can ask",
 }

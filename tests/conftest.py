@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import io
 import os
+import shutil
+import tempfile
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +18,10 @@ from PIL import Image
 import attnlib
 from attnlib import settings
 from attnlib.model import demo
+
+# Tests keep nothing in the folder of whoever runs them; each process has a store of its own.
+os.environ["ATTNLIB_HOME"] = _HOME = tempfile.mkdtemp(prefix="attnlib-home-")
+atexit.register(shutil.rmtree, _HOME, ignore_errors=True)
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Test files run side by side: threads of one would only wait for those of the other.

@@ -2,11 +2,12 @@
 
 import streamlit as st
 
-from attnlib.dashboard.parts import address, frame, progress, sidebar
+from attnlib.dashboard.parts import address, frame, kept, progress, sidebar
 from attnlib.dashboard.state import startup
 from attnlib.dashboard.triage import picking
 
 SIDEBAR = 260  # pixels
+WITHOUT_MAPS = ("complexity-calculator", "workspaces")
 
 st.set_page_config(
     page_title="ViT debugger",
@@ -67,12 +68,21 @@ page = st.navigation(
             url_path="complexity-calculator",
             help="What a change of resolution, patch or model costs, in formulas and measured.",
         ),
+        st.Page(
+            startup.PAGES / "workspaces/page.py",
+            title="Workspaces",
+            icon=":material/folder:",
+            url_path="workspaces",
+            help="What was kept: open, share, export, delete.",
+        ),
     ]
 )
+kept.begin()
 address.follow(page.url_path)
 space = sidebar.show()
 picking.show(space)
-frame.top(page.title, maps=page.url_path != "complexity-calculator")
+frame.top(page.title, maps=page.url_path not in WITHOUT_MAPS)
 progress.show(space)
 page.run()
+kept.keep(space)
 address.flush()

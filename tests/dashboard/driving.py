@@ -40,6 +40,7 @@ PAGES: dict[str, tuple[str | None, tuple[str, ...]]] = {
         "walk_part",
         ("Step by step", "Temperature", "Head explorer", "Playground"),
     ),
+    "workspaces": ("workspaces_view", ("All workspaces", "This one", "Log and use")),
     "complexity_calculator": (
         "cost_part",
         ("Cost", "Sweeps", "Measured", "Alternatives", "Side by side", "Receptive field"),
@@ -49,7 +50,15 @@ _models = itertools.count()
 
 
 # What lies behind buttons, see `controls.drawer`.
-DRAWERS = ("filter_open", "sort_open", "drawing_open", "options_open", "note_open")
+DRAWERS = (
+    "filter_open",
+    "sort_open",
+    "drawing_open",
+    "options_open",
+    "note_open",
+    "talk_open",
+    "workspace_open",
+)
 
 
 def visitor(drawers: bool = True) -> AppTest:

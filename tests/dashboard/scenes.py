@@ -102,7 +102,7 @@ SCENES: dict[str, tuple[str, dict[str, Any]]] = {
     "cost, free": ("complexity_calculator", {"cost_of": "Free"}),
 }
 # How files are picked is nothing to see, and a folder is one of this machine.
-UNLINKED = {"upload_kind", "versus_folder"}
+UNLINKED = {"upload_kind", "versus_folder", "workspace_name"}
 WIDGETS = (
     "button_group",
     "multiselect",

@@ -89,17 +89,20 @@ WIDGET = re.compile(
     r"|checkbox|radio|segmented_control|pills|pagination|data_editor|color_picker)\("
 )
 # Lists that follow a value of the address, tables in which own files are described, and what is
-# said of an image, which is data and no view.
+# said of an image or of a workspace, which is data and no view.
 BARE = {
     "attention/choose.py": 1,
     "compare/difference.py": 1,
     "mistakes/labelling.py": 2,
+    "parts/kept.py": 1,
     "parts/loaded.py": 1,
     "parts/uploads.py": 1,
     "triage/judging.py": 4,
+    "triage/talk.py": 1,
     "versus/files.py": 1,
     "walk/place.py": 1,
     "walk/player.py": 1,
+    "workspaces/opened.py": 2,
 }
 
 

@@ -37,7 +37,7 @@ def uploader(space: Workspace, sample: Sample) -> None:
             help=(
                 "A mask is a PNG as large as its image, and belongs to the image of its name "
                 "(cat.png or cat_mask.png for cat.jpg); a single mask of another name belongs to "
-                "the chosen image. They stay in this session."
+                "the chosen image."
             ),
         )
         seen: frozenset[str] = st.session_state.get("masks_seen", frozenset())
@@ -58,7 +58,7 @@ def uploader(space: Workspace, sample: Sample) -> None:
         for problem in kept.problems:
             st.warning(literal(f"{problem.name}: {problem.reason}"))
         count = len(kept.masks) + (len(kept.coco[1].sizes) if kept.coco else 0)
-        st.caption(f"Annotated images in this session: {count}.")
+        st.caption(f"Annotated images: {count}.")
 
 
 def mask(space: Workspace, sample: Sample) -> tuple[str, Mask | None]:

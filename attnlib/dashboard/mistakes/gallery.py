@@ -11,6 +11,7 @@ from attnlib.dashboard.parts.codecs import LARGEST, Number
 from attnlib.dashboard.parts.style import map_legend
 from attnlib.dashboard.state.workspace import Workspace
 from attnlib.dashboard.triage import bases, chips, filters, opened, order
+from attnlib.dashboard.triage.filters import judged
 from attnlib.dashboard.triage.order import Shown
 
 DENSITIES = {"Cards": 6, "Grid": 24, "Table": 0}
@@ -72,8 +73,21 @@ def _toolbar(space: Workspace) -> str:
         ) as place:
             if place.open:
                 order.sort()
+        _queue(space)
         panels.choose(space)
     return density
+
+
+def _queue(space: Workspace) -> None:
+    """One click to what is to be judged next."""
+    left = sum(p.wrong and not judged.judged(space, p.name) for p in space.predictions)
+    if left and space.session.stored.cases:
+        st.button(
+            f"Queue: {left}",
+            icon=":material/inbox:",
+            on_click=judged.queue,
+            help="Mistakes that nobody has judged, the most confident first.",
+        )
 
 
 def _page(space: Workspace, shown: Shown, size: int) -> int:

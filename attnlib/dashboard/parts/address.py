@@ -25,6 +25,8 @@ P = ParamSpec("P")
 _NOTHING = object()
 # Seconds within which a browser may still send the address that was just written over.
 IN_FLIGHT = 2.0
+# What the sidebar's controls say of the image that is looked at, and of nothing else.
+_OF_IMAGE = {"image", "images", "workspace"}
 
 
 @dataclass
@@ -39,6 +41,7 @@ class _Memory:
         sent: what it was last made to say of these keys.
         page: the page that these addresses belong to.
         flushed: when the address was last changed, on a monotonic clock.
+        of_model: the keys that are about the model.
     """
 
     kept: dict[tuple[str, Hashable], Any] = field(default_factory=dict)
@@ -48,6 +51,7 @@ class _Memory:
     sent: dict[str, list[str]] = field(default_factory=dict)
     page: str | None = None
     flushed: float = -IN_FLIGHT
+    of_model: set[str] = field(default_factory=set)
 
 
 def follow(page: str) -> None:
@@ -76,6 +80,18 @@ def follow(page: str) -> None:
 def write(key: str, texts: list[str]) -> None:
     """What the address is to say of a key from the end of this run on; nothing removes it."""
     _memory().wanted[key] = texts
+
+
+def mark_model() -> None:
+    """All that was written so far in this run is about the model and its images."""
+    memory = _memory()
+    memory.of_model = {key for key, texts in memory.wanted.items() if texts} - _OF_IMAGE
+
+
+def of_model() -> dict[str, list[str]]:
+    """What links say of the model, see :func:`mark_model`."""
+    memory = _memory()
+    return {key: memory.wanted[key] for key in sorted(memory.of_model) if memory.wanted.get(key)}
 
 
 def flush() -> None:

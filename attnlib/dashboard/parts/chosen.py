@@ -19,7 +19,8 @@ class _Asked:
 
     Attributes:
         image: name of the image.
-        images: which images it was chosen among; "" is the demo's.
+        images: which images it was chosen among; "" is the demo's, and those of a workspace,
+            which stands in the link itself.
     """
 
     image: str = ""
@@ -59,7 +60,7 @@ def absent(space: Workspace) -> str:
     """Why what the link asks for cannot be shown, in words; "" where nothing is missing."""
     asked = _asked()
     here = f"the {len(space.samples)} images loaded here"
-    if asked.images and asked.images != _digest(space.session):
+    if asked.images not in ("", _digest(space.session)):
         return (
             f"This link was made with other images than {here}. Add those in the sidebar, or "
             "choose one of these."
@@ -89,9 +90,10 @@ def missing(space: Workspace, name: str | None) -> None:
 
 
 def _asked() -> _Asked:
-    found: _Asked = st.session_state.setdefault(
-        "asked", _Asked(st.query_params.get("image", ""), st.query_params.get("images", ""))
-    )
+    if "asked" not in st.session_state:
+        images = "" if "workspace" in st.query_params else st.query_params.get("images", "")
+        st.session_state["asked"] = _Asked(st.query_params.get("image", ""), images)
+    found: _Asked = st.session_state["asked"]
     return found
 
 
@@ -118,8 +120,8 @@ def _sign(space: Workspace) -> None:
 
 
 def _digest(visitor: Session) -> str:
-    """Names one's own images by their content; "" for the demo's."""
-    if not visitor.own:
+    """Names one's own images by their content; "" for the demo's and a workspace's."""
+    if not visitor.own or visitor.stored.head is not None:
         return ""
     together = "".join(sorted(sample.sha256 for sample in visitor.samples))
     return hashlib.sha256(together.encode()).hexdigest()[:16]

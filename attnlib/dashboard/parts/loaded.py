@@ -37,7 +37,7 @@ def show(visitor: Session) -> None:
         key=KEY,
         on_change=_pick,
         args=(visitor, entries),
-        help="What you loaded before stays here; uploads stay in this session alone.",
+        help="What you loaded before stays here until the page is closed.",
     )
 
 

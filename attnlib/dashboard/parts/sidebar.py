@@ -5,7 +5,9 @@ from __future__ import annotations
 import streamlit as st
 
 from attnlib.dashboard.parts import (
+    address,
     chosen,
+    kept,
     model_choice,
     naming,
     output_kind,
@@ -21,6 +23,7 @@ def show() -> Workspace:
     """Draw the sidebar and make the workspace of this run."""
     visitor = session.current()
     with st.sidebar:
+        kept.show(visitor)
         st.subheader("Model", divider="gray")
         vit = model_choice.show(visitor)
         summary = st.container()
@@ -40,6 +43,7 @@ def show() -> Workspace:
         naming.ambiguous(space)
         start_inspection(space)
         preprocessing.marks(space)
+        address.mark_model()
         chosen.choose(space)
     return space
 

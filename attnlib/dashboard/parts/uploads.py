@@ -6,12 +6,15 @@ import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from attnlib.dashboard.parts import controls
+from attnlib.dashboard.state import storage
 from attnlib.dashboard.state.session import Session
 from attnlib.data.paths import IMAGE_ENDINGS
 
 IMAGE_TYPES = [ending.removeprefix(".") for ending in IMAGE_ENDINGS]
 
 
+NOT_KEPT = "They stay in this tab and are never written to disk."
+KEPT = "They are kept in this workspace until it is deleted."
 # As many are listed one by one; more of them are one entry.
 LISTED = 12
 
@@ -35,8 +38,12 @@ def show(visitor: Session) -> None:
         help=(
             "Images, or a zip whose folders are labels, and optionally a CSV with the columns "
             "filename,label, masks (cat_mask.png for cat.jpg), or COCO annotations as JSON. What "
-            "you add joins what is there; the cross behind a file takes it away. They stay in "
-            "this session and are never written to disk."
+            "you add joins what is there; the cross behind a file takes it away. "
+            + (
+                KEPT
+                if not storage.off()
+                else "They stay in this tab and are never written to disk."
+            )
         ),
     )
     _follow(visitor, key, files or [])

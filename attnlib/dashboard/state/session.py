@@ -17,6 +17,7 @@ from attnlib.audit import Prediction
 from attnlib.dashboard.state.inspection import Inspection
 from attnlib.dashboard.state.models import DEMO, ModelChoice
 from attnlib.dashboard.state.shelf import Shelf
+from attnlib.dashboard.state.stored import Stored
 from attnlib.dashboard.state.training import Run
 from attnlib.data import masks
 from attnlib.data.annotation import Coco
@@ -68,6 +69,7 @@ class Session:
         predictions: by sample name, as of the last run.
         remarks: what the visitor said of images, by sample name.
         matched: what the labels were matched from, and the match.
+        stored: what of it lies in the store.
     """
 
     samples: tuple[Sample, ...]
@@ -91,6 +93,7 @@ class Session:
     predictions: dict[str, Prediction] = field(default_factory=dict)
     remarks: dict[str, Remark] = field(default_factory=dict)
     matched: tuple[object, LabelMatch] | None = None
+    stored: Stored = field(default_factory=Stored)
     # Which files the uploader shows that is drawn now: its key, and by id their numbers here.
     uploader: int = 0
     shown: tuple[str, dict[str, int]] = ("", {})
@@ -127,6 +130,14 @@ class Session:
         self._use(collection)
         return numbers
 
+    def put(self, files: Several[File]) -> list[int]:
+        """Add files that were opened before, as :meth:`take` does."""
+        numbers = [self._taken + place for place in range(len(files))]
+        self._taken += len(files)
+        self.files |= zip(numbers, files, strict=True)
+        self._use(collect((), [file.opened for file in self.files.values()]))
+        return numbers
+
     def drop(self, numbers: Several[int]) -> None:
         """Take files away; without any image left, the demo's come back."""
         if not any(number in self.files for number in numbers):
@@ -157,7 +168,7 @@ class Session:
             self.samples = images
             self.changes += 1
         self.refusals = collection.refusals
-        self.objects = Objects({**self._given_masks(), **found}, self._given_coco())
+        self.objects = Objects({**self.given_masks(), **found}, self.given_coco())
         self._annotated = ""
         if collection.annotations:
             before_files = self.objects.coco
@@ -167,7 +178,7 @@ class Session:
                 self._annotated = self.objects.coco[0]
         self._masks = found
 
-    def _given_masks(self) -> dict[str, bytes]:
+    def given_masks(self) -> dict[str, bytes]:
         """Masks of loaded images that came on a page and in no file of these."""
         loaded = {sample.sha256 for sample in self.samples}
         return {
@@ -176,7 +187,7 @@ class Session:
             if key in loaded and self._masks.get(key) is not mask
         }
 
-    def _given_coco(self) -> tuple[str, Coco] | None:
+    def given_coco(self) -> tuple[str, Coco] | None:
         """Annotations that came on a page and in no file of these."""
         coco = self.objects.coco
         return None if coco is None or coco[0] == self._annotated else coco

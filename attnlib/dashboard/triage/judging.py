@@ -10,6 +10,7 @@ import streamlit as st
 from attnlib.audit import Prediction
 from attnlib.dashboard.parts import controls
 from attnlib.dashboard.state.workspace import Workspace
+from attnlib.dashboard.triage import talk
 from attnlib.data import remarks
 from attnlib.data.remarks import Remark
 
@@ -40,6 +41,7 @@ def show(space: Workspace, prediction: Prediction) -> None:
                 _note(said, of, change)
                 if prediction.classifies:
                     _label(space, said, of, change)
+        talk.show(space, name)
 
 
 def _title(said: Remark) -> str:
@@ -79,9 +81,15 @@ def _new_tag(said: Remark, of: str, change: Any) -> None:
     )
 
 
+def _follow(key: str, said: str, shown: str | None) -> None:
+    """Have a control show what is said now: somebody else may have said it meanwhile."""
+    if st.session_state.get(f"{key}_now") != said or key not in st.session_state:
+        st.session_state[key], st.session_state[f"{key}_now"] = shown, said
+
+
 def _note(said: Remark, of: str, change: Any) -> None:
     key = f"said_note_{of}"
-    st.session_state.setdefault(key, said.note)
+    _follow(key, said.note, said.note)
     st.text_area(
         "Note",
         key=key,
@@ -95,8 +103,7 @@ def _note(said: Remark, of: str, change: Any) -> None:
 def _label(space: Workspace, said: Remark, of: str, change: Any) -> None:
     key = f"said_should_be_{of}"
     names = list(space.vit.class_names)
-    if key not in st.session_state and said.should_be in names:
-        st.session_state[key] = said.should_be
+    _follow(key, said.should_be, said.should_be if said.should_be in names else None)
     st.selectbox(
         "The label is wrong, it should be",
         names,

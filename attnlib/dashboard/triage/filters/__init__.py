@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from attnlib.dashboard.triage.filters.base import Filter
 from attnlib.dashboard.triage.filters.classes import ByCell, ByClass
+from attnlib.dashboard.triage.filters.judged import ByJudged
 from attnlib.dashboard.triage.filters.lasso import ByLasso
 from attnlib.dashboard.triage.filters.numbers import ByConfidence, ByNarrowMiss
 from attnlib.dashboard.triage.filters.outcome import ByOutcome
@@ -17,6 +18,7 @@ MORE: tuple[Filter, ...] = (
     ByClass("true"),
     ByClass("predicted"),
     ByTag(),
+    ByJudged(),
     ByText(),
     ByConfidence("from"),
     ByConfidence("to"),
