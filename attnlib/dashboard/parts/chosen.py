@@ -79,7 +79,7 @@ def missing(space: Workspace, name: str | None) -> None:
     job = space.session.job
     reason = next((r.reason for r in job.refusals if r.name == name), "") if job else ""
     if reason:
-        st.warning(reason, title=f"{literal(name or '')} could not be used")
+        st.warning(literal(reason), title=f"{literal(name or '')} could not be used")
     elif job is None or job.finished:
         st.info("No image is inspected." if name is None else "This image is not inspected.")
     else:
