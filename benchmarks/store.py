@@ -100,7 +100,7 @@ def main() -> None:
                     chosen.writers,
                     chosen.cases,
                     kills,
-                    (lambda s=server: (s.kill(), s.start())) if server else None,
+                    server.crash if server else None,
                 )
                 trial.home.mkdir()
                 seconds = trial.run()
