@@ -87,7 +87,7 @@ class Server:
         """The URL of a new, empty database."""
         name = f"t{uuid.uuid4().hex}"
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name}")  # type: ignore[call-overload]
+            connection.execute(f"CREATE DATABASE {name}")
         return self.url(name)
 
     def kill(self) -> None:
@@ -103,6 +103,11 @@ class Server:
         self._process.wait()
         while any(_alive(child) for child in children):
             time.sleep(0.01)
+
+    def crash(self) -> None:
+        """Kill it and start it again."""
+        self.kill()
+        self.start()
 
     def stop(self) -> None:
         """End it and take away all that it wrote."""
