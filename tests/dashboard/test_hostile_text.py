@@ -191,17 +191,22 @@ def test_what_is_typed_is_text(server: str, page: Any, path: str) -> None:
     page.locator("[data-testid=stSidebar] [data-testid=stSelectbox]").first.wait_for()
     page.locator("[data-testid=stMain] h1").first.wait_for()
     page.wait_for_timeout(1500)
-    for closed in page.locator("[data-testid=stExpander] details:not([open]) summary").all():
-        closed.click()
+    closed = page.locator("[data-testid=stExpander] details:not([open]) summary")
+    for _ in range(closed.count()):
+        closed.first.click()
+        page.wait_for_timeout(200)
     fields = page.locator("[data-testid=stTextInput] input, [data-testid=stTextArea] textarea")
     typed = 0
     for turn, place in ((turn, place) for turn in range(3) for place in range(fields.count())):
-        field = fields.nth(place)
-        if place < fields.count() and field.is_visible() and field.is_editable():
-            field.fill(TEXTS[(17 * turn + place) % len(TEXTS)].replace("\n", " "))
-            field.press("Enter")
-            page.wait_for_timeout(300)
-            typed += 1
+        try:
+            field = fields.nth(place)
+            text = TEXTS[(17 * turn + place) % len(TEXTS)].replace("\n", " ")
+            field.fill(text, timeout=3000)
+            field.press("Enter", timeout=3000)
+        except playwright.TimeoutError:
+            continue  # what was typed before took it away
+        page.wait_for_timeout(400)
+        typed += 1
     for button in page.get_by_role("button", name="Load", exact=True).all():
         button.click()
         page.wait_for_timeout(1000)
