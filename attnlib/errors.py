@@ -54,6 +54,10 @@ class SettingsError(AttnlibError):
     """An environment variable says what cannot be: one sentence for each."""
 
 
+class SignInError(AttnlibError):
+    """Nobody is signed in, or somebody who may not use this server."""
+
+
 class StoreError(AttnlibError):
     """Something cannot be stored, or not be read back."""
 

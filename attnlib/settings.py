@@ -112,6 +112,7 @@ class Settings(BaseSettings):
         "", description="signs the cookies of those who are signed in; the same on every replica"
     )
     oidc_scope: Text = Field("openid email profile", description="what the provider is asked for")
+    session_hours: Count = Field(168, description="hours that a sign-in lasts")
     groups_claim: Text = Field("groups", description="claim that lists a person's groups")
     admins: Listed = Field((), description="e-mail addresses or ids of those who administer")
     admin_groups: Listed = Field((), description="groups whose people administer")

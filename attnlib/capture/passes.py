@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
 from functools import cache
 from itertools import chain
 from typing import Literal
@@ -30,6 +31,24 @@ def _admission() -> threading.BoundedSemaphore:
     return threading.BoundedSemaphore(settings.current().concurrent_passes)
 
 
+@dataclass
+class Traffic:
+    """How many forward passes there are: that wait, that run, that have ended."""
+
+    waiting: int = 0
+    running: int = 0
+    ended: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def step(self, *, waiting: int = 0, running: int = 0, ended: int = 0) -> None:
+        """Count on, from any thread."""
+        with self._lock:
+            self.waiting += waiting
+            self.running += running
+            self.ended += ended
+
+
+TRAFFIC = Traffic()
 # Whether this thread holds a place already: one that waited for a second would wait for ever.
 _HELD = threading.local()
 
@@ -74,7 +93,7 @@ def admitted() -> Iterator[None]:
     if getattr(_HELD, "place", False):
         yield
         return
-    with _admission():
+    with _place():
         _HELD.place = True
         try:
             yield
@@ -89,6 +108,22 @@ def admitted() -> Iterator[None]:
             ) from error
         finally:
             _HELD.place = False
+
+
+@contextmanager
+def _place() -> Iterator[None]:
+    """Wait for a place, and count."""
+    TRAFFIC.step(waiting=1)
+    try:
+        _admission().acquire()
+    finally:
+        TRAFFIC.step(waiting=-1)
+    TRAFFIC.step(running=1)
+    try:
+        yield
+    finally:
+        TRAFFIC.step(running=-1, ended=1)
+        _admission().release()
 
 
 def _memory(error: Exception) -> bool:

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from attnlib.dashboard.parts import address, frame, kept, progress, sidebar
+from attnlib.dashboard.parts import account, address, frame, kept, progress, sidebar
 from attnlib.dashboard.state import startup
 from attnlib.dashboard.triage import picking
 
@@ -16,6 +16,7 @@ st.set_page_config(
     initial_sidebar_state=SIDEBAR,
 )
 startup.once()
+account.require()
 
 page = st.navigation(
     [

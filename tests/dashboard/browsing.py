@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -26,15 +26,39 @@ if CHROMIUM is None and os.environ.get("CI"):
 in_a_browser = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 
 
-@contextlib.contextmanager
-def serving(command: Sequence[str] = (*STREAMLIT, "app.py")) -> Iterator[str]:
-    """A server on a free port, by its address: the app as the README starts it, or a command."""
+def free_port() -> int:
+    """A port of this machine that nobody uses now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+        port: int = probe.getsockname()[1]
+    return port
+
+
+@contextlib.contextmanager
+def serving(
+    command: Sequence[str] = (*STREAMLIT, "app.py"),
+    *,
+    port: int | None = None,
+    environment: Mapping[str, str] | None = None,
+    log: Path | None = None,
+) -> Iterator[str]:
+    """A server, by its address: the app as the README starts it, or a command.
+
+    Args:
+        port: None for a free one.
+        environment: variables beside those of this process.
+        log: a file for all that the server writes.
+    """
+    port = free_port() if port is None else port
     options = ["--server.headless=true", f"--server.port={port}"]
-    quiet = subprocess.DEVNULL
-    process = subprocess.Popen([*command, *options], cwd=ROOT, stdout=quiet, stderr=quiet)
+    with open(log or os.devnull, "wb") as written:
+        process = subprocess.Popen(
+            [*command, *options],
+            cwd=ROOT,
+            env={**os.environ, **(environment or {})},
+            stdout=written,
+            stderr=written,
+        )
     url = f"http://localhost:{port}"
     try:
         for _ in range(240):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from attnlib.dashboard.parts import (
+    account,
     address,
     chosen,
     kept,
@@ -23,6 +24,7 @@ def show() -> Workspace:
     """Draw the sidebar and make the workspace of this run."""
     visitor = session.current()
     with st.sidebar:
+        account.show()
         kept.show(visitor)
         st.subheader("Model", divider="gray")
         vit = model_choice.show(visitor)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import streamlit as st
@@ -15,8 +15,8 @@ from starlette.responses import RedirectResponse
 from starlette.routing import Route
 
 from attnlib import settings
-from attnlib.dashboard.state import garbage, models, session
-from attnlib.errors import SettingsError
+from attnlib.dashboard.state import garbage, health, models, session, storage
+from attnlib.errors import AttnlibError
 
 _PACKAGE = Path(__file__).parents[2]
 MAIN = _PACKAGE / "dashboard" / "main.py"
@@ -24,6 +24,8 @@ MAIN = _PACKAGE / "dashboard" / "main.py"
 PAGES = next(top for top in (_PACKAGE / "_app", _PACKAGE.parent) if (top / "pages").is_dir()) / (
     "pages"
 )
+# Of every page; the first answers at the root.
+ADDRESSES = ("/", *(f"/{page.name.replace('_', '-')}" for page in sorted(PAGES.iterdir())))
 # A picture of our own: a named icon is fetched from an outside host for the browser's tab.
 ICON = _PACKAGE / "dashboard" / "icon.png"
 
@@ -34,15 +36,21 @@ async def _home(request: Request) -> RedirectResponse:
     return RedirectResponse(f"./{query}")
 
 
-def check_settings() -> None:
-    """End the process, with a sentence for each, where settings cannot be used."""
-    try:
-        settings.current()
-    except SettingsError as error:
-        sys.exit(str(error))
-
-
 ROUTES = [Route("/prediction-debugging", _home)]
+
+
+@dataclass
+class _Warm:
+    """Whether the first visitor would be served at once."""
+
+    done: bool = False
+
+    def check(self) -> None:
+        if not self.done:
+            raise AttnlibError("The demo model is still being loaded.")
+
+
+_WARM = _Warm()
 
 
 @asynccontextmanager
@@ -53,9 +61,12 @@ async def lifespan(_: object) -> AsyncIterator[None]:
 
 
 def _warm() -> None:
+    health.register("model", _WARM.check)
+    health.register("store", storage.ready)
     once()
     models.get(models.DEMO)
     session.demo_samples()
+    _WARM.done = True
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)
