@@ -222,7 +222,7 @@ ALLOWED = {
     # Of lists that are written in the same file, or names of tokens.
     r"outcome|allowed|self\._title|titles\.get\(name, name\)|pattern\(.*\)\.name|place\.token"
     r"|startup\.PAGES|data_uri\(.*\)",
-    # Escaped where they are made: why nothing was timed, the sentence of an address, what is said after a removal.
+    # Escaped where they are made.
     r"problem|asked|said\((before|now), .*\)",
     # Whether there is one; it is not shown by itself.
     r"_memory\(\).*|st\.session_state\..*|\{_code\(kept\): kept .*\}|space",
