@@ -106,7 +106,8 @@ class Settings(BaseSettings):
         "it serves itself alone",
     )
     model_bytes: Size | None = Field(
-        None, description="memory that models may take together; unset, a share"
+        None,
+        description="memory that models may take, together and each; unset, half of what there is",
     )
 
     home: Path | None = Field(
