@@ -73,9 +73,7 @@ HOSTILE: dict[str, Callable[[Members], bytes]] = {
     "no name": lambda m: zipped_up(_described(m, name="")),
     "name a list": lambda m: zipped_up(_described(m, name=["x"])),
     "files a text": lambda m: zipped_up(_described(m, files="x")),
-    "file ids": lambda m: zipped_up(
-        _described(m, files=[{"id": "../x", "zipped": True}])
-    ),
+    "file ids": lambda m: zipped_up(_described(m, files=[{"id": "../x", "zipped": True}])),
     "files missing": lambda m: zipped_up(_described(m, files=[])),
     "attachment unknown": lambda m: zipped_up(_described(m, attachments={"m": "0" * 64})),
     "attachment a path": lambda m: zipped_up(_described(m, attachments={"m": "../../etc/passwd"})),
