@@ -26,6 +26,18 @@ class ModelError(AttnlibError):
     """A model cannot be loaded or does not have the structure that was asked for."""
 
 
+class TooLarge(ModelError):
+    """A model would take more memory than there is for it.
+
+    Attributes:
+        needed: bytes that it would take.
+    """
+
+    def __init__(self, message: str, needed: int) -> None:
+        super().__init__(message)
+        self.needed = needed
+
+
 class NotFinite(ModelError):
     """A model returned values that are not finite."""
 

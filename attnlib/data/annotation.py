@@ -56,6 +56,14 @@ def read_mask(data: bytes, size: tuple[int, int]) -> Mask:
             f"The mask is {picture.width} x {picture.height} pixels and its image "
             f"{size[0]} x {size[1]}; they must be equal."
         )
+    try:
+        return _drawn(picture)
+    except Exception as error:
+        # A palette that the pixels go beyond, say, is seen only now.
+        raise images.unreadable(kind, error) from error
+
+
+def _drawn(picture: Image.Image) -> Mask:
     if picture.has_transparency_data:
         opaque: Mask = np.asarray(picture.convert("RGBA").getchannel("A")) > 0
         if not opaque.all():

@@ -84,7 +84,7 @@ def read(data: bytes, decoding: Decoding = "upright", channels: int = 3) -> Deco
         except ImageError:
             raise
         except Exception as error:
-            raise _unreadable(image.format, error) from error
+            raise unreadable(image.format, error) from error
     picture.info = {}  # Pillow would write a kept ICC profile into every copy saved later
     return Decoded(picture, notes)
 
@@ -120,7 +120,7 @@ def upright(data: bytes) -> Image.Image:
             image.load()
             return turned(image)
         except Exception as error:
-            raise _unreadable(image.format, error) from error
+            raise unreadable(image.format, error) from error
 
 
 def as_stored(mask: NDArray[np.bool_], data: bytes) -> NDArray[np.bool_]:
@@ -149,7 +149,7 @@ def _open(data: bytes) -> Image.Image:
         # One named format: no other parser of Pillow's ever sees these bytes.
         image = Image.open(io.BytesIO(data), formats=(opener(kind),))
     except Exception as error:
-        raise _unreadable(kind, error) from error
+        raise unreadable(kind, error) from error
     _check_size(*image.size)
     return image
 
@@ -202,7 +202,7 @@ def _check_tiff_directories(data: bytes) -> None:
         return  # a directory outside the file: Pillow gives the reason or reads what is there
 
 
-def _unreadable(kind: str | None, error: Exception) -> ImageError:
+def unreadable(kind: str | None, error: Exception) -> ImageError:
     """What to tell the person; hostile bytes make Pillow raise nearly every built-in exception."""
     if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
         return ImageError(

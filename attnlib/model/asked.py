@@ -10,6 +10,7 @@ import timm
 from timm.models import build_model_with_cfg
 from torch import nn
 
+from attnlib.data.name_lists import MAX_NAMES
 from attnlib.errors import ModelError
 
 # timm's own parameters: they name files and addresses to read from, or switch what all models
@@ -20,6 +21,12 @@ _NOT_OPTIONS: Final = frozenset(
     for name, parameter in inspect.signature(function).parameters.items()
     if parameter.kind is not inspect.Parameter.VAR_KEYWORD
 ) | {"features_only", "out_indices"}
+
+# By a word of a setting's name, the most that is built; timm's deepest model has 200 layers.
+_BOUNDS: Final = (
+    (("depth", "layers", "blocks"), 1024),
+    (("num_classes", "num_labels", "id2label", "label2id"), MAX_NAMES),
+)
 
 
 def options(
@@ -42,6 +49,36 @@ def options(
         )
     said = {**(model_args or {}), "num_classes": num_classes, "img_size": img_size}
     return {key: value for key, value in said.items() if value is not None}
+
+
+def refuse_deep(said: Mapping[str, Any]) -> None:
+    """Refuse settings that ask for more layers than any model has, or for more classes.
+
+    Even without memory each takes its time.
+
+    Args:
+        said: settings by name, those of parts of the model within them.
+
+    Raises:
+        ModelError: which one it is.
+    """
+    waiting: list[tuple[str, Any]] = list(said.items())
+    while waiting:
+        name, value = waiting.pop()
+        if isinstance(value, Mapping):
+            if name in ("id2label", "label2id"):
+                value = len(value)
+            else:
+                waiting.extend((str(key), inner) for key, inner in value.items())
+                continue
+        most = next((most for words, most in _BOUNDS if any(word in name for word in words)), None)
+        counts = value if isinstance(value, list | tuple) else [value]
+        numbers = [n for n in counts if isinstance(n, int | float)]
+        if most is not None and not all(n <= most for n in numbers):
+            raise ModelError(
+                f"{name[:60]} asks for more than {most:,}, which no model has: correct the "
+                "configuration."
+            )
 
 
 def refuse_idle(source: str | nn.Module, **given: object) -> None:

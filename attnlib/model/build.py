@@ -11,14 +11,14 @@ import timm
 from torch import nn
 
 from attnlib.errors import ModelError
-from attnlib.model import asked, demo, huggingface, network
+from attnlib.model import asked, demo, huggingface, memory, network
 from attnlib.model import checkpoint as checkpoints
 from attnlib.model.architectures import candidates, likeliest, named
 from attnlib.model.built import Built
 from attnlib.model.checkpoint import Weights
 from attnlib.model.classes import imagenet_reason
 from attnlib.model.preparation import own_config
-from attnlib.model.restore import Plan, not_built, plan, restore
+from attnlib.model.restore import Plan, need, not_built, plan, restore, skeleton
 from attnlib.model.settings import Settings, settings
 
 # Instead of a name: the architecture is found by the weights.
@@ -72,6 +72,7 @@ def build(
         )
         return huggingface.built(repository)
     if repository is not None:
+        asked.refuse_deep(repository.config)
         source = f"{'local-dir' if repository.local else 'hf-hub'}:{_place(repository)}"
     if checkpoint is None:
         if weights is not None:
@@ -205,6 +206,9 @@ def _create(name: str, pretrained: bool, options: Mapping[str, Any]) -> nn.Modul
     _refuse_unknown(name)
     if pretrained and not (network.cached(name) or network.online()):
         raise network.unreachable(name)
+    asked.refuse_deep(options)
+    if not name.startswith(HUB[:2]):
+        memory.check(name, need(skeleton(name, options), options))
     try:
         return timm.create_model(name, pretrained=pretrained, **options)
     except Exception as error:

@@ -18,6 +18,7 @@ from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
 from attnlib.errors import ModelError, brief
 from attnlib.model import network
+from attnlib.model.asked import refuse_deep
 from attnlib.model.built import Built
 from attnlib.model.pretrained import adapted, whole
 from attnlib.model.processors import processor_of
@@ -98,6 +99,7 @@ def built(repo: Repository) -> Built:
         ModelError: transformers is not installed, has no image classification for this kind of
             model, or cannot read the files; the message says why.
     """
+    refuse_deep(repo.config)
     transformers = _transformers()
     options: dict[str, Any] = {
         "revision": None if repo.cached else repo.revision,

@@ -20,6 +20,7 @@ from attnlib.data import labels
 from attnlib.data.image import Transform
 from attnlib.errors import AttnlibError, ModelError, brief
 from attnlib.model import checkpoint as checkpoints
+from attnlib.model import memory
 from attnlib.model.build import build
 from attnlib.model.built import Built
 from attnlib.model.classes import IMAGENET, names_of
@@ -124,6 +125,8 @@ def assemble(
             f"precision must be one of {', '.join(passes.PRECISIONS)}, not {precision!r}."
         )
     with _explained(built.name):
+        if place.type != "cpu":
+            memory.check(built.name, memory.Need(memory.weights_of(built.module), 0), place)
         module = _to(built.module.eval(), place)
         preparation = prepare(built, module, transform, preprocessing, img_size)
         layout, support = examine(module, preparation.size)

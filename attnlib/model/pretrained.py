@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from attnlib.errors import ModelError
+from attnlib.model import memory
 from attnlib.model.naflex import NaFlex
 
 
@@ -21,6 +22,7 @@ def whole(transformers: Any, place: str, options: Mapping[str, Any]) -> tuple[nn
     if type(kind) not in known:
         return _features(transformers, place, kind, options)
     auto = transformers.AutoModelForImageClassification
+    _check(auto, kind, place)
     loaded = {"dtype": torch.float32, "output_loading_info": True, **options}
     module, info = auto.from_pretrained(place, **loaded)
     missing = sorted(info["missing_keys"])
@@ -72,6 +74,7 @@ def _features(
     transformers: Any, place: str, config: Any, options: Mapping[str, Any]
 ) -> tuple[nn.Module, list[str]]:
     """A kind of model that transformers has no classifier for."""
+    _check(transformers.AutoModel, config, place)
     model, info = transformers.AutoModel.from_pretrained(
         place, dtype=torch.float32, output_loading_info=True, **options
     )
@@ -122,6 +125,7 @@ def adapted(
     heads = [t.shape[0] for name, t in tensors.items() if _of_head(name) and t.ndim == 2]
     more = {"num_labels": int(heads[-1]), "ignore_mismatched_sizes": True} if heads else {}
     auto = transformers.AutoModelForImageClassification
+    _check(auto, transformers.AutoConfig.from_pretrained(place, **options, **more), place)
     module, info = auto.from_pretrained(
         place, dtype=torch.float32, output_loading_info=True, **options, **more
     )
@@ -133,6 +137,25 @@ def adapted(
         )
     merged = peft.PeftModel.from_pretrained(module, folder).merge_and_unload()
     return merged, [f"An adapter ({adapter.get('peft_type')}) was merged into {place}."]
+
+
+def _check(auto: Any, config: Any, place: str) -> None:
+    """Refuse a model that takes more memory than there is, before any of it is built.
+
+    Raises:
+        TooLarge: it would.
+    """
+    vision = getattr(config, "vision_config", config)
+    side = getattr(vision, "image_size", None) or 224
+    height, width = side if isinstance(side, list | tuple) else (side, side)
+    try:
+        with torch.device("meta"):
+            skeleton = auto.from_config(config)
+    except Exception:
+        # What cannot be built says so, in its own words, where it is.
+        return
+    channels = int(getattr(vision, "num_channels", None) or 3)
+    memory.check(place, memory.needed(skeleton, channels, (int(height), int(width))))
 
 
 def _is_hub_id(place: str) -> bool:

@@ -13,11 +13,14 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from attnlib.errors import ModelError, brief
+from attnlib.model import memory
+from attnlib.model.asked import refuse_deep
 from attnlib.model.checkpoint import Weights, fit
 from attnlib.model.checkpoint.align import Alignment, align
 from attnlib.model.checkpoint.heads import advice
 from attnlib.model.checkpoint.misfits import misfits, some
 from attnlib.model.checkpoint.options import classifier, revealed, unrevealed
+from attnlib.model.preparation import own_config
 
 # Each pass may uncover an option that an earlier one hid: a patch size, then an image size.
 _PASSES = 4
@@ -56,12 +59,13 @@ def plan(name: str, weights: Weights, said: Mapping[str, Any]) -> Plan:
         ModelError: timm cannot build it with what was said.
     """
     _refuse_deeper(said, weights)
+    refuse_deep(said)
     found: dict[str, Any] = {}
     tried: set[str] = set()
-    skeleton = _skeleton(name, said)
-    aligned = align(skeleton, weights)
+    made = skeleton(name, said)
+    aligned = align(made, weights)
     for _ in range(_PASSES):
-        new = revealed(skeleton, aligned.before, aligned.state)
+        new = revealed(made, aligned.before, aligned.state)
         if aligned.naming is not None:
             new |= aligned.naming.options
         new = {k: v for k, v in new.items() if k not in said and k not in tried}
@@ -71,18 +75,18 @@ def plan(name: str, weights: Weights, said: Mapping[str, Any]) -> Plan:
         # An architecture may lack one of these options; its shapes then stay as they are.
         for options in (new, {k: v for k, v in new.items() if k == "num_classes"}):
             with suppress(ModelError):
-                skeleton = _skeleton(name, {**said, **found, **options})
+                made = skeleton(name, {**said, **found, **options})
                 found |= options
                 break
-        aligned = align(skeleton, weights)
-    told = misfits(skeleton, aligned.state)
+        aligned = align(made, weights)
+    told = misfits(made, aligned.state)
     other = aligned.interpolated
     if other and not said.keys() & _SIZES:
         told.append(
             f"{len(other)} are of another input size or window ({some(other)}); say img_size to "
             "have them interpolated"
         )
-    return Plan(name, {**said, **found}, found, tuple(told), skeleton, aligned)
+    return Plan(name, {**said, **found}, found, tuple(told), made, aligned)
 
 
 def _refuse_deeper(said: Mapping[str, Any], weights: Weights) -> None:
@@ -112,6 +116,7 @@ def restore(made: Plan, weights: Weights, said: Mapping[str, Any]) -> tuple[nn.M
     """
     # First against the skeleton: what does not fit costs no memory.
     state, notes = fit(made.skeleton, weights, made.aligned)
+    memory.check(made.name, need(made.skeleton, made.options))
     try:
         module = timm.create_model(made.name, pretrained=False, **made.options)
     except MemoryError as error:
@@ -160,12 +165,32 @@ class _Uninitialised(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-def _skeleton(name: str, options: Mapping[str, Any]) -> nn.Module:
+def skeleton(name: str, options: Mapping[str, Any]) -> nn.Module:
+    """An architecture of timm without memory.
+
+    Raises:
+        ModelError: timm cannot build it so, or its weights alone would take too much memory.
+    """
     try:
         with torch.device("meta"), _Uninitialised():
-            return timm.create_model(name, pretrained=False, **options)
+            module = timm.create_model(name, pretrained=False, **options)
     except Exception as error:
         raise not_built(name, error) from error
+    # Before anything is computed for its shapes, such as positions of another size.
+    memory.check(name, memory.Need(memory.weights_of(module), 0))
+    return module
+
+
+def need(module: nn.Module, options: Mapping[str, Any]) -> memory.Need:
+    """What an architecture takes at the size that it is built for.
+
+    Args:
+        module: on the meta device.
+        options: those it was built with.
+    """
+    size = options.get("img_size") or own_config(module).get("input_size", (3, 224, 224))[-2:]
+    height, width = (size, size) if isinstance(size, int) else size
+    return memory.needed(module, int(options.get("in_chans", 3)), (int(height), int(width)))
 
 
 def not_built(name: str, error: Exception) -> ModelError:

@@ -55,13 +55,18 @@ def gone(what: str) -> StoreError:
 
 
 class FolderBlobs:
-    """Contents as files of one folder, ``ab/abcd…``."""
+    """Contents as files of one folder, ``ab/abcd…``. Raises StoreError if it cannot be made."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._unfinished = folder / "unfinished"
         with failures.told():
             self._unfinished.mkdir(parents=True, exist_ok=True)
+            # All at once, so that no image is ever in a folder whose own name is not safe yet.
+            for first in range(256):
+                (folder / f"{first:02x}").mkdir(exist_ok=True)
+            _settle(folder)
+            _settle(folder.parent)
 
     def put(self, sha256: str, data: bytes) -> None:
         verified(data, sha256, "this upload")
@@ -69,9 +74,6 @@ class FolderBlobs:
         with failures.told():
             if _sound(path, sha256):
                 return
-            if not path.parent.is_dir():
-                path.parent.mkdir(exist_ok=True)
-                _settle(self._folder)
             unfinished = self._unfinished / uuid.uuid4().hex
             try:
                 with open(unfinished, "xb") as file:

@@ -20,7 +20,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError
 from sqlalchemy.pool import QueuePool
 
 from attnlib.errors import StoreError
-from attnlib.store.failures import deadlocked, told
+from attnlib.store.failures import passing, told
 from attnlib.store.migrations import HEAD
 
 T = TypeVar("T")
@@ -74,7 +74,7 @@ class Database:
                     with self._writer.begin() as transaction:
                         return work(transaction)
                 except DBAPIError as error:
-                    if attempt == _ATTEMPTS or not deadlocked(error):
+                    if attempt == _ATTEMPTS or not passing(error):
                         raise
         raise AssertionError
 
@@ -132,7 +132,7 @@ def _revision(transaction: Connection) -> str | None:
 def _engine(url: str | URL) -> Engine:
     try:
         parsed = make_url(url)
-    except ArgumentError as error:
+    except (ArgumentError, ValueError) as error:
         raise StoreError(
             "The database's URL is none: write postgresql://user:password@host/name."
         ) from error

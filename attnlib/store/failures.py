@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from attnlib.errors import StoreError
@@ -21,19 +21,29 @@ _PG_BUSY: Final = {"53300", "55P03", "57014"}
 
 
 @contextmanager
-def told() -> Iterator[None]:
-    """Failures of databases and disks as StoreError."""
+def told(what: str = "The folder of the store") -> Iterator[None]:
+    """Failures of databases and disks as StoreError.
+
+    Args:
+        what: cannot be used, where it is not the database.
+    """
     try:
         yield
     except SQLAlchemyError as error:
         raise StoreError(_database(error)) from error
     except OSError as error:
-        raise StoreError(disk(error)) from error
+        raise StoreError(disk(error, what)) from error
 
 
-def deadlocked(error: DBAPIError) -> bool:
-    """Whether the same transaction will do when it is run again."""
-    return getattr(error.orig, "sqlstate", None) in _PG_DEADLOCK
+def passing(error: DBAPIError) -> bool:
+    """Whether the same transaction will do when it is run again.
+
+    Two that waited for each other will; and of two that add the same row, as one call does that
+    is made again too early, the later one finds it there.
+    """
+    return (
+        isinstance(error, IntegrityError) or getattr(error.orig, "sqlstate", None) in _PG_DEADLOCK
+    )
 
 
 def disk(error: OSError, what: str = "The folder of the store") -> str:
@@ -80,7 +90,7 @@ def _lost(error: DBAPIError, code: str | None, text: str) -> bool:
         return True
     if code is not None:
         return code.startswith(("08", "57P"))
-    return any(sign in text for sign in ("connect", "server closed", "terminat", "ssl"))
+    return any(sign in text for sign in ("connect", "resolve", "server closed", "terminat", "ssl"))
 
 
 def _first_line(error: SQLAlchemyError) -> str:

@@ -77,13 +77,16 @@ def _note(old: str, stored: str, new: str, me: str, authors: Mapping[str, str]) 
     if stored == old:
         return new
     before, now = paragraphs(old), paragraphs(new)
-    added = [part for part in now if part not in before]
-    removed = {part for part in before if part not in now}
-    removed |= {signed(me, part) for part in removed}
+
+    def spellings(part: str) -> set[str]:
+        """How a paragraph may stand in the stored note: as it was, or since signed."""
+        return {part, signed(me, part), *([signed(authors[part], part)] if part in authors else [])}
+
+    removed = {spelling for part in before if part not in now for spelling in spellings(part)}
     left = [part for part in paragraphs(stored) if part not in removed]
-    added = [part for part in added if part not in left and signed(me, part) not in left]
+    added = [part for part in now if part not in before and not spellings(part) & set(left)]
     if not added:
-        return stored if not removed & set(paragraphs(stored)) else "\n\n".join(left)
+        return "\n\n".join(left) if removed & set(paragraphs(stored)) else stored
     theirs = [part for part in left if part not in before]
     if not theirs:
         return "\n\n".join([*left, *added])

@@ -30,7 +30,8 @@ from attnlib.store.transfer import FORMAT, SCHEMAS, VERSION
 
 # 10,000 images with their masks, ten times over.
 MAX_ENTRIES: Final = 200_000
-MAX_JSON: Final = 64 * 2**20
+# Parsed JSON takes up to twenty times the room of its text.
+MAX_JSON: Final = 16 * 2**20
 MAX_TABLE: Final = 256 * 2**20
 _ENTRY = b"PK\x01\x02"
 _CHUNK = 2**20
@@ -168,7 +169,9 @@ def _member(package: zipfile.ZipFile, name: str, limit: int) -> bytes:
     with package.open(info) as stream:
         data = stream.read(limit + 1)
     if len(data) > limit:
-        raise StoreError(f"{name} unpacks to more than {limit // 2**20} MiB: it is no export.")
+        raise StoreError(
+            f"The {name} in it unpacks to more than {limit // 2**20} MiB: it is no export."
+        )
     return data
 
 

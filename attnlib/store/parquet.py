@@ -27,13 +27,10 @@ def rows(data: bytes, schema: pa.Schema) -> list[dict[str, Any]]:
     Raises:
         StoreError: it has another schema, is compressed, or is too large.
     """
+    if not _opened(data).schema_arrow.remove_metadata().equals(schema):
+        raise StoreError(f"{_OTHER}.")
     texts = [field.name for field in schema if field.type == pa.string()]
-    file = pq.ParquetFile(
-        pa.BufferReader(data),
-        read_dictionary=texts,
-        thrift_string_size_limit=_THRIFT,
-        thrift_container_size_limit=_THRIFT,
-    )
+    file = _opened(data, texts)
     meta = file.metadata
     groups = [meta.row_group(i) for i in range(meta.num_row_groups)]
     columns = [group.column(i) for group in groups for i in range(group.num_columns)]
@@ -44,15 +41,20 @@ def rows(data: bytes, schema: pa.Schema) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     characters = 0
     for batch in file.iter_batches(_AT_ONCE):
-        characters += sum(
-            _length(batch.column(name)) for name in texts if name in batch.schema.names
-        )
+        characters += sum(_length(batch.column(name)) for name in texts)
         if characters > MAX_CHARACTERS:
             raise StoreError("The tables of this file hold too much text: it is no export.")
-        found += _plain(batch, schema).to_pylist()
-    if pq.read_schema(pa.BufferReader(data)).remove_metadata() != schema:
-        raise StoreError(f"{_OTHER}.")
+        found += pa.Table.from_batches([batch]).cast(schema).to_pylist()
     return found
+
+
+def _opened(data: bytes, dictionaries: list[str] | None = None) -> pq.ParquetFile:
+    return pq.ParquetFile(
+        pa.BufferReader(data),
+        read_dictionary=dictionaries,
+        thrift_string_size_limit=_THRIFT,
+        thrift_container_size_limit=_THRIFT,
+    )
 
 
 def _length(column: pa.Array) -> int:
@@ -61,9 +63,3 @@ def _length(column: pa.Array) -> int:
         return int(column.nbytes)
     lengths = pc.cast(pc.binary_length(column.dictionary), pa.int64())
     return int(pc.sum(lengths.take(column.indices)).as_py() or 0)
-
-
-def _plain(batch: pa.RecordBatch, schema: pa.Schema) -> pa.Table:
-    if batch.schema.names != schema.names:
-        raise StoreError(f"{_OTHER}.")
-    return pa.Table.from_batches([batch]).cast(schema)

@@ -22,7 +22,11 @@ _AT_ONCE = 16
 
 
 class RemoteBlobs:
-    """Contents as objects ``<url>/ab/abcd…``. An object appears whole or not at all."""
+    """Contents as objects ``<url>/ab/abcd…``.
+
+    An S3-compatible store shows an object whole or not at all; what another one leaves half
+    written is found out when it is read, and mended when the same content is added again.
+    """
 
     def __init__(self, url: str) -> None:
         """
@@ -32,7 +36,9 @@ class RemoteBlobs:
         Raises:
             StoreError: the URL is none, or its driver is not installed.
         """
-        self._url = url.split("://", 1)[0]
+        self._url, mark, _ = url.partition("://")
+        if not self._url or not mark:
+            raise StoreError("The URL of the images' store is none: write s3://bucket/folder.")
         try:
             self._files, self._root = fsspec.core.url_to_fs(url, use_listings_cache=False)
         except ImportError as error:
@@ -53,7 +59,6 @@ class RemoteBlobs:
                     return
             except FileNotFoundError:
                 pass
-            self._files.makedirs(self._files._parent(path), exist_ok=True)
             self._files.pipe_file(path, data)
 
         self._told(write)

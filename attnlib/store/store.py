@@ -40,6 +40,7 @@ from attnlib.store.records import (
     StoredFile,
     Usage,
 )
+from attnlib.store.remote import RemoteBlobs
 
 
 class Store:
@@ -244,8 +245,8 @@ def connect(
     Args:
         database: ``postgresql://…``, or None for ``ATTNLIB_DATABASE_URL``, or without it for an
             SQLite file in ``home``.
-        blobs: URL of a store for contents (``s3://bucket/prefix``), or None for
-            ``ATTNLIB_BLOBS_URL``, or without it for a folder in ``home``.
+        blobs: URL of a store for contents (``s3://bucket/prefix``, ``file:///folder``), or None
+            for ``ATTNLIB_BLOBS_URL``, or without it for a folder in ``home``.
         home: a folder, or None for ``ATTNLIB_HOME``, or without it the user's data folder.
 
     Raises:
@@ -255,12 +256,10 @@ def connect(
     home = home or chosen.home or platformdirs.user_data_path("attnlib", appauthor=False)
     database, blobs = database or chosen.database_url, blobs or chosen.blobs_url
     place: Blobs
-    if blobs:
-        from attnlib.store.remote import RemoteBlobs
-
+    if blobs and not blobs.startswith("file://"):
         place = RemoteBlobs(blobs)
     else:
-        place = FolderBlobs(home / "blobs")
+        place = FolderBlobs(Path(blobs.removeprefix("file://")) if blobs else home / "blobs")
     file = URL.create("sqlite", database=str(home / "attnlib.sqlite3"))
     return Store(Database(database or file), place)
 

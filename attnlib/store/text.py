@@ -16,7 +16,7 @@ LONGEST_LABEL: Final = 2_000
 MOST_TAGS: Final = 200
 # PostgreSQL's index holds entries of up to 2,704 bytes.
 LONGEST_KEY: Final = 2_000
-MAX_JSON: Final = 16 * 2**20
+MAX_JSON: Final = 4 * 2**20
 _ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 # PostgreSQL refuses NUL; halves of surrogate pairs have no UTF-8.

@@ -73,7 +73,10 @@ def write(
         StoreError: a content is gone or damaged, or the file cannot be written.
     """
     setup = contents.setup
-    with failures.told(), zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as package:
+    with (
+        failures.told("The exported file"),
+        zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as package,
+    ):
         described = {
             "format": FORMAT,
             "version": VERSION,

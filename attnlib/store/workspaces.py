@@ -146,7 +146,7 @@ def lock_contents(transaction: Connection, id: str) -> None:
         select(BLOB.c.sha256)
         .where(BLOB.c.sha256.in_(select(these.c.sha256)))
         .order_by(BLOB.c.sha256)
-        .with_for_update()
+        .with_for_update(read=True, key_share=True)
     )
 
 

@@ -178,7 +178,7 @@ def test_random_weights_are_marked_and_the_same_at_each_time(app: AppTest) -> No
     assert space.vit.layout.grid == (3, 4)
     before = space.vit.module.state_dict()
     torch.manual_seed(12)
-    after = models._loaded.__wrapped__(space.choice.weights, None).built.module.state_dict()
+    after = models._loaded(space.choice, None).built.module.state_dict()
     assert all(torch.equal(before[key], after[key]) for key in before)
     assert torch.initial_seed() == 12, "nobody else's random numbers are touched"
     app.selectbox(key="source").set_value("demo").run()
@@ -214,7 +214,7 @@ def test_a_file_that_is_gone_is_said_and_leaves_the_list(
     app.selectbox(key="loaded_model").set_value("demo").run()
     settle(app)
     file.unlink()
-    models._loaded.clear()
+    models.COPIES.clear()
     app.selectbox(key="loaded_model").set_value(_codes(app)[1]).run()
     settle(app)
     assert app.session_state["workspace"].vit.name == "demo"

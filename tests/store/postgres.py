@@ -31,13 +31,20 @@ def programs() -> Path | None:
 class Server:
     """One server on a free port of this machine, as a user without rights."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, programs: Path, home: Path | None = None) -> None:
         """
         Args:
-            folder: of the programs.
+            programs: their folder.
+            home: where a folder with its data is made; None for one in memory, if there is room.
         """
-        self._programs = folder
-        self._home = Path(tempfile.mkdtemp(prefix="attnlib-postgres-"))
+        self._programs = programs
+        if home is None:
+            # A process that is killed, unlike a power cut, loses nothing there.
+            memory = Path("/dev/shm")
+            roomy = memory.is_dir() and shutil.disk_usage(memory).free > 2 * 2**30
+            home = memory if roomy else None
+        self._home = Path(tempfile.mkdtemp(prefix="attnlib-postgres-", dir=home))
+        self._home.chmod(0o700)
         # PostgreSQL refuses to run as root.
         self._as: list[str] = []
         if os.geteuid() == 0:
@@ -100,8 +107,7 @@ class Server:
     def stop(self) -> None:
         """End it and take away all that it wrote."""
         if self._process is not None and self._process.poll() is None:
-            self._process.send_signal(signal.SIGINT)
-            self._process.wait(PATIENCE)
+            self.kill()  # an orderly end writes everything out, for nobody
         shutil.rmtree(self._home, ignore_errors=True)
 
     def _run(self, *words: object) -> None:

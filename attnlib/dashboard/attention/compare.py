@@ -13,6 +13,7 @@ from attnlib.capture.record import Record
 from attnlib.dashboard.attention.one import PICTURE
 from attnlib.dashboard.parts import controls, downloads, loaded, pictures, views
 from attnlib.dashboard.parts.look import Array, Look, fused, patches
+from attnlib.dashboard.parts.markdown import literal
 from attnlib.dashboard.parts.pictures import over, plain
 from attnlib.dashboard.parts.style import legend_bar
 from attnlib.dashboard.state import results
@@ -48,7 +49,7 @@ def _correct(look: Look) -> None:
     if found:
         _image(look, found[0][0], f"embedding similarity {found[0][1]:.2f}")
     else:
-        st.info(f"No loaded image of “{look.space.class_name(label)}” is predicted right.")
+        st.info(f"No loaded image of “{literal(look.space.class_name(label))}” is predicted right.")
 
 
 def _another(look: Look) -> None:

@@ -11,6 +11,7 @@ from attnlib.dashboard.attention import compare, grids, one, progression, whole
 from attnlib.dashboard.attention.choose import choose
 from attnlib.dashboard.parts import address, views
 from attnlib.dashboard.parts.look import Look
+from attnlib.dashboard.parts.markdown import literal
 from attnlib.dashboard.state.workspace import Workspace
 from attnlib.heads import rows as attention
 
@@ -30,8 +31,8 @@ def show(space: Workspace, prediction: Prediction) -> None:
     space = space.about(prediction.name)
     if not attention.layer_shape(space.vit)[0]:
         st.warning(
-            f"No token stands for the prediction in {space.vit.name}: "
-            f"{space.vit.support.reason}. So there is no CLS map and no rollout; "
+            f"No token stands for the prediction in {literal(space.vit.name)}: "
+            f"{literal(space.vit.support.reason)}. So there is no CLS map and no rollout; "
             "“Prediction debugging” offers occlusion, which needs no attention."
         )
         whole.windows(space, prediction.name)

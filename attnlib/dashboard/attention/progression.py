@@ -14,6 +14,7 @@ from attnlib.dashboard.attention.measured import statistics
 from attnlib.dashboard.attention.one import PICTURE, panel
 from attnlib.dashboard.parts import charts, controls, downloads, pictures, views
 from attnlib.dashboard.parts.look import Array, Look
+from attnlib.dashboard.parts.markdown import literal
 from attnlib.dashboard.parts.style import legend_bar
 from attnlib.dashboard.parts.tiles import listed
 from attnlib.errors import AttnlibError
@@ -92,7 +93,7 @@ def _numbers(look: Look, rows: list[Array]) -> None:
             try:
                 distance = statistics(look).distance
             except AttnlibError as error:
-                st.info(str(error))
+                st.info(literal(str(error)))
                 return
             charts.layers(distance, "pixels", (0.0, float(distance.max()) * 1.05))
             downloads.layers(distance, "distance-by-layer")

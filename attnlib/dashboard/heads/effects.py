@@ -97,7 +97,8 @@ def _map(
     scale = Scale.shared(
         [effects.change],
         signed=True,
-        label=f"change of the margin; negative: the head speaks for “{predicted}”",
+        label=f"change of the margin; negative: the head speaks for "
+        f"“{decided.name(space, decided.of(prediction), effects.predicted)}”",
     )
     grid.show(
         effects.change,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from attnlib.dashboard.parts.markdown import literal
 from attnlib.dashboard.state.workspace import Workspace
 from attnlib.errors import CaptureError
 
@@ -14,7 +15,7 @@ def no_removal(space: Workspace, error: CaptureError) -> None:
         instead = "Where its heads look can still be compared: choose “Similarity” above."
     else:
         instead = "Grad-CAM and occlusion, on the page “Prediction debugging”, need no heads."
-    st.warning(f"{error} {instead}", title="Heads cannot be removed here")
+    st.warning(f"{literal(str(error))} {instead}", title="Heads cannot be removed here")
 
 
 def no_rows(space: Workspace) -> str:
@@ -23,8 +24,8 @@ def no_rows(space: Workspace) -> str:
         return ""
     return (
         "There is no row of attention for the prediction by which heads could be compared: "
-        f"{space.vit.support.reason}. Grad-CAM and occlusion, on the page “Prediction debugging”, "
-        "need none."
+        f"{literal(space.vit.support.reason)}. Grad-CAM and occlusion, on the page “Prediction "
+        "debugging”, need none."
     )
 
 
@@ -34,4 +35,4 @@ def no_numbers(space: Workspace, error: CaptureError) -> None:
         instead = "The rows that it does have are compared under “Similarity”."
     else:
         instead = "Grad-CAM and occlusion, on the page “Prediction debugging”, need no heads."
-    st.warning(f"{error} {instead}", title="There are no numbers for these heads")
+    st.warning(f"{literal(str(error))} {instead}", title="There are no numbers for these heads")

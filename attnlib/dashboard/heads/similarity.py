@@ -14,6 +14,7 @@ from attnlib.audit import Prediction
 from attnlib.dashboard.heads import comparison, heat_map, images, names, pairs, reasons
 from attnlib.dashboard.parts import address, cells, charts, controls, downloads
 from attnlib.dashboard.parts.codecs import Number, alone
+from attnlib.dashboard.parts.markdown import literal
 from attnlib.dashboard.parts.style import legend_bar
 from attnlib.dashboard.state.workspace import Workspace
 from attnlib.data.collection import Sample
@@ -82,7 +83,7 @@ def show(space: Workspace, prediction: Prediction) -> None:
                 pairs.show(space, samples, measure, pair, shape, found)
         _diversity(space, samples, found, shape[0], measure)
     except AttnlibError as error:
-        st.warning(str(error))
+        st.warning(literal(str(error)))
 
 
 def _layer(layers: int) -> int | None:

@@ -18,6 +18,7 @@ from attnlib.dashboard.mistakes.case import Wanted
 from attnlib.dashboard.parts import address, board, charts, chosen, copy, downloads, drawn
 from attnlib.dashboard.parts.board import Card, Pair
 from attnlib.dashboard.parts.downloads import stem_of
+from attnlib.dashboard.parts.markdown import literal
 from attnlib.dashboard.parts.pictures import Style, draw, encoded, scale_of
 from attnlib.dashboard.parts.style import legend_bar
 from attnlib.dashboard.state.workspace import Workspace
@@ -45,7 +46,7 @@ def show(space: Workspace, name: str) -> None:
     try:
         heats = _heats(space, prediction, wanted)
     except AttnlibError as error:
-        st.warning(str(error), title=f"{method.title} is not available")
+        st.warning(literal(str(error)), title=f"{method.title} is not available")
         return
     if not heats:
         _meanwhile(space, prediction, method, style)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 from collections.abc import Callable
 from typing import Any
@@ -45,7 +46,11 @@ def local() -> ModelChoice | None:
                 "read from it, never code."
             ),
         ).strip()
-        return _submitted(path, lambda: {"checkpoint": path, "digest": models.local_digest(path)})
+        # As one path, so that two who name one file share its weights.
+        return _submitted(
+            path,
+            lambda: {"checkpoint": os.path.abspath(path), "digest": models.local_digest(path)},
+        )
 
 
 def upload() -> tuple[ModelChoice | None, bytes | None]:

@@ -79,7 +79,7 @@ def missing(space: Workspace, name: str | None) -> None:
     job = space.session.job
     reason = next((r.reason for r in job.refusals if r.name == name), "") if job else ""
     if reason:
-        st.warning(reason, title=f"{literal(name or '')} could not be used")
+        st.warning(literal(reason), title=f"{literal(name or '')} could not be used")
     elif job is None or job.finished:
         st.info("No image is inspected." if name is None else "This image is not inspected.")
     else:
@@ -113,6 +113,9 @@ def _open_what_is_asked(space: Workspace) -> None:
 def _sign(space: Workspace) -> None:
     """Have the address say among which images the choice was made, or what is still missing."""
     asked, digest = _asked(), _digest(space.session)
+    if space.session.stored.head is not None:
+        # The link leads to the images themselves.
+        digest = ""
     if absent(space):
         address.write("image", [asked.image] if asked.image else [])
         digest = asked.images
@@ -120,8 +123,8 @@ def _sign(space: Workspace) -> None:
 
 
 def _digest(visitor: Session) -> str:
-    """Names one's own images by their content; "" for the demo's and a workspace's."""
-    if not visitor.own or visitor.stored.head is not None:
+    """Names one's own images by their content; "" for the demo's."""
+    if not visitor.own:
         return ""
     together = "".join(sorted(sample.sha256 for sample in visitor.samples))
     return hashlib.sha256(together.encode()).hexdigest()[:16]

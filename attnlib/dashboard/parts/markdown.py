@@ -1,8 +1,4 @@
-"""Text from outside (file names, class names, messages) inside Markdown."""
+"""The door to Markdown, where pages look for it."""
 
-from __future__ import annotations
-
-
-def literal(text: str) -> str:
-    """Text as Markdown that shows it literally."""
-    return "".join(f"\\{c}" if c in "\\`*_{}[]<>()#+-!|~$:" else c for c in text)
+from attnlib.pictures.markdown import JOINER as JOINER
+from attnlib.pictures.markdown import literal as literal

@@ -51,7 +51,7 @@ def show(visitor: Session) -> Vit:
         visitor.model_problem = ""
     _change(visitor, wish, upload)
     if visitor.model_problem:
-        st.error(visitor.model_problem, title="The model was not changed")
+        st.error(literal(visitor.model_problem), title="The model was not changed")
     try:
         vit = models.get(visitor.choice, visitor.upload)
     except AttnlibError as error:

@@ -8,6 +8,7 @@ import streamlit as st
 from numpy.typing import ArrayLike
 from PIL import Image
 
+from attnlib.dashboard.parts.markdown import literal
 from attnlib.methods import Heat
 from attnlib.methods.heat import SCALES as SCALES
 from attnlib.methods.heat import ScaleKind as ScaleKind
@@ -82,10 +83,12 @@ def show(picture: Image.Image | bytes, width: int, *, alt: str, caption: str | N
     Args:
         width: on screen, in pixels; narrower where there is no room.
         alt: what it shows, for those who cannot see it.
+        caption: below it, as plain text.
     """
     data = picture if isinstance(picture, bytes) else encoded(picture)
+    shown = None if caption is None else literal(caption)
     with st.container(width=width, gap=None):
-        st.image(data, width="stretch", output_format="PNG", caption=caption, alt=alt)
+        st.image(data, width="stretch", output_format="PNG", caption=shown, alt=alt)
 
 
 def encoded(picture: Image.Image) -> bytes:

@@ -75,7 +75,7 @@ def choose(visitor: Session, vit: Vit) -> Vit:
             vit = models.get(visitor.choice, visitor.upload)
         except AttnlibError as error:
             visitor.choice = replace(visitor.choice, preprocessing=())
-            st.warning(str(error))
+            st.warning(literal(str(error)))
         place.caption(_described(vit.preparation))
     return vit
 

@@ -40,7 +40,7 @@ def state(space: Workspace, job: Inspection, title: str = "Inspecting", key: str
         missed = job.first in space.by_name and job.first not in known
         _running(job, len(known), missed, title)
     elif job.failure:
-        st.error(job.failure, title=f"Stopped after {job.done} of {job.total} images")
+        st.error(literal(job.failure), title=f"Stopped after {job.done} of {job.total} images")
         if st.button(
             "Continue",
             key=f"continue_{key}",

@@ -7,6 +7,7 @@ import html
 import streamlit as st
 
 from attnlib.dashboard.parts import pictures
+from attnlib.dashboard.parts.markdown import literal
 from attnlib.dashboard.parts.pictures import Style
 from attnlib.pictures.colormaps import Scale
 from attnlib.pictures.layer import OUTLINED
@@ -28,7 +29,7 @@ def legend_bar(
         style: of maps that lie over pictures, which has the colours too.
     """
     colour_bar(scale, colormap, width, style)
-    st.caption(f"**{scale.label}**" + (f" · {text}" if text else ""))
+    st.caption(f"**{literal(scale.label)}**" + (f" · {text}" if text else ""))
 
 
 def colour_bar(scale: Scale, colormap: str | None, width: int, style: Style | None = None) -> None:
@@ -73,7 +74,7 @@ def map_legend(style: Style, text: str) -> None:
         return
     if style.mode == "outline":
         share = style.keep or OUTLINED
-        st.caption(f"Outlined: the strongest {share:.0%} of the patches. {text}")
+        st.caption(f"Outlined: the strongest {share:.0%} of the patches. {literal(text)}")
         return
     row = "display:flex;flex-wrap:wrap;align-items:center;gap:.1rem .4rem"
     st.html(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Lock
@@ -12,13 +12,16 @@ from typing import Any
 
 import streamlit as st
 import torch
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from attnlib import settings
 from attnlib.capture import passes
 from attnlib.capture.outputs import Kind
 from attnlib.dashboard.state import garbage
+from attnlib.dashboard.state.copies import Copies
 from attnlib.data.image import Decoding, sha256
 from attnlib.errors import ModelError
+from attnlib.model import memory
 from attnlib.model.build import AUTO, HUB, build
 from attnlib.model.built import Built
 from attnlib.model.classes import ClassNames
@@ -70,8 +73,9 @@ class ModelChoice:
 
     @property
     def weights(self) -> ModelChoice:
-        """The same without what changes nothing in the weights."""
-        return replace(self.plain, precision="float32", outputs=None)
+        """The same without what changes nothing in the weights: the key of their one copy."""
+        given = self.class_names if not self.digest else ()
+        return replace(self.plain, precision="float32", outputs=None, class_names=given, file="")
 
     @property
     def title(self) -> str:
@@ -141,7 +145,11 @@ def get(choice: ModelChoice, upload: bytes | None = None) -> Vit:
     Raises:
         AttnlibError: as :func:`attnlib.load`. Failures are not remembered.
     """
-    return _loaded(choice.weights, upload).vit(choice)
+    copy = COPIES.get(choice.weights)
+    if copy is None:
+        with _waiting():
+            copy = COPIES.of(choice.weights, lambda: _loaded(choice, upload))
+    return copy.vit(choice)
 
 
 def once(choice: ModelChoice, upload: bytes | None) -> Vit:
@@ -153,14 +161,25 @@ def once(choice: ModelChoice, upload: bytes | None) -> Vit:
     return _Loaded(_built(choice.weights, upload)).vit(choice)
 
 
-# Two visitors who each set two models side by side do not drive out one another's.
-@st.cache_resource(max_entries=4, show_spinner="Loading the model …")
-def _loaded(choice: ModelChoice, _upload: bytes | None) -> _Loaded:
-    loaded = _Loaded(_built(choice, _upload))
+def _loaded(choice: ModelChoice, upload: bytes | None) -> _Loaded:
+    loaded = _Loaded(_built(choice.weights, upload))
     # A model that cannot be used is not kept.
     loaded.vit(choice)
     garbage.settle()
     return loaded
+
+
+# Two visitors who each set two models side by side do not drive out one another's.
+COPIES: Copies[_Loaded] = Copies(
+    16, memory.total, lambda loaded: memory.weights_of(loaded.built.module)
+)
+
+
+def _waiting() -> AbstractContextManager[None]:
+    """What a page shows meanwhile; nothing where a thread loads that draws none."""
+    if get_script_run_ctx(suppress_warning=True) is None:
+        return nullcontext()
+    return st.spinner("Loading the model …")
 
 
 def _built(choice: ModelChoice, upload: bytes | None) -> Built:

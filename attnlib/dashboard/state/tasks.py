@@ -10,6 +10,7 @@ import streamlit as st
 from attnlib.dashboard.state import presence, results
 from attnlib.dashboard.state.runner import Progress as Progress
 from attnlib.dashboard.state.runner import Work
+from attnlib.pictures.markdown import literal
 
 T = TypeVar("T")
 
@@ -60,7 +61,7 @@ def run(
         _running(task, button)
         return None
     if task.failure:
-        st.warning(task.failure)
+        st.warning(literal(task.failure))
         if st.button("Try again", key=f"again_{name}", help="Start this computation anew."):
             del running[name]
             st.rerun()

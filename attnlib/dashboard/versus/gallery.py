@@ -9,6 +9,7 @@ import streamlit as st
 
 from attnlib import audit
 from attnlib.dashboard.parts import controls, drawn, pictures
+from attnlib.dashboard.parts.markdown import literal
 from attnlib.dashboard.parts.pictures import draw, plain, scale_of
 from attnlib.dashboard.parts.style import map_legend
 from attnlib.dashboard.state import results, tasks
@@ -198,7 +199,7 @@ def _card(space: Workspace, there: Workspace, name: str, made: Both | None) -> N
                 for place, one in enumerate((space, there)):
                     said = _said(one, name, ("first", "second")[place])
                     if made is None or made.heats is None:
-                        st.caption(said, width=SIDE)
+                        st.caption(literal(said), width=SIDE)
                         continue
                     heat, scale = made.heats[place], scales(made.heats)[place]
                     picture = draw(one.inspected(name).picture, heat, scale, style, 2 * SIDE)

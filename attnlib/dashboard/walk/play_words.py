@@ -7,6 +7,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from attnlib.dashboard.parts import controls, views
+from attnlib.dashboard.parts.markdown import literal
 from attnlib.dashboard.walk import softmax, word_matrix, word_steps
 from attnlib.errors import AttnlibError
 from attnlib.lessons.playground import EXAMPLES, MAX_WORDS, Toy, toy, words
@@ -97,5 +98,5 @@ def _chosen() -> Toy | None:
             seed=seed,
         )
     except AttnlibError as error:
-        st.warning(str(error))
+        st.warning(literal(str(error)))
         return None

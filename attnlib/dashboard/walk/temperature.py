@@ -10,6 +10,7 @@ import streamlit as st
 import torch
 
 from attnlib.dashboard.parts import charts, controls, downloads
+from attnlib.dashboard.parts.markdown import literal
 from attnlib.dashboard.parts.style import legend_bar
 from attnlib.dashboard.state import results
 from attnlib.dashboard.walk.drawing import numbers, tokens
@@ -147,7 +148,7 @@ def _predict_again(place: Place, used: float) -> None:
     kept = "still" if top == place.prediction.predicted else "now"
     st.markdown(
         f"With every layer at τ = {used:.3g} the model {kept} says "
-        f"**{space.class_name(top).replace('*', '')}** ({space.vit.outputs.shown(now[top])})."
+        f"**{literal(space.class_name(top))}** ({space.vit.outputs.shown(now[top])})."
     )
     percent = st.column_config.ProgressColumn(format="percent", min_value=0, max_value=1)
     probable = {"as it is": percent, f"τ = {used:.3g}": percent}
