@@ -71,7 +71,9 @@ class Server:
                     self._process = subprocess.Popen(
                         self._command("postgres", "-D", self._data, "-p", self.port,
                                       "-k", self._home, "-c", "listen_addresses=127.0.0.1",
-                                      "-c", "max_connections=200", "-c", "shared_buffers=32MB"),
+                                      "-c", "max_connections=200", "-c", "shared_buffers=32MB",
+                                      # In its own folder: a killed server leaves it behind.
+                                      "-c", "dynamic_shared_memory_type=mmap"),
                         stdout=log, stderr=log, cwd="/",
                     )  # fmt: skip
             with contextlib.suppress(psycopg.OperationalError):
