@@ -21,7 +21,7 @@ RUN if [ "$ACCELERATOR" = cuda ]; then \
         grep -E '^torch(vision)?==' requirements.txt > torch.txt && \
         /opt/venv/bin/python -m pip install --no-deps -r torch.txt \
             --index-url https://download.pytorch.org/whl/cpu && \
-        sed -E '/^(torch|torchvision|triton|(nvidia|cuda)-[a-z0-9-]+)==/,/[^\\]$/d' \
+        sed -E '/^(torch|torchvision|triton|(nvidia|cuda)-[a-z0-9-]+)(\[[^]]*\])?==/,/[^\\]$/d' \
             requirements.lock > rest.lock; \
     fi
 RUN /opt/venv/bin/python -m pip install --no-deps --require-hashes -r rest.lock && \
