@@ -189,7 +189,9 @@ def _state(root: Path, apart: Path) -> dict[str, int]:
 
 def test_nothing_of_the_checkout_is_needed(build: Build) -> None:
     python = build.image.place("/opt/venv/bin/python")
-    code = "import importlib.util, sys; print(importlib.util.find_spec('attnlib').origin, *sys.path)"
+    code = (
+        "import importlib.util, sys; print(importlib.util.find_spec('attnlib').origin, *sys.path)"
+    )
     env = build.image.environment()
     said = subprocess.run(
         [str(python), "-c", code],
