@@ -400,3 +400,14 @@ def test_a_model_that_somebody_wrote_into_a_workspace_is_judged(
     assert model_reference.read(good) == ModelChoice("auto", digest="0" * 64)
     with pytest.raises(StoreError):
         model_reference.read({**good, **part})
+
+
+def test_looking_changes_nothing(app: AppTest) -> None:
+    settle(app.run())
+    upload(app, ("a.png", png(1), "image/png"))
+    app.session_state["outputs"] = "labels"
+    saved(app)
+    saved(app)
+    before = storage.store().head(LOCAL, link(app)).revision
+    saved(opened(link(app)))
+    assert storage.store().head(LOCAL, link(app)).revision == before

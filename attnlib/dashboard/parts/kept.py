@@ -178,7 +178,6 @@ def _name(visitor: Session) -> None:
         wanted = st.session_state[key].strip()
         if wanted:
             attempt(lambda: storage.store().rename(people.person(), stored.id, wanted))
-            restoring.refresh(visitor, people.person())
 
     st.text_input(
         "Name", key=key, on_change=rename, max_chars=200, help="What it is called in the list."
@@ -186,7 +185,10 @@ def _name(visitor: Session) -> None:
 
 
 def attempt(act: Callable[[], object]) -> bool:
-    """Do something with the store; whether it was done. Why not is said on the screen."""
+    """Do something with the store; whether it was done. Why not is said on the screen.
+
+    The next run takes over what came of it.
+    """
     try:
         act()
     except StoreError as error:
@@ -221,6 +223,8 @@ def _state(visitor: Session) -> None:
         _again(time.monotonic())
     elif stored.head is not None:
         st.caption(":material/cloud_done: Saved")
+    elif not storage.off() and people.person().role == "viewer" and saving.worth(visitor):
+        st.caption(":material/cloud_off: Not kept: you may look and comment on this server.")
 
 
 @st.fragment(run_every=TICK_S)
