@@ -11,8 +11,6 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).parents[2]
 FILES = sorted(
     path
@@ -116,9 +114,7 @@ class _File:
                 yield from self.unsafe(value, seen)
         elif isinstance(node, ast.GeneratorExp | ast.ListComp):
             yield from self.unsafe(node.elt, seen)
-        elif isinstance(node, ast.Starred):
-            yield from self.unsafe(node.value, seen)
-        elif isinstance(node, ast.Subscript):
+        elif isinstance(node, ast.Starred) or isinstance(node, ast.Subscript):
             yield from self.unsafe(node.value, seen)
         elif isinstance(node, ast.Call):
             _, name = _name(node)
