@@ -131,7 +131,10 @@ class Load:
         visitor.open()
         visitor.upload(pictures(number, 0, 4))
         visitor.open("cls-attention", f"image=s{number:02d}x1.png")
-        while not visitor.has("selectbox", "Layer"):
+        latest = time.monotonic() + 60
+        while (
+            visitor.waits or not visitor.has("selectbox", "Layer")
+        ) and time.monotonic() < latest:
             visitor.listen(0.5)
         visitor.choose("Layer", "0")
         ready.wait(300)
@@ -157,10 +160,7 @@ class Load:
                 if not pressed and visitor.has("button", button):
                     visitor.press(button)
                     pressed = True
-                busy = visitor.has("button", "Stop") or any(
-                    "Inspecting" in t for t in visitor.texts
-                )
-                if pressed and not busy:
+                if pressed and not visitor.waits:
                     break
 
 
@@ -182,7 +182,8 @@ def uploads(url: str, server: psutil.Process, images: int, errors: list[str]) ->
                     together.writestr(name, data)
             visitor.open()
             visitor.upload({"set.zip": archive.getvalue()})
-            while any("Inspecting" in text for text in visitor.texts):
+            latest = time.monotonic() + 60
+            while visitor.waits and time.monotonic() < latest:
                 visitor.listen(0.3)
             errors += visitor.errors
             visitor.close()

@@ -35,6 +35,7 @@ class Visitor:
     errors: list[str] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
     _ids: dict[str, tuple[str, str]] = field(default_factory=dict)
+    _again: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self._http = httpx.Client(base_url=self.url, headers={"Origin": self.url}, timeout=180)
@@ -93,10 +94,17 @@ class Visitor:
             info.file_urls.CopyFrom(urls)
         return self._run(state)
 
+    @property
+    def waits(self) -> bool:
+        """Whether parts of the page ask to be drawn again and again: something is computed."""
+        return bool(self._again)
+
     def listen(self, seconds: float) -> None:
-        """Run again, as a fragment does, until so many seconds are over."""
+        """After so many seconds, draw those parts again, as a browser does by itself."""
         time.sleep(seconds)
-        self._run()
+        for fragment in list(self._again):
+            if fragment in self._again:
+                self._run(fragment=fragment)
 
     def _id(self, kind: str, label: str) -> str:
         for key, (found, id) in self._ids.items():
@@ -106,30 +114,42 @@ class Visitor:
         raise LookupError(f"There is no {kind} {label!r} among {known}.")
 
     def _run(
-        self, *states: WidgetState, path: str | None = None, query: str | None = None
+        self,
+        *states: WidgetState,
+        path: str | None = None,
+        query: str | None = None,
+        fragment: str = "",
     ) -> float:
         message = BackMsg()
         client = message.rerun_script
         if path is not None:
             self._page, self._query = path, query or ""
         client.page_name, client.query_string = self._page, self._query
+        client.fragment_id, client.is_auto_rerun = fragment, bool(fragment)
         client.widget_states.widgets.extend(states)
         client.context_info.timezone, client.context_info.locale = "UTC", "en"
         start = time.perf_counter()
         self._socket.send(message.SerializeToString())
-        self._ids, self.texts = {}, []
+        if not fragment:
+            self._forget()
         while True:
             found = self._receive()
             kind = found.WhichOneof("type")
             if kind == "script_finished":
-                if found.script_finished in (
-                    ForwardMsg.FINISHED_EARLY_FOR_RERUN,
-                    ForwardMsg.FINISHED_FRAGMENT_RUN_SUCCESSFULLY,
-                ):
+                if found.script_finished == ForwardMsg.FINISHED_EARLY_FOR_RERUN:
+                    # The whole page is drawn now.
+                    self._forget()
+                    continue
+                if found.script_finished == ForwardMsg.FINISHED_FRAGMENT_RUN_SUCCESSFULLY:
+                    if fragment:
+                        return time.perf_counter() - start
                     continue
                 if found.script_finished != ForwardMsg.FINISHED_SUCCESSFULLY:
                     self.errors.append(f"script ended with {found.script_finished}")
                 return time.perf_counter() - start
+
+    def _forget(self) -> None:
+        self._ids, self.texts, self._again = {}, [], set()
 
     def _receive(self) -> ForwardMsg:
         data = self._socket.recv(timeout=180)
@@ -137,6 +157,10 @@ class Visitor:
         self.seen |= {int(number) for number in NAME.findall(data)}
         message = ForwardMsg.FromString(data)
         kind = message.WhichOneof("type")
+        if kind == "auto_rerun":
+            self._again.add(message.auto_rerun.fragment_id)
+        if kind == "stop_auto_rerun":
+            self._again.discard(message.stop_auto_rerun.fragment_id)
         if kind == "page_info_changed":
             self._query = message.page_info_changed.query_string
         if kind == "delta" and message.delta.WhichOneof("type") == "new_element":
