@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import chain
@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from attnlib import settings
+from attnlib.capture.admission import Admission, asker
 from attnlib.capture.mode import Capture, Observer
 from attnlib.errors import AttnlibError, ModelError, OutOfMemory
 
@@ -22,13 +23,13 @@ PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16", "float16")
 
 
 @cache
-def _admission() -> threading.BoundedSemaphore:
+def _admission() -> Admission:
     """A busy host collapses when every session runs its own multi-threaded pass; they queue here.
 
     Raises:
         SettingsError: the environment asks for none, for which every pass would wait for ever.
     """
-    return threading.BoundedSemaphore(settings.current().concurrent_passes)
+    return Admission(settings.current().concurrent_passes)
 
 
 @dataclass
@@ -87,6 +88,9 @@ def devices() -> list[str]:
 def admitted() -> Iterator[None]:
     """Hold one of the process's places for a forward pass; memory errors become a message.
 
+    People get them in turn, see :mod:`attnlib.capture.admission`: hold one for a pass, not for
+    many.
+
     Raises:
         OutOfMemory: the device ran out of memory; what it had cached is released first.
     """
@@ -113,17 +117,17 @@ def admitted() -> Iterator[None]:
 @contextmanager
 def _place() -> Iterator[None]:
     """Wait for a place, and count."""
-    TRAFFIC.step(waiting=1)
-    try:
-        _admission().acquire()
-    finally:
-        TRAFFIC.step(waiting=-1)
-    TRAFFIC.step(running=1)
-    try:
-        yield
-    finally:
-        TRAFFIC.step(running=-1, ended=1)
-        _admission().release()
+    with ExitStack() as held:
+        TRAFFIC.step(waiting=1)
+        try:
+            held.enter_context(_admission().place(asker()))
+        finally:
+            TRAFFIC.step(waiting=-1)
+        TRAFFIC.step(running=1)
+        try:
+            yield
+        finally:
+            TRAFFIC.step(running=-1, ended=1)
 
 
 def _memory(error: Exception) -> bool:

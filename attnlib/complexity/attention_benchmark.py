@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from attnlib.capture.passes import admitted, choose_device
+from attnlib.capture.passes import choose_device
 from attnlib.complexity.architecture import Architecture
 from attnlib.complexity.build import attention
 from attnlib.complexity.cost import cost
@@ -48,7 +48,7 @@ def benchmark_attention(
     where, options = choose_device(device), options or Options()
     check_memory(cost(architecture, batch, dtype, materialised=True), where)
     shape = (3, batch, architecture.heads, architecture.tokens, architecture.head_width)
-    with admitted(), torch.inference_mode():
+    with torch.inference_mode():
         q, k, v = torch.randn(shape, device=where).to(getattr(torch, dtype)).unbind(0)
         rank = min(options.rank, architecture.tokens)
         project = torch.randn(rank, architecture.tokens, device=where).to(q.dtype)

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 CODE = """
 from attnlib.capture import passes
 with passes.admitted():
-    print(passes._admission()._value)
+    print(passes._admission().free)
 """
 
 

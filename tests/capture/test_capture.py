@@ -26,6 +26,7 @@ from torch import Tensor, nn
 import attnlib
 from attnlib.capture import call as call_module
 from attnlib.capture import passes
+from attnlib.capture.admission import Admission
 from attnlib.capture.call import AttentionCall
 from attnlib.capture.mode import Capture
 from attnlib.capture.support import examine
@@ -486,7 +487,8 @@ def test_nothing_is_left_on_the_module() -> None:
 
 def test_sixteen_threads_on_one_model(monkeypatch: pytest.MonkeyPatch) -> None:
     # Without the queue in front of the model, so that passes really overlap.
-    monkeypatch.setattr(passes, "_ADMISSION", threading.BoundedSemaphore(16))
+    places = Admission(16)
+    monkeypatch.setattr(passes, "_admission", lambda: places)
     vit = attnlib.load(small_vit())
     images = [picture(seed) for seed in range(16)]
     serial = [vit.inspect(image) for image in images]

@@ -75,7 +75,13 @@ class Filling:
         self._space, self._now = space, now
         self._asked, self._queue = frozenset(wanted), list(dict.fromkeys(wanted))
         if self._queue and not self.busy:
-            self._work = Work(self._fill, connected=presence.of_visitor())
+            # A page draws itself: what it draws waits for no other computation.
+            self._work = Work(
+                self._fill,
+                connected=presence.of_visitor(),
+                person=presence.person(),
+                counted=False,
+            )
             self._work.start()
         until, look = time.monotonic() + wait, kept(space)
         while time.monotonic() < until:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import streamlit as st
 
+from attnlib import settings
 from attnlib.dashboard.parts import controls, output_kind
 from attnlib.dashboard.parts.markdown import literal
 from attnlib.dashboard.state import models
@@ -23,8 +24,8 @@ def show(visitor: Session) -> None:
     shelf = visitor.models
     if shelf.dropped:
         st.info(
-            f"There was no more room for {literal(shelf.dropped)}: it left the list. Upload it "
-            "again to look at it."
+            f"There was no more room for {literal(shelf.dropped)}: it left the list, which holds "
+            f"{settings.current().max_models} models at most. Upload it again to look at it."
         )
     if len(shelf) < 2:
         return

@@ -6,6 +6,7 @@ import streamlit as st
 
 from attnlib.dashboard.parts.markdown import literal
 from attnlib.dashboard.state.inspection import Inspection
+from attnlib.dashboard.state.runner import WAITING
 from attnlib.dashboard.state.workspace import Workspace
 
 # As many images as a page of large cards.
@@ -53,7 +54,8 @@ def state(space: Workspace, job: Inspection, title: str = "Inspecting", key: str
 @st.fragment(run_every=0.5)
 def _running(job: Inspection, shown: int, missed: bool, title: str) -> None:
     """The bar. The page runs again when there is more to see than when it was drawn."""
-    st.progress(job.done / max(1, job.total), f"{title}: {job.done} of {job.total} images")
+    state = f"{WAITING}, {job.total} images" if job.waiting else f"{job.done} of {job.total} images"
+    st.progress(job.done / max(1, job.total), f"{title}: {state}")
     if more(job, shown, missed):
         st.rerun()
 

@@ -97,6 +97,11 @@ class Inspection:
         return self._work.finished
 
     @property
+    def waiting(self) -> bool:
+        """Whether other computations of the same person have to end before it begins."""
+        return self._work.waiting
+
+    @property
     def failure(self) -> str:
         """Why it ended early, or ""."""
         return self._work.failure
@@ -137,7 +142,7 @@ class Inspection:
             del self._waiting[sample.name]
 
     def _begin(self) -> Work[None]:
-        return Work(self._inspect, connected=presence.of_visitor())
+        return Work(self._inspect, connected=presence.of_visitor(), person=presence.person())
 
     def _inspect(self, progress: Progress) -> None:
         size, seconds = 1, dict[int, float]()

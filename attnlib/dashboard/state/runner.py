@@ -1,6 +1,7 @@
 """Work beside the page: one way to run it, and one rule for when it ends.
 
-Work lives as long as its visitor's session is connected and wants it, whichever page is open.
+Work lives as long as its visitor's session is connected and wants it, whichever page is open. Of
+one person only so much runs at a time, and its forward passes come after those of pages.
 """
 
 from __future__ import annotations
@@ -12,6 +13,9 @@ from collections.abc import Callable, Hashable
 from concurrent import futures
 from typing import Generic, TypeVar
 
+from attnlib import settings
+from attnlib.capture.admission import ASKER, Asker
+from attnlib.dashboard.state.lines import Lines
 from attnlib.errors import AttnlibError
 
 log = logging.getLogger(__name__)
@@ -21,10 +25,13 @@ Progress = Callable[[int, int], None]
 
 # A reload or a weak network breaks the connection for some seconds; nobody left for that.
 GRACE_S = 15.0
+# What a page says of work that has not begun.
+WAITING = "waiting for your other computations"
 
 # Threads are made when they are needed. Most of them wait: forward passes queue for admission,
 # so that a place in the pool must never be what a visitor waits for.
-_POOL = futures.ThreadPoolExecutor(max_workers=64, thread_name_prefix="work")
+_POOL = futures.ThreadPoolExecutor(max_workers=512, thread_name_prefix="work")
+_LINES = Lines(lambda: settings.current().max_jobs)
 _ENDING = threading.Event()
 # The pool's own exit handler waits for whatever runs, and the handlers of `atexit` come after it.
 threading._register_atexit(_ENDING.set)  # type: ignore[attr-defined]
@@ -42,6 +49,8 @@ class Work(Generic[T]):
             where it can be stopped. It runs in another thread: it MUST NOT call Streamlit.
         key: what it is computed from; another key means another result.
         connected: whether the visitor's session is connected now; asked from any thread.
+        person: whose forward passes these are; "" where nobody waits for the result.
+        counted: whether it is one of the computations of which a person may have so many.
         clock: seconds that never go back.
 
     Attributes:
@@ -57,6 +66,8 @@ class Work(Generic[T]):
         *,
         key: Hashable = None,
         connected: Callable[[], bool] = lambda: True,
+        person: str = "",
+        counted: bool = True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.key = key
@@ -67,19 +78,41 @@ class Work(Generic[T]):
         self._compute, self._connected, self._clock = compute, connected, clock
         self._unwanted = False
         self._missed_since: float | None = None
+        self._asker = Asker(person, beside=True, here=self._here)
+        self._counted = counted and person != ""
         self._ended = threading.Event()
 
     def start(self, wait: float = 0.0) -> None:
         """Begin in the pool, and wait up to ``wait`` seconds for a result that comes at once."""
-        _POOL.submit(self.run)
+        if self._counted:
+            _LINES.join(self._asker.person, self._begin)
+        else:
+            _POOL.submit(self.run)
         self._ended.wait(wait)
+
+    @property
+    def waiting(self) -> bool:
+        """Whether other computations of the same person have to end before it begins."""
+        return self._counted and _LINES.waits(self._asker.person, self._begin)
 
     def stop(self) -> None:
         """Say that the result is not wanted any longer."""
         self._unwanted = True
+        if self._counted and _LINES.leave(self._asker.person, self._begin):
+            self.run()
+
+    def _begin(self) -> None:
+        _POOL.submit(self._run_in_line)
+
+    def _run_in_line(self) -> None:
+        try:
+            self.run()
+        finally:
+            _LINES.end(self._asker.person)
 
     def run(self) -> None:
         """Compute in this thread. Never raises."""
+        before = ASKER.set(self._asker)
         try:
             self._check()
             self.result = self._compute(self._report)
@@ -90,12 +123,23 @@ class Work(Generic[T]):
         except Exception:
             log.exception("work beside the page failed")
             self.failure = "This could not be computed; the server's log says why."
+        finally:
+            ASKER.reset(before)
         self.finished = True
         self._ended.set()
 
     def _report(self, done: int, total: int) -> None:
         self.done, self.total = done, total
         self._check()
+
+    def _here(self) -> bool:
+        """While its page is away it waits: it takes no turn from those who are there.
+
+        Raises:
+            Stopped: as :meth:`_check`.
+        """
+        self._check()
+        return self._missed_since is None
 
     def _check(self) -> None:
         """Stop here if nobody wants the result.

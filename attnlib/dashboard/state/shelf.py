@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from attnlib import settings
 from attnlib.dashboard.state.models import ModelChoice
 
-# What one session holds; of uploads also in bytes, which lie in its memory.
-MAX_MODELS: Final = 12
+# What one session holds of uploads, which lie in its memory.
 MAX_BYTES: Final = 2**30
 
 
@@ -38,9 +38,11 @@ class Shelf:
         dropped: the title of the uploaded model that had to go last, until another is loaded; "".
     """
 
-    def __init__(self, most: int = MAX_MODELS, most_bytes: int = MAX_BYTES) -> None:
+    def __init__(self, most: int | None = None, most_bytes: int = MAX_BYTES) -> None:
         self.dropped = ""
-        self._most, self._most_bytes = most, most_bytes
+        # As many as one person may have, unless said otherwise.
+        self._most = settings.current().max_models if most is None else most
+        self._most_bytes = most_bytes
         self._kept: dict[ModelChoice, Kept] = {}
         # The same, those used last at the end.
         self._used: dict[ModelChoice, None] = {}

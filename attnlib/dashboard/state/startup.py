@@ -15,7 +15,8 @@ from starlette.responses import RedirectResponse
 from starlette.routing import Route
 
 from attnlib import settings
-from attnlib.dashboard.state import garbage, health, models, session, storage
+from attnlib.capture import admission
+from attnlib.dashboard.state import garbage, health, models, presence, session, storage
 from attnlib.errors import AttnlibError
 
 _PACKAGE = Path(__file__).parents[2]
@@ -71,9 +72,10 @@ def _warm() -> None:
 
 @st.cache_resource(max_entries=1, show_spinner=False)
 def once() -> bool:
-    """Settle the process: threads of a pass, and what the garbage collector looks at."""
+    """Settle the process: threads of a pass, whose it is, what the garbage collector looks at."""
     threads = settings.current().threads
     if threads is not None:
         torch.set_num_threads(threads)
+    admission.found_by(presence.asker)
     garbage.keep_settled()
     return True

@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 import streamlit as st
 
 from attnlib.dashboard.state import presence, results
+from attnlib.dashboard.state.runner import WAITING, Work
 from attnlib.dashboard.state.runner import Progress as Progress
-from attnlib.dashboard.state.runner import Work
 from attnlib.pictures.markdown import literal
 
 T = TypeVar("T")
@@ -55,7 +55,9 @@ def run(
             return None
         place.empty()
         compute = _keeping(name, key, work) if shared else work
-        task = running[name] = Work(compute, key=key, connected=presence.of_visitor())
+        task = running[name] = Work(
+            compute, key=key, connected=presence.of_visitor(), person=presence.person()
+        )
         task.start(wait=PATIENCE_S)
     if not task.finished:
         _running(task, button)
@@ -89,5 +91,6 @@ def _running(task: Work[Any], title: str) -> None:
         st.rerun()
     with st.container(horizontal=True, vertical_alignment="center"):
         share = min(1.0, task.done / max(1, task.total))
-        st.progress(share, f"{title}: {task.done} of {task.total}")
+        state = WAITING if task.waiting else f"{task.done} of {task.total}"
+        st.progress(share, f"{title}: {state}")
         st.button("Stop", key=f"stop_{id(task)}", on_click=task.stop, help="Stop computing this.")
