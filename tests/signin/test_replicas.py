@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import io
 import os
 import shutil
@@ -12,11 +13,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from PIL import Image
 
 from attnlib import store
+from attnlib.errors import StoreError
 from tests.dashboard import browsing
 from tests.dashboard.driving import png
 from tests.signin.conftest import MISSING, Site, provider
@@ -31,6 +32,7 @@ CADDY = shutil.which("caddy")
 CADDYFILE = Path(__file__).parents[2] / "deploy" / "Caddyfile"
 NAMES = ("left.png", "right.png")
 Visitor = Callable[[], Any]
+ADMIN = store.Person("the tests", "Tests", role="admin")
 if CADDY is None and os.environ.get("CI"):
     raise RuntimeError("Caddy is missing in CI, where the proxy is never skipped")
 
@@ -79,21 +81,38 @@ def proxy(port: int, ports: list[int], home: Path) -> Iterator[None]:
             process.wait(20)
 
 
-def keep_two_images(page: Any) -> str:
-    """Upload, wait until they are kept, and give the part of the address that leads back."""
+def keep_two_images(page: Any, kept: store.Store) -> str:
+    """Upload, wait until they are kept, and give the workspace's id."""
     files = [
         {"name": name, "mimeType": "image/png", "buffer": png(seed)}
         for seed, name in enumerate(NAMES)
     ]
+    expect(page.get_by_text("80 images").first).to_be_visible()
     page.locator("input[type=file]").first.set_input_files(files)
-    page.wait_for_function("new URL(location).searchParams.get('workspace')")
-    expect(page.get_by_text("Saved", exact=True).first).to_be_visible()
-    return f"workspace={page.evaluate('new URL(location).searchParams.get(`workspace`)')}"
+    page.wait_for_url("**workspace=**")
+    id = page.evaluate("new URL(location).searchParams.get('workspace')")
+    until(kept, lambda: len(kept.open(ADMIN, id).files) == len(NAMES))
+    return str(id)
 
 
-def open_case(page: Any, url: str, link: str) -> Any:
+def until(kept: store.Store, holds: Callable[[], bool]) -> None:
+    """Wait for what a server does beside its pages."""
+    end = time.monotonic() + browsing.WAIT / 1000
+    while True:
+        with contextlib.suppress(StoreError, KeyError):
+            if holds():
+                return
+        assert time.monotonic() < end, [event.what for event in kept.events(ADMIN)]
+        time.sleep(0.2)
+
+
+def note_is(kept: store.Store, id: str, words: str) -> Callable[[], bool]:
+    return lambda: kept.open(ADMIN, id).cases[NAMES[0]].remark.note == words
+
+
+def open_case(page: Any, url: str, id: str) -> Any:
     """The first image's note, to read and to write."""
-    page.goto(f"{url}/?{link}&image={NAMES[0]}")
+    page.goto(f"{url}/?workspace={id}&image={NAMES[0]}")
     page.get_by_role("button", name="Note and label").click()
     note = page.get_by_label("Note", exact=True)
     note.wait_for()
@@ -106,14 +125,18 @@ def write(page: Any, note: Any, words: str) -> None:
     page.keyboard.press("Escape")
 
 
-def large_picture(page: Any) -> np.ndarray:
-    """The pixels of the first picture of the open case."""
-    picture = page.locator("[data-testid=stMain] img").first
-    picture.wait_for()
+def pictures(page: Any) -> list[str]:
+    """SHA-256 of the pixels of every picture that the page shows from a file."""
+    page.wait_for_function("() => [...document.images].some((i) => i.src.includes('/media/'))")
     page.wait_for_function("() => [...document.images].every((i) => i.complete)")
-    answer = page.request.get(picture.evaluate("(i) => i.src"))
-    assert answer.ok
-    return np.asarray(Image.open(io.BytesIO(answer.body())).convert("RGB"))
+    found = []
+    for address in sorted(page.evaluate("() => [...document.images].map((i) => i.src)")):
+        if "/media/" in address:
+            answer = page.request.get(address)
+            assert answer.ok, address
+            image = Image.open(io.BytesIO(answer.body())).convert("RGBA")
+            found.append(hashlib.sha256(image.tobytes()).hexdigest())
+    return sorted(found)
 
 
 def test_what_is_kept_at_one_is_there_at_the_other(
@@ -122,21 +145,21 @@ def test_what_is_kept_at_one_is_there_at_the_other(
     with replicas(database, tmp_path) as (first, second):
         page = visitor()
         sign_in(page, first, "ada+lab")
-        link = keep_two_images(page)
-        note = open_case(page, first.url, link)
-        write(page, note, "seen at the first")
         kept = store.connect(database, home=tmp_path)
-        ada = store.Person("ada", "Ada", role="admin")
-        wait_for_note(kept, ada, link, "seen at the first")
+        id = keep_two_images(page, kept)
+        note = open_case(page, first.url, id)
+        write(page, note, "seen at the first")
+        until(kept, note_is(kept, id, "seen at the first"))
         # The same browser at the other server: its cookie is good there, without a sign-in.
         there = page.context.new_page()
-        note = open_case(there, second.url, link)
+        note = open_case(there, second.url, id)
         expect(there.get_by_test_id("stSidebar").get_by_text("Ada (edits)")).to_be_visible()
         expect(note).to_have_value("seen at the first")
+        assert pictures(there) == pictures(page) != []
         for name in NAMES:
             expect(there.get_by_text(name).first).to_be_visible()
         write(there, note, "and at the second")
-        wait_for_note(kept, ada, link, "and at the second")
+        until(kept, note_is(kept, id, "and at the second"))
         # With the next click the first server knows.
         page.bring_to_front()
         page.locator("[data-testid=stSidebar] [data-testid=stSidebarNav] a").nth(1).click()
@@ -147,14 +170,10 @@ def test_what_is_kept_at_one_is_there_at_the_other(
         kept.close()
 
 
-def wait_for_note(kept: store.Store, ada: store.Person, link: str, words: str) -> None:
-    id, until = link.removeprefix("workspace="), time.monotonic() + 60
-    while True:
-        cases = kept.open(ada, id).cases
-        if NAMES[0] in cases and cases[NAMES[0]].remark.note == words:
-            return
-        assert time.monotonic() < until, f"{words!r} is not kept: {cases}"
-        time.sleep(0.2)
+def requests(site: Site) -> int:
+    """Pages and uploads that a replica was asked for."""
+    assert site.log is not None
+    return sum(map(site.log.read_text().count, ("/upload_file/", "/_stcore/stream", "/cls-att")))
 
 
 @pytest.mark.skipif(CADDY is None, reason="no Caddy on this machine: apt-get install caddy")
@@ -172,14 +191,16 @@ def test_the_proxy_keeps_a_visitor_at_one_replica_until_it_is_gone(
         front = Site(public, port, sites[0].provider)
         sign_in(page, front, "ada+lab")
         assert {c["name"]: c["secure"] for c in page.context.cookies()}["_streamlit_user"], "by TLS"
-        link = keep_two_images(page)
+        kept = store.connect(file, home=tmp_path)
+        id = keep_two_images(page, kept)
         for place in ("/cls-attention", "/head-similarity", "/rollout-vs-flow"):
             page.goto(f"{public}{place}")
             shown(page)
-        asked = [sum(map(site.log.read_text().count, ("/upload_file/", "/_stcore/stream", "similarity"))) for site in sites]  # fmt: skip  # noqa: E501
+        asked = [requests(site) for site in sites]
         assert min(asked) == 0 < max(asked), "one of them answers this browser, the other never"
         sites[asked.index(max(asked))].stop()
-        open_case(page, public, link)
+        open_case(page, public, id)
         expect(page.get_by_test_id("stSidebar").get_by_text("Ada (edits)")).to_be_visible()
         for name in NAMES:
             expect(page.get_by_text(name).first).to_be_visible()
+        kept.close()
