@@ -1,4 +1,4 @@
-"""The command line: ``attnlib cost``, ``attnlib explain``, ``attnlib dashboard``."""
+"""The command line: ``attnlib cost``, ``explain``, ``dashboard``, ``backup``, ``restore``."""
 
 from __future__ import annotations
 
@@ -6,10 +6,16 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from attnlib.commands import cost, dashboard, explain
+from attnlib.commands import backup, cost, dashboard, explain, restore
 from attnlib.errors import AttnlibError
 
-COMMANDS = {"cost": cost, "explain": explain, "dashboard": dashboard}
+COMMANDS = {
+    "cost": cost,
+    "explain": explain,
+    "dashboard": dashboard,
+    "backup": backup,
+    "restore": restore,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

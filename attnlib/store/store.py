@@ -14,6 +14,7 @@ from attnlib import settings
 from attnlib.data.content import Content
 from attnlib.errors import StoreError
 from attnlib.store import (
+    backup,
     cases,
     events,
     files,
@@ -213,6 +214,14 @@ class Store:
         """Delete contents that crashes left behind over an hour ago; how many there were."""
         return holding.sweep(self._database, self._blobs)
 
+    def back_up(self, folder: Path) -> backup.Backup:
+        """Copy all of it into a folder while people work; see `attnlib.store.backup`."""
+        return backup.write(self._database, self._blobs, folder)
+
+    def fill(self, folder: Path) -> backup.Backup:
+        """Put a backup in; refused unless there are no workspaces yet."""
+        return backup.fill(self._database, self._blobs, folder)
+
     def ready(self) -> None:
         """Raises StoreError unless the database and the place for contents answer."""
         self._database.ready()
@@ -259,8 +268,8 @@ def connect(
     if blobs and not blobs.startswith("file://"):
         place = RemoteBlobs(blobs)
     else:
-        place = FolderBlobs(Path(blobs.removeprefix("file://")) if blobs else home / "blobs")
-    file = URL.create("sqlite", database=str(home / "attnlib.sqlite3"))
+        place = FolderBlobs(Path(blobs.removeprefix("file://")) if blobs else home / backup.BLOBS)
+    file = URL.create("sqlite", database=str(home / backup.FILE))
     return Store(Database(database or file), place)
 
 

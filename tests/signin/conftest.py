@@ -6,7 +6,7 @@ import contextlib
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,11 +37,15 @@ class Site:
     Attributes:
         url: of the app.
         provider: address of the provider.
+        more: further settings.
+        log: a file for what the app writes.
     """
 
     url: str
     port: int
     provider: str
+    more: Mapping[str, str] = field(default_factory=dict)
+    log: Path | None = None
     _running: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
     def start(self) -> None:
@@ -55,33 +59,45 @@ class Site:
             "ATTNLIB_ADMIN_GROUPS": "admins",
             "ATTNLIB_EDITOR_GROUPS": "lab",
             "ATTNLIB_DEFAULT_ROLE": "viewer",
+            **self.more,
         }
-        self._running.enter_context(browsing.serving(port=self.port, environment=found))
+        serving = browsing.serving(port=self.port, environment=found, log=self.log)
+        self._running.enter_context(serving)
 
     def stop(self) -> None:
         """End the app's process."""
         self._running.close()
 
 
+@contextlib.contextmanager
+def provider(app: str) -> Iterator[str]:
+    """The address of a provider that sends people back to the app's."""
+    port = browsing.free_port()
+    command = [str(NODE), "provider.mjs", str(port), f"{app}/oauth2callback"]
+    process = subprocess.Popen(
+        command, cwd=PROVIDER, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    try:
+        assert process.stdout is not None
+        assert any("listening" in line for line in process.stdout), "the provider does not start"
+        yield f"http://localhost:{port}"
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
 @pytest.fixture(scope="module")
 def site() -> Iterator[Site]:
     if MISSING:
         pytest.skip(MISSING)
-    port, other = browsing.free_port(), browsing.free_port()
-    made = Site(f"http://localhost:{port}", port, f"http://localhost:{other}")
-    command = [str(NODE), "provider.mjs", str(other), f"{made.url}/oauth2callback"]
-    provider = subprocess.Popen(
-        command, cwd=PROVIDER, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    )
-    try:
-        assert provider.stdout is not None
-        assert any("listening" in line for line in provider.stdout), "the provider does not start"
-        made.start()
-        yield made
-    finally:
-        made.stop()
-        provider.terminate()
-        provider.wait(20)
+    port = browsing.free_port()
+    with provider(f"http://localhost:{port}") as issuer:
+        made = Site(f"http://localhost:{port}", port, issuer)
+        try:
+            made.start()
+            yield made
+        finally:
+            made.stop()
 
 
 @pytest.fixture
@@ -90,7 +106,9 @@ def visitor(browser: Any) -> Iterator[Callable[[], Any]]:
     made: list[Any] = []
 
     def new() -> Any:
-        context = browser.new_context(viewport={"width": 1440, "height": 1000})
+        context = browser.new_context(
+            ignore_https_errors=True, viewport={"width": 1440, "height": 1000}
+        )
         context.set_default_timeout(browsing.WAIT)
         made.append(context)
         return context.new_page()

@@ -16,7 +16,7 @@ from starlette.routing import Route
 
 from attnlib import settings
 from attnlib.capture import admission
-from attnlib.dashboard.state import garbage, health, models, presence, session
+from attnlib.dashboard.state import garbage, health, models, presence, session, storage
 from attnlib.errors import AttnlibError
 
 _PACKAGE = Path(__file__).parents[2]
@@ -63,6 +63,7 @@ async def lifespan(_: object) -> AsyncIterator[None]:
 
 def _warm() -> None:
     health.register("model", _WARM.check)
+    health.register("store", storage.ready)
     once()
     models.get(models.DEMO)
     session.demo_samples()
