@@ -6,13 +6,15 @@ folder ``/run/secrets`` holds a file of a variable's name, as containers have it
 
 from __future__ import annotations
 
+import ipaddress
 import logging
 import os
+import re
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ByteSize, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, ByteSize, Field, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from attnlib.errors import SettingsError
@@ -35,6 +37,19 @@ def _plain(value: Any) -> Any:
     return value.strip().rstrip("/") if isinstance(value, str) else value
 
 
+def _networks(value: tuple[str, ...]) -> tuple[str, ...]:
+    for part in value:
+        ipaddress.ip_network(part, strict=False)
+    return value
+
+
+def _origins(value: tuple[str, ...]) -> tuple[str, ...]:
+    for part in value:
+        if not re.fullmatch(r"https?://[^/\s?#@,]+", part):
+            raise ValueError(part)
+    return value
+
+
 # Each kind of value with the words for what it must be.
 Count = Annotated[int, Field(ge=1), "a whole number of at least 1"]
 Size = Annotated[ByteSize, Field(ge=1), "a number of bytes, such as 2000000 or 20GB"]
@@ -42,6 +57,20 @@ Text = Annotated[str, "a text"]
 # What must not be repeated in a message, a log or on a screen.
 Secret = Annotated[str, Field(repr=False), "a secret text"]
 Listed = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed), "a list with commas"]
+Networks = Annotated[
+    tuple[str, ...],
+    NoDecode,
+    BeforeValidator(_listed),
+    AfterValidator(_networks),
+    "a list with commas of addresses or networks in numbers, such as 10.0.0.0/8",
+]
+Origins = Annotated[
+    tuple[str, ...],
+    NoDecode,
+    BeforeValidator(_listed),
+    AfterValidator(_origins),
+    "a list with commas of https://name or https://name:port, without a path",
+]
 YesNo = Annotated[bool, "1 or 0"]
 Url = Annotated[
     str,
@@ -77,7 +106,8 @@ class Settings(BaseSettings):
         "it serves itself alone",
     )
     model_bytes: Size | None = Field(
-        None, description="memory that models may take together; unset, a share"
+        None,
+        description="memory that models may take, together and each; unset, half of what there is",
     )
 
     home: Path | None = Field(
@@ -95,10 +125,10 @@ class Settings(BaseSettings):
     allowed_hosts: Listed = Field(
         (), description="other names under which this server may be asked; * for any"
     )
-    allowed_origins: Listed = Field(
+    allowed_origins: Origins = Field(
         (), description="other sites (https://name) whose pages may connect"
     )
-    trusted_proxies: Listed = Field(
+    trusted_proxies: Networks = Field(
         (), description="addresses or networks of proxies whose X-Forwarded headers are believed"
     )
 

@@ -100,7 +100,7 @@ def main() -> None:
                     chosen.writers,
                     chosen.cases,
                     kills,
-                    (lambda s=server: (s.kill(), s.start())) if server else None,
+                    server.crash if server else None,
                 )
                 trial.home.mkdir()
                 seconds = trial.run()
@@ -108,7 +108,8 @@ def main() -> None:
                 faults, middle = trial.faults(), statistics.median(waits)
                 print(
                     f"  {chosen.writers} writers, {len(waits)} cases in {seconds:.0f} s; killed: "
-                    f"{dict(trial.done) or 'nobody'}; one case waited {middle:.2f} s, the slowest {waits[-1]:.1f} s; lost, twice or damaged: {len(faults)}"
+                    f"{dict(trial.done) or 'nobody'}; one case waited {middle:.2f} s, "
+                    f"the slowest {waits[-1]:.1f} s; lost, twice or damaged: {len(faults)}"
                 )
                 for fault in faults[:10]:
                     print("   ", fault)

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable
 from typing import Any
 
+import hypothesis
 import numpy as np
 import pytest
 import torch
@@ -22,6 +23,10 @@ from attnlib.model import demo
 # Tests keep nothing in the folder of whoever runs them; each process has a store of its own.
 os.environ["ATTNLIB_HOME"] = _HOME = tempfile.mkdtemp(prefix="attnlib-home-")
 atexit.register(shutil.rmtree, _HOME, ignore_errors=True)
+
+# How long an example takes says nothing on a machine that others use.
+hypothesis.settings.register_profile("shared", deadline=None)
+hypothesis.settings.load_profile("shared")
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Test files run side by side: threads of one would only wait for those of the other.

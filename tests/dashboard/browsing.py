@@ -41,6 +41,7 @@ def serving(
     port: int | None = None,
     environment: Mapping[str, str] | None = None,
     log: Path | None = None,
+    kill: bool = False,
 ) -> Iterator[str]:
     """A server, by its address: the app as the README starts it, or a command.
 
@@ -48,6 +49,7 @@ def serving(
         port: None for a free one.
         environment: variables beside those of this process.
         log: a file for all that the server writes.
+        kill: end it as ``kill -9`` does.
     """
     port = free_port() if port is None else port
     options = ["--server.headless=true", f"--server.port={port}"]
@@ -68,5 +70,5 @@ def serving(
             time.sleep(0.5)
         yield url
     finally:
-        process.terminate()
+        (process.kill if kill else process.terminate)()
         process.wait(20)

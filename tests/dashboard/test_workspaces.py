@@ -10,14 +10,23 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
+import attnlib
 from attnlib.dashboard.parts import kept
-from attnlib.dashboard.state import people, saving, storage
+from attnlib.dashboard.state import model_reference, models, people, restoring, saving, storage
+from attnlib.dashboard.state.models import ModelChoice
+from attnlib.dashboard.state.session import Session, demo_samples
+from attnlib.dashboard.state.weights import sha256_of
+from attnlib.data.annotation import Coco, CocoObject
 from attnlib.data.collection import Sample
+from attnlib.data.image import sha256
 from attnlib.data.remarks import Remark
 from attnlib.errors import StoreError
+from attnlib.model import demo
+from attnlib.model.vit import Vit
 from attnlib.store import LOCAL, Person, Store
 from tests.dashboard.driving import path, png, settle, text, upload, visitor
 from tests.dashboard.screen import Screen
@@ -332,3 +341,73 @@ def test_nothing_is_kept_on_an_open_server_without_a_sign_in(
     app.session_state["workspace_open"] = True
     app.run()
     assert "so nothing is kept" in text(app)
+
+
+def test_an_uploaded_model_masks_and_annotations_come_back(vit: Vit) -> None:
+    demo_vit = vit
+    weights = demo.WEIGHTS.read_bytes()
+    parts = {k: v for k, v in demo.ARCHITECTURE.items() if k not in ("img_size", "num_classes")}
+    choice = ModelChoice(
+        "vit_tiny_patch16_224",
+        digest=sha256(weights),
+        img_size=(32, 32),
+        model_args=tuple(parts.items()),
+        class_names=demo.CLASS_NAMES,
+        file="best.safetensors",
+    )
+    visitor = Session(demo_samples(), choice=choice, upload=weights)
+    name, picture = visitor.samples[3].name, visitor.samples[3].sha256
+    visitor.objects.masks[picture] = png(7)
+    outline = CocoObject("cat", ((1.0, 2.5, 30.0, 2.5, 30.0, 28.0),))
+    coco = Coco({name: (32, 32), "other.png": (8, 9)}, {name: (outline,)})
+    visitor.objects.coco = ("digest", coco)
+    vit = models.get(choice, weights)
+    assert vit is not demo_vit
+    saving.save(visitor, LOCAL, saving.Chosen(vit, {"source": ["upload"]}), wait=30)
+    assert not visitor.stored.failure and visitor.stored.head is not None
+    again = restoring.load(LOCAL, visitor.stored.id)
+    assert (again.choice, again.upload) == (choice, weights)
+    assert again.choice.title == "best.safetensors (vit_tiny_patch16_224)"
+    assert again.objects.masks == visitor.objects.masks
+    assert again.objects.coco is not None and again.objects.coco[1] == coco
+    there = storage.store().open(LOCAL, visitor.stored.id).setup.model
+    # The hash names the numbers, not the file that they came in.
+    assert there["weights_sha256"] == sha256_of(vit) == sha256_of(demo_vit)
+    other = demo.build()
+    other.pretrained_cfg = demo.DATA_CONFIG
+    with torch.no_grad():
+        other.head.bias[3] += 1e-3
+    assert there["weights_sha256"] != sha256_of(attnlib.load(other, device="cpu"))
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"checkpoint": "/etc/passwd"},
+        {"source": "local-dir:/etc", "digest": "0" * 64},
+        {"img_size": [10**6, 3]},
+        {"precision": "float1"},
+        {"model_args": {"a": {"b": 1}}},
+        {"class_names": 3},
+        {"names": {"names": [1]}},
+    ],
+)
+def test_a_model_that_somebody_wrote_into_a_workspace_is_judged(
+    part: dict[str, Any], vit: Vit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(models, "local_files_allowed", lambda: False)
+    good = model_reference.written(ModelChoice("auto", digest="0" * 64), vit)
+    assert model_reference.read(good) == ModelChoice("auto", digest="0" * 64)
+    with pytest.raises(StoreError):
+        model_reference.read({**good, **part})
+
+
+def test_looking_changes_nothing(app: AppTest) -> None:
+    settle(app.run())
+    upload(app, ("a.png", png(1), "image/png"))
+    app.session_state["outputs"] = "labels"
+    saved(app)
+    saved(app)
+    before = storage.store().head(LOCAL, link(app)).revision
+    saved(opened(link(app)))
+    assert storage.store().head(LOCAL, link(app)).revision == before

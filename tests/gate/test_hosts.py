@@ -53,6 +53,14 @@ def test_it_answers_to_no_other_name(host: str | None) -> None:
     assert ask(host=host, websocket=True, headers={"origin": f"http://{host}"}).status == 403
 
 
+def test_a_load_balancer_asks_without_a_name() -> None:
+    for host in (None, "balancer.example"):
+        assert ask("/healthz", host=host).reached
+        assert ask("/readyz", host=host).reached
+        assert not ask("/_stcore/health", host=host).reached
+        assert not ask("/healthz/", host=host).reached
+
+
 def test_two_names_at_once_are_none() -> None:
     assert ask(host="localhost", headers={"Host": "localhost"}).status == 421
 

@@ -51,7 +51,7 @@ REFUSED = {
     "refused: TorchScript": "TorchScript",
     "refused: torch.export": "torch.export",
     "refused: a pickle that runs code": r"would run code on opening: it calls \w+\.system",
-    "refused: cut off while copying": "Copy or save it again",
+    "refused: cut off while copying": "copy or save it again",
     "refused: another architecture's weights": "They fit vit_small_patch16_224",
     "refused: a convolutional network": "ResNet makes no attention",
 }

@@ -8,6 +8,7 @@ import socket
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import huggingface_hub
 import numpy as np
@@ -173,8 +174,12 @@ def test_without_a_network_it_says_what_works(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_hub_that_fails_midway_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*args: object, **kwargs: object) -> None:
-        raise OSError("connection reset")
+    build = timm.create_model
+
+    def broken(*args: Any, **kwargs: Any) -> torch.nn.Module:
+        if kwargs.get("pretrained"):
+            raise OSError("connection reset")
+        return build(*args, **kwargs)
 
     monkeypatch.setattr(socket, "getaddrinfo", lambda *args: [])
     monkeypatch.setattr(timm, "create_model", broken)

@@ -71,7 +71,9 @@ class Server:
                     self._process = subprocess.Popen(
                         self._command("postgres", "-D", self._data, "-p", self.port,
                                       "-k", self._home, "-c", "listen_addresses=127.0.0.1",
-                                      "-c", "max_connections=200", "-c", "shared_buffers=32MB"),
+                                      "-c", "max_connections=200", "-c", "shared_buffers=32MB",
+                                      # In its own folder: a killed server leaves it behind.
+                                      "-c", "dynamic_shared_memory_type=mmap"),
                         stdout=log, stderr=log, cwd="/",
                     )  # fmt: skip
             with contextlib.suppress(psycopg.OperationalError):
@@ -87,7 +89,7 @@ class Server:
         """The URL of a new, empty database."""
         name = f"t{uuid.uuid4().hex}"
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name}")  # type: ignore[call-overload]
+            connection.execute(f"CREATE DATABASE {name}")
         return self.url(name)
 
     def kill(self) -> None:
@@ -103,6 +105,11 @@ class Server:
         self._process.wait()
         while any(_alive(child) for child in children):
             time.sleep(0.01)
+
+    def crash(self) -> None:
+        """Kill it and start it again."""
+        self.kill()
+        self.start()
 
     def stop(self) -> None:
         """End it and take away all that it wrote."""

@@ -8,6 +8,7 @@ import resource
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection
 
 from attnlib import store
 from attnlib.store import Case, StoreError
@@ -138,6 +139,15 @@ def test_a_full_disk_for_the_database(tmp_path: Path) -> None:
         *map(str, range(confirmed)),
         "room",
     ]
+
+
+def test_sqlite_forces_every_confirmation_to_disk(tmp_path: Path) -> None:
+    def pragmas(transaction: Connection) -> list[object]:
+        names = ("synchronous", "journal_mode", "foreign_keys")
+        return [transaction.exec_driver_sql(f"PRAGMA {name}").scalar() for name in names]
+
+    kept = store.connect(home=tmp_path)
+    assert kept._database.write(pragmas) == [2, "wal", 1]  # 2 is FULL
 
 
 def test_a_damaged_database_is_a_sentence(tmp_path: Path) -> None:

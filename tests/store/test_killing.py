@@ -20,11 +20,7 @@ def test_nothing_that_was_confirmed_is_lost_or_there_twice(
     kill, kills = None, (4, 3, 0)
     if database.startswith("postgresql"):
         server: postgres.Server = request.getfixturevalue("server")
-
-        def kill() -> None:
-            server.kill()
-            server.start()
-
+        kill = server.crash
         kills = (4, 3, 2)
     trial = Trial(database, tmp_path, 4, 48, kills, kill, seed=int.from_bytes(b"kill"))
     trial.run(patience=120)

@@ -18,6 +18,7 @@ Call = Callable[[Store, Person, str, str, str], object]
 CALLS: Mapping[str, tuple[Role, Call]] = {
     "head": ("viewer", lambda s, me, id, *_: s.head(me, id)),
     "open": ("viewer", lambda s, me, id, *_: s.open(me, id)),
+    "changes": ("viewer", lambda s, me, id, *_: s.changes(me, id)),
     "blob": ("viewer", lambda s, me, id, *_: s.blob(me, id, sha256(png(1)))),
     "history": ("viewer", lambda s, me, id, *_: s.history(me, id, "a.png")),
     "export": ("viewer", lambda s, me, id, *_: s.export(me, id, io.BytesIO())),

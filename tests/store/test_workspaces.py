@@ -61,6 +61,13 @@ def test_all_that_is_in_a_workspace_is_there_after_a_restart(
     assert (case.version, case.by, case.by_name) == (1, ADA.id, "Ada")
     (told,) = contents.comments["a.png"]
     assert (told.id, told.author, told.text) == (comment, ADA.id, "Look at the ear.")
+    changes = connect().changes(ADA, id)
+    assert changes.files == tuple(file.id for file in files)
+    assert (changes.head, changes.cases, changes.comments) == (
+        contents.head,
+        contents.cases,
+        contents.comments,
+    )
     head = contents.head
     assert (head.name, head.images, head.owner, head.role) == ("Street signs", 3, ADA.id, "admin")
     assert before <= head.created <= head.changed <= datetime.now(UTC)

@@ -28,6 +28,7 @@ PUBLIC = {
     "/oauth2callback": "where the provider sends a browser back, with a code of its own",
     "/auth/logout": "removes the cookies of whoever asks",
 }
+NAMELESS = ("/healthz", "/readyz")
 # Of the machine rather than of a person: for who has the token, or is on this machine.
 OPERATOR = ("/metrics", "/_stcore/metrics", "/_stcore/script-health-check", "/_stcore/agent/")
 UPLOAD = "/_stcore/upload_file/"

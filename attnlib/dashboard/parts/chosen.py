@@ -113,6 +113,9 @@ def _open_what_is_asked(space: Workspace) -> None:
 def _sign(space: Workspace) -> None:
     """Have the address say among which images the choice was made, or what is still missing."""
     asked, digest = _asked(), _digest(space.session)
+    if space.session.stored.head is not None:
+        # The link leads to the images themselves.
+        digest = ""
     if absent(space):
         address.write("image", [asked.image] if asked.image else [])
         digest = asked.images
@@ -120,8 +123,8 @@ def _sign(space: Workspace) -> None:
 
 
 def _digest(visitor: Session) -> str:
-    """Names one's own images by their content; "" for the demo's and a workspace's."""
-    if not visitor.own or visitor.stored.head is not None:
+    """Names one's own images by their content; "" for the demo's."""
+    if not visitor.own:
         return ""
     together = "".join(sorted(sample.sha256 for sample in visitor.samples))
     return hashlib.sha256(together.encode()).hexdigest()[:16]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable
 
@@ -24,6 +25,7 @@ TICK_S = 1.0
 
 def begin() -> None:
     """Before anything reads the address: open the workspace that it asks for."""
+    _signed_in()
     wanted = st.query_params.get(KEY, "")
     found = "session" in st.session_state
     visitor = session.current() if found else None
@@ -51,6 +53,19 @@ def begin() -> None:
     assert visitor is not None
     st.session_state["session"] = visitor
     _follow(visitor)
+
+
+def _signed_in() -> None:
+    """One line in the audit log for each sign-in, whichever server or tab notes it."""
+    if "noted_sign_in" in st.session_state or not people.sign_in_is_on():
+        return
+    me = people.person()
+    once = hashlib.sha256(f"{me.id} {st.user.get('iat')}".encode()).hexdigest()[:32]
+    try:
+        storage.store().record(me.id, me.name, "sign-in", event_id=once)
+    except StoreError:
+        return  # It is noted by the next run that reaches the store.
+    st.session_state["noted_sign_in"] = True
 
 
 def _follow(visitor: Session) -> None:
@@ -163,7 +178,6 @@ def _name(visitor: Session) -> None:
         wanted = st.session_state[key].strip()
         if wanted:
             attempt(lambda: storage.store().rename(people.person(), stored.id, wanted))
-            restoring.refresh(visitor, people.person())
 
     st.text_input(
         "Name", key=key, on_change=rename, max_chars=200, help="What it is called in the list."
@@ -171,7 +185,10 @@ def _name(visitor: Session) -> None:
 
 
 def attempt(act: Callable[[], object]) -> bool:
-    """Do something with the store; whether it was done. Why not is said on the screen."""
+    """Do something with the store; whether it was done. Why not is said on the screen.
+
+    The next run takes over what came of it.
+    """
     try:
         act()
     except StoreError as error:
@@ -206,6 +223,8 @@ def _state(visitor: Session) -> None:
         _again(time.monotonic())
     elif stored.head is not None:
         st.caption(":material/cloud_done: Saved")
+    elif not storage.off() and people.person().role == "viewer" and saving.worth(visitor):
+        st.caption(":material/cloud_off: Not kept: you may look and comment on this server.")
 
 
 @st.fragment(run_every=TICK_S)

@@ -15,7 +15,7 @@ from starlette.responses import RedirectResponse
 from starlette.routing import Route
 
 from attnlib import settings
-from attnlib.dashboard.state import garbage, health, models, session
+from attnlib.dashboard.state import garbage, health, models, session, storage
 from attnlib.errors import AttnlibError
 
 _PACKAGE = Path(__file__).parents[2]
@@ -62,6 +62,7 @@ async def lifespan(_: object) -> AsyncIterator[None]:
 
 def _warm() -> None:
     health.register("model", _WARM.check)
+    health.register("store", storage.ready)
     once()
     models.get(models.DEMO)
     session.demo_samples()

@@ -58,6 +58,16 @@ def store() -> Store:
     return _door().open()
 
 
+def ready() -> None:
+    """Whether what is kept can be reached; for the readiness check.
+
+    Raises:
+        StoreError: it cannot.
+    """
+    if not off():
+        store().ready()
+
+
 def off() -> str:
     """Why nothing is kept on this server, in words; "" where it is.
 

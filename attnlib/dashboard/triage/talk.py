@@ -8,7 +8,7 @@ import streamlit as st
 
 from attnlib.dashboard.parts import controls, kept
 from attnlib.dashboard.parts.markdown import literal
-from attnlib.dashboard.state import people, restoring, storage
+from attnlib.dashboard.state import people, storage
 from attnlib.dashboard.state.workspace import Workspace
 from attnlib.store import Comment
 
@@ -78,4 +78,3 @@ def _new(space: Workspace, name: str) -> None:
 def _uncomment(space: Workspace, id: str) -> None:
     stored, me = space.session.stored, people.person()
     kept.attempt(lambda: storage.store().uncomment(me, stored.id, id))
-    restoring.refresh(space.session, me)

@@ -12,8 +12,7 @@ import streamlit as st
 
 from attnlib.dashboard.parts import copy, kept
 from attnlib.dashboard.parts.markdown import literal
-from attnlib.dashboard.state import people, restoring, storage
-from attnlib.dashboard.state.session import Session
+from attnlib.dashboard.state import people, storage
 from attnlib.dashboard.state.workspace import Workspace
 from attnlib.dashboard.workspaces.listed import ACCESS
 from attnlib.data.text import counted
@@ -24,17 +23,16 @@ ROLES: tuple[Role, ...] = get_args(Role)
 
 def show(space: Workspace) -> None:
     """What it is, then what can be done with it."""
-    visitor = space.session
-    head = visitor.stored.head
+    head = space.session.stored.head
     if head is None:
         st.info("Nothing is kept of this yet. Add images or tag one, and it is.")
         return
     _facts(space, head)
     if people.sign_in_is_on() and head.role in ("editor", "admin"):
-        _sharing(visitor, head)
-    _copies(visitor, head)
+        _sharing(head)
+    _copies(head)
     if head.role in ("editor", "admin"):
-        _end(visitor, head)
+        _end(head)
 
 
 def _facts(space: Workspace, head: Head) -> None:
@@ -52,7 +50,7 @@ def _facts(space: Workspace, head: Head) -> None:
     )
 
 
-def _sharing(visitor: Session, head: Head) -> None:
+def _sharing(head: Head) -> None:
     """Who may see it."""
     me = people.person()
     st.markdown("#### Who sees it")
@@ -84,7 +82,6 @@ def _sharing(visitor: Session, head: Head) -> None:
     if st.button("Save who sees it", type="primary", help="From now on these people do."):
         wanted = _wanted(edited)
         if kept.attempt(lambda: storage.store().share(me, head.id, _access(access), wanted)):
-            restoring.refresh(visitor, me)
             st.rerun()
 
 
@@ -102,7 +99,7 @@ def _wanted(edited: pd.DataFrame) -> dict[str, Role]:
     return found
 
 
-def _copies(visitor: Session, head: Head) -> None:
+def _copies(head: Head) -> None:
     st.markdown("#### Copies")
     me = people.person()
     with st.container(horizontal=True, gap="small"):
@@ -136,7 +133,7 @@ def _exported(head: Head) -> bytes:
         return path.read_bytes()
 
 
-def _end(visitor: Session, head: Head) -> None:
+def _end(head: Head) -> None:
     st.markdown("#### Put away")
     me = people.person()
     with st.container(horizontal=True, gap="small"):
@@ -146,7 +143,6 @@ def _end(visitor: Session, head: Head) -> None:
             icon=":material/archive:",
             help="Out of the list, or back into it; it stays as it is, and its link works.",
         ) and kept.attempt(lambda: getattr(storage.store(), act)(me, head.id)):
-            restoring.refresh(visitor, me)
             st.rerun()
         if head.role == "admin" and st.button(
             "Delete …",

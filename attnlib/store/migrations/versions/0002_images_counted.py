@@ -1,6 +1,6 @@
 """How many pictures a workspace holds stands in its row.
 
-The list of workspaces counted the items of each: 60 ms for each 100,000 of them.
+The list of workspaces counted the items of each: 20 ms for 100,000 of them, 2 ms without.
 """
 
 import sqlalchemy as sa
