@@ -94,7 +94,7 @@ CLAIMS = {
     "a pickle that would run code is refused": (
         "model/test_model.py::test_bad_checkpoints_are_refused_with_a_reason"
     ),
-    "OpenID Connect provider nobody sees anything before signing in": (
+    "OpenID Connect provider nobody sees\nanything before signing in": (
         "signin/test_in_browser.py::test_nothing_is_shown_before_the_sign_in"
     ),
     "roles come from its groups": "signin/test_in_browser.py::test_groups_give_roles",
