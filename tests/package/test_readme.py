@@ -101,7 +101,7 @@ CLAIMS = {
     "every address opens cold": (
         "dashboard/test_browser.py::test_an_address_opens_as_the_first_visit_to_a_fresh_server"
     ),
-    "results are shared only between\npeople who hold the same image": (
+    "Results are shared only between people who hold the same image": (
         "dashboard/test_shared_results.py::test_a_visitors_file_names_do_not_reach_another"
     ),
     "files of the server's own machine cannot be named": (
