@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -68,6 +69,7 @@ def _warm() -> None:
     models.get(models.DEMO)
     session.demo_samples()
     _WARM.done = True
+    threading.Thread(target=storage.tidy, daemon=True).start()
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import dataclass, field
 from threading import Lock
@@ -12,6 +13,8 @@ from attnlib import settings
 from attnlib.dashboard.state import people
 from attnlib.errors import StoreError
 from attnlib.store import Store, connect
+
+log = logging.getLogger(__name__)
 
 # After a failure, whoever comes within these seconds is told of it without another try.
 PAUSE_S = 5.0
@@ -66,6 +69,15 @@ def ready() -> None:
     """
     if not off():
         store().ready()
+
+
+def tidy() -> None:
+    """Delete what crashes left behind in the store; what fails is the log's."""
+    try:
+        if not off():
+            store().sweep()
+    except StoreError as error:
+        log.warning("What crashes left in the store could not be deleted: %s", error)
 
 
 def off() -> str:
