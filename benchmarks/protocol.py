@@ -13,6 +13,7 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.proto.WidgetStates_pb2 import WidgetState
 from websockets.sync.client import connect
+from websockets.typing import Origin, Subprotocol
 
 # Names of images that the benchmark uploads: which session's they are, and a number.
 NAME = re.compile(rb"s(\d\d)x\d+\.png")
@@ -40,14 +41,14 @@ class Visitor:
     def __post_init__(self) -> None:
         self._http = httpx.Client(base_url=self.url, headers={"Origin": self.url}, timeout=180)
         self._http.get("/_stcore/health").raise_for_status()
-        token = self._http.cookies.get("_streamlit_xsrf", "")
+        token = self._http.cookies.get("_streamlit_xsrf") or ""
         self._http.headers["X-Xsrftoken"] = token
         address = self.url.replace("http", "ws") + "/_stcore/stream"
         self._socket = connect(
             address,
             max_size=None,
-            origin=self.url,
-            subprotocols=["streamlit"],  # type: ignore[list-item, arg-type]
+            origin=Origin(self.url),
+            subprotocols=[Subprotocol("streamlit")],
         )
 
     def close(self) -> None:
@@ -155,7 +156,7 @@ class Visitor:
         data = self._socket.recv(timeout=180)
         assert isinstance(data, bytes)
         self.seen |= {int(number) for number in NAME.findall(data)}
-        message = ForwardMsg.FromString(data)
+        message: ForwardMsg = ForwardMsg.FromString(data)
         kind = message.WhichOneof("type")
         if kind == "auto_rerun":
             self._again.add(message.auto_rerun.fragment_id)
