@@ -8,7 +8,7 @@ import uuid
 from dataclasses import dataclass, field
 from typing import Any
 
-import httpx
+import httpx2 as httpx
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.proto.WidgetStates_pb2 import WidgetState
@@ -41,7 +41,8 @@ class Visitor:
     def __post_init__(self) -> None:
         self._http = httpx.Client(base_url=self.url, headers={"Origin": self.url}, timeout=180)
         self._http.get("/_stcore/health").raise_for_status()
-        self._http.headers["X-Xsrftoken"] = self._http.cookies.get("_streamlit_xsrf") or ""
+        token = self._http.cookies.get("_streamlit_xsrf") or ""
+        self._http.headers["X-Xsrftoken"] = token
         address = self.url.replace("http", "ws") + "/_stcore/stream"
         self._socket = connect(
             address,
@@ -155,7 +156,7 @@ class Visitor:
         data = self._socket.recv(timeout=180)
         assert isinstance(data, bytes)
         self.seen |= {int(number) for number in NAME.findall(data)}
-        message = ForwardMsg.FromString(data)
+        message: ForwardMsg = ForwardMsg.FromString(data)
         kind = message.WhichOneof("type")
         if kind == "auto_rerun":
             self._again.add(message.auto_rerun.fragment_id)
