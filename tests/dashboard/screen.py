@@ -6,6 +6,7 @@ import base64
 import csv
 import io
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +20,14 @@ from streamlit.runtime.media_file_manager import MediaFileManager
 from streamlit.runtime.memory_media_file_storage import MemoryMediaFileStorage
 from streamlit.testing.v1 import AppTest
 
+from attnlib.pictures.markdown import JOINER
+
 Pixels = NDArray[np.uint8]
+
+
+def as_read(markdown: str) -> str:
+    """What a person reads of a text that went through the door to Markdown."""
+    return re.sub(r"\\(.)", r"\1", markdown.replace(JOINER, ""))
 
 
 @dataclass(frozen=True)
@@ -86,7 +94,7 @@ class Screen:
         for element in app.get("image") or app.get("imgs"):
             for one in element.proto.imgs:
                 name = one.url.rsplit("/", 1)[-1].split(".")[0]
-                found.append((str(one.caption), pixels(self.files[name])))
+                found.append((as_read(str(one.caption)), pixels(self.files[name])))
         return found
 
     def frames(self, app: AppTest) -> list[int]:

@@ -192,7 +192,7 @@ def test_an_image_that_cannot_be_read_says_so_where_it_is_opened(oblong: AppTest
     session = oblong.session_state["session"]
     broken = session.samples[0]
     session.samples = (
-        dataclasses.replace(broken, name="broken.png", data=broken.data[:200], sha256="0" * 64),
+        dataclasses.replace(broken, name="broken.png", content=broken.data[:200], sha256="0" * 64),
         *session.samples[1:4],
     )
     session.job = None

@@ -94,14 +94,14 @@ CLAIMS = {
     "a pickle that would run code is refused": (
         "model/test_model.py::test_bad_checkpoints_are_refused_with_a_reason"
     ),
-    "OpenID Connect provider nobody sees\nanything before signing in": (
+    "OpenID Connect provider nobody sees anything before signing in": (
         "signin/test_in_browser.py::test_nothing_is_shown_before_the_sign_in"
     ),
     "roles come from its groups": "signin/test_in_browser.py::test_groups_give_roles",
     "every address opens cold": (
         "dashboard/test_browser.py::test_an_address_opens_as_the_first_visit_to_a_fresh_server"
     ),
-    "Results are shared only between people who hold the same image": (
+    "results are shared only between\npeople who hold the same image": (
         "dashboard/test_shared_results.py::test_a_visitors_file_names_do_not_reach_another"
     ),
     "files of the server's own machine cannot be named": (

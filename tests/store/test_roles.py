@@ -38,7 +38,7 @@ CALLS: Mapping[str, tuple[Role, Call]] = {
 # Calls that ask nothing of a workspace, or make a new one; tested one by one below.
 OTHERS = {
     "workspaces", "create", "duplicate", "import_", "events", "record", "usage", "sweep", "ready",
-    "close",
+    "close", "back_up", "fill",
 }  # fmt: skip
 RANK = {"none": -1, "viewer": 0, "editor": 1, "admin": 2}
 

@@ -14,6 +14,7 @@ from attnlib.dashboard.state.models import DEMO, ModelChoice
 from attnlib.dashboard.state.session import Session
 from attnlib.dashboard.state.shelf import Kept, identity
 from attnlib.data.image import sha256
+from attnlib.data.text import counted
 from attnlib.model.vit import Vit
 
 KEY = "loaded_model"
@@ -25,7 +26,7 @@ def show(visitor: Session) -> None:
     if shelf.dropped:
         st.info(
             f"There was no more room for {literal(shelf.dropped)}: it left the list, which holds "
-            f"{settings.current().max_models} models at most. Upload it again to look at it."
+            f"{counted(settings.current().max_models, 'model')} at most. Upload it again to look at it."
         )
     if len(shelf) < 2:
         return
