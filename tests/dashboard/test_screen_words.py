@@ -17,7 +17,7 @@ from attnlib.model import demo
 from attnlib.pictures.layer import layer
 from tests.dashboard.driving import finish, settle
 from tests.dashboard.library import Library
-from tests.dashboard.screen import Screen, charted
+from tests.dashboard.screen import Screen, as_read, charted
 
 PER_PAGE = 6
 
@@ -201,7 +201,7 @@ def test_an_image_that_cannot_be_read_says_so_where_it_is_opened(oblong: AppTest
     oblong.switch_page("../../pages/cls_attention/page.py").run()
     assert not oblong.exception
     (reason,) = [r.reason for r in session.job.refusals if r.name == "broken.png"]
-    shown = {box.proto.title: box.value for box in oblong.warning}
+    shown = {box.proto.title: as_read(box.value) for box in oblong.warning}
     assert shown["broken.png could not be used"] == reason
     oblong.session_state["image"] = session.samples[1].name
     oblong.run()

@@ -25,8 +25,8 @@ def show(visitor: Session) -> None:
     shelf = visitor.models
     if shelf.dropped:
         st.info(
-            f"There was no more room for {literal(shelf.dropped)}: it left the list, which holds "
-            f"{counted(settings.current().max_models, 'model')} at most. Upload it again to look at it."
+            f"There was no more room for {literal(shelf.dropped)}: it left the list of at most "
+            f"{counted(settings.current().max_models, 'model')}. Upload it again to look at it."
         )
     if len(shelf) < 2:
         return
