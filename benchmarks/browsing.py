@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import os
+import shutil
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.dashboard.browsing import CHROMIUM, FLAGS
+
+# The servers of a benchmark keep nothing in the folder of whoever runs it.
+if "ATTNLIB_HOME" not in os.environ:
+    os.environ["ATTNLIB_HOME"] = _HOME = tempfile.mkdtemp(prefix="attnlib-home-")
+    atexit.register(shutil.rmtree, _HOME, ignore_errors=True)
 
 # Elements by selector, also inside components, which have trees of their own.
 DEEP = """
