@@ -84,6 +84,13 @@ def saved(app: AppTest) -> AppTest:
     raise AssertionError(f"not saved: {app.session_state['session'].stored.failure}")
 
 
+def one_image(app: AppTest, name: str = "a.png") -> None:
+    """A visit whose one image is saved."""
+    settle(app.run())
+    upload(app, (name, png(1), "image/png"))
+    saved(app)
+
+
 def brought() -> tuple[tuple[str, bytes, str], ...]:
     """A zip with two classes, a mask among them, and a table that names one image anew."""
     out = io.BytesIO()
@@ -130,9 +137,7 @@ def test_whoever_has_the_link_finds_all_of_it_again(app: AppTest) -> None:
 
 
 def test_bytes_are_read_again_from_the_store_and_are_the_same(app: AppTest, home: Path) -> None:
-    settle(app.run())
-    upload(app, ("a.png", png(1), "image/png"))
-    saved(app)
+    one_image(app)
     (sample,) = app.session_state["session"].samples
     assert sample.data == png(1)
     (blob,) = (p for p in (home / "blobs").rglob("*") if p.is_file() and p.name == sample.sha256)
@@ -191,9 +196,7 @@ def test_two_people_at_one_case_keep_both_their_words(
     app: AppTest, as_person: Callable[[Person], None]
 ) -> None:
     as_person(ANNE)
-    settle(app.run())
-    upload(app, ("a.png", png(1), "image/png"))
-    saved(app)
+    one_image(app)
     storage.store().share(ANNE, link(app), "team", {})
     as_person(BERT)
     other = opened(link(app))
@@ -219,9 +222,7 @@ def test_a_viewer_looks_and_comments_and_changes_nothing(
     app: AppTest, as_person: Callable[[Person], None]
 ) -> None:
     as_person(ANNE)
-    settle(app.run())
-    upload(app, ("a.png", png(1), "image/png"))
-    saved(app)
+    one_image(app)
     id = link(app)
     storage.store().share(ANNE, id, "team", {})
     as_person(CLEO)
@@ -244,9 +245,7 @@ def test_a_viewer_looks_and_comments_and_changes_nothing(
 def test_what_could_not_be_saved_is_said_and_saved_later(
     app: AppTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settle(app.run())
-    upload(app, ("a.png", png(1), "image/png"))
-    saved(app)
+    one_image(app)
 
     def full(*_: object) -> None:
         raise StoreError("The disk is full: make room, then it goes on.")
@@ -279,9 +278,7 @@ def test_nothing_is_seen_of_a_workspace_that_is_deleted_or_unshared_meanwhile(
     app: AppTest, as_person: Callable[[Person], None]
 ) -> None:
     as_person(ANNE)
-    settle(app.run())
-    upload(app, ("secret.png", png(1), "image/png"))
-    saved(app)
+    one_image(app, "secret.png")
     storage.store().share(ANNE, link(app), "private", {BERT.email: "editor"})
     as_person(BERT)
     other = opened(link(app))
@@ -297,9 +294,7 @@ def test_nothing_is_seen_of_a_workspace_that_is_deleted_or_unshared_meanwhile(
 
 
 def test_the_list_opens_and_a_new_one_begins_with_the_demo(app: AppTest) -> None:
-    settle(app.run())
-    upload(app, ("a.png", png(1), "image/png"))
-    saved(app)
+    one_image(app)
     first = link(app)
     app.session_state["workspace_open"] = True
     app.run()
@@ -332,7 +327,7 @@ def test_the_queue_shows_unjudged_mistakes_most_confident_first(
 def test_nothing_is_kept_on_an_open_server_without_a_sign_in(
     app: AppTest, monkeypatch: pytest.MonkeyPatch, home: Path
 ) -> None:
-    monkeypatch.setattr(storage, "_THIS_MACHINE", ())
+    monkeypatch.setattr(people, "alone", lambda: False)
     settle(app.run())
     upload(app, ("a.png", png(1), "image/png"))
     app.run()

@@ -35,6 +35,11 @@ def sign_in_is_on() -> bool:
     return _SEEN_ON.is_set()
 
 
+def alone() -> bool:
+    """Whether this server answers its own machine and nobody else."""
+    return st.get_option("server.address") in ("localhost", "127.0.0.1", "::1")
+
+
 def person() -> Person:
     """The person of the session that runs now.
 

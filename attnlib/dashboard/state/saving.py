@@ -198,14 +198,15 @@ def _setup(visitor: Session, chosen: Chosen) -> tuple[Setup, dict[str, bytes]]:
         attachments["weights"] = visitor.choice.digest
         blobs[visitor.choice.digest] = visitor.upload
     objects = visitor.objects
-    for image, mask in visitor.given_masks().items():
-        digest = sha256(mask)
-        attachments[f"mask {image}"], blobs[digest] = digest, mask
+    masks = visitor.given_masks()
+    # Asked at the end of every run: what is the same is not hashed again.
+    digests = visitor.memo("masks", masks, lambda: {i: sha256(mask) for i, mask in masks.items()})
+    for image, digest in digests.items():
+        attachments[f"mask {image}"], blobs[digest] = digest, masks[image]
     coco = visitor.given_coco()
     if coco is not None and objects.coco is not None:
-        data = visitor.memo("coco", coco[0], lambda: write_coco(coco[1]))
-        digest = sha256(data)
-        attachments["coco"], blobs[digest] = digest, data
+        file = visitor.memo("coco", coco[0], lambda: Content.of(write_coco(coco[1])))
+        attachments["coco"], blobs[file.sha256] = file.sha256, file.read()
     model = model_reference.written(visitor.choice, chosen.vit)
     return Setup(model, {"address": dict(chosen.address)}, attachments), blobs
 

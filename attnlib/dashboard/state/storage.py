@@ -18,7 +18,6 @@ log = logging.getLogger(__name__)
 
 # After a failure, whoever comes within these seconds is told of it without another try.
 PAUSE_S = 5.0
-_THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
 
 
 @dataclass
@@ -86,7 +85,7 @@ def off() -> str:
     Without a sign-in nobody could tell one person's images from another's: then things are kept
     only where the server serves one machine.
     """
-    if people.sign_in_is_on() or st.get_option("server.address") in _THIS_MACHINE:
+    if people.sign_in_is_on() or people.alone():
         return ""
     return (
         "This server is open to others and has no sign-in, so nothing is kept: what you do is "
