@@ -64,10 +64,10 @@ def test_each_text_stands_literally_in_every_kind_of_place(door: str, page: Any,
     watch = Watch(page, door)
     page.goto(f"{door}/?kind={kind}")
     page.get_by_text("finished", exact=True).wait_for()
-    page.wait_for_timeout(500)
-    # textContent of each block, and what elements stand in it.
-    blocks = page.evaluate(
-        """([count, markup, pills]) => [...Array(count).keys()].map(i => {
+    # textContent of each block, and what elements stand in it; null until each has its text, which
+    # the browser draws with parts that it fetches when they are needed.
+    blocks = page.wait_for_function(
+        """([count, markup, pills]) => { const read = [...Array(count).keys()].map(i => {
             const block = document.querySelector(`.st-key-text${i}`)
             const inside = [...block.querySelectorAll(
                 '[data-testid=stMarkdownContainer], [data-testid=stCaptionContainer]')]
@@ -75,9 +75,9 @@ def test_each_text_stands_literally_in_every_kind_of_place(door: str, page: Any,
                 : inside.length ? inside : [block]
             return [found.map(e => e.textContent).join(' '),
                     found.flatMap(e => [...e.querySelectorAll(markup)].map(x => x.outerHTML))]
-        })""",
-        [len(TEXTS), f"{MARKUP}, {SPANS}", kind == "pills"],
-    )
+        }); return read.every(([shown]) => shown.trim()) ? read : null }""",
+        arg=[len(TEXTS), f"{MARKUP}, {SPANS}", kind == "pills"],
+    ).json_value()
     for text, (shown, elements) in zip(TEXTS, blocks, strict=True):
         assert elements == [], text
         # Beside it a label, or the value of a metric, may stand.
