@@ -67,12 +67,12 @@ class Examined:
     @cached_property
     def wrong(self) -> NDArray[np.bool_]:
         """``(n,)``, the mistakes."""
-        return np.logical_and(self.labelled, self.predicted != self.labels)
+        return np.asarray(self.labelled & (self.predicted != self.labels))
 
     @cached_property
     def right(self) -> NDArray[np.bool_]:
         """``(n,)``, the labelled images that are no mistakes."""
-        return np.logical_and(self.labelled, self.predicted == self.labels)
+        return np.asarray(self.labelled & (self.predicted == self.labels))
 
     def named(self, places: Iterable[int]) -> tuple[str, ...]:
         """The names at some places."""
