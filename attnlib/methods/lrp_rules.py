@@ -1,0 +1,315 @@
+"""Layer-wise relevance propagation (LRP) by rules, during one forward pass.
+
+LRP hands the logit back from operation to operation, each by a rule.  Written as gradient ×
+input (as ``lxt`` does), a rule is another derivative of one operation, and the relevance of what
+came in is its gradient under these rules times its value:
+
+==================================  ===========================================================
+linear layers, convolutions, sums   their own derivative: the ε-rule with ε → 0
+GELU, SiLU, … f(x), element-wise    f(x) / x in place of f'(x): the identity rule
+LayerNorm, RMSNorm, GroupNorm       the deviation counts as a constant: the identity rule
+x / y, x · rsqrt(y)                 the divisor counts as a constant
+x · y, ``x @ y``                    half to each factor, if both depend on the image: the uniform
+                                    rule
+softmax of attention                its own derivative (AttnLRP), or none (CP-LRP): the weights
+                                    count as constants, all relevance passes by the values
+==================================  ===========================================================
+
+:class:`Rules` is a :class:`torch.overrides.TorchFunctionMode`: it is active on one thread during
+one pass, and sets nothing on the model.  An operation without a rule is refused.
+
+Sources: Achtibat et al., ICML 2024, section 3 (AttnLRP); Ali et al., ICML 2022 (CP-LRP).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from attnlib.capture.spellings import from_multi_head
+from attnlib.errors import CaptureError
+
+# Functions by name: torch.add, Tensor.add and Tensor.__add__ are one operation.
+_OWN_DERIVATIVE = frozenset(
+    """
+    linear conv1d conv2d conv3d conv_transpose2d batch_norm unfold fold add sub rsub subtract neg
+    negative mean sum get getitem setitem reshape view view_as reshape_as flatten unflatten permute
+    transpose swapaxes movedim moveaxis t matrix_transpose squeeze unsqueeze expand expand_as
+    broadcast_to repeat repeat_interleave tile contiguous clone to type type_as float double half
+    bfloat16 cat concat concatenate stack split split_with_sizes chunk tensor_split unbind narrow
+    select index_select gather take_along_dim diagonal roll flip rot90 pad constant_pad_nd
+    pixel_shuffle pixel_unshuffle interpolate grid_sample avg_pool1d avg_pool2d adaptive_avg_pool1d
+    adaptive_avg_pool2d max_pool1d max_pool2d adaptive_max_pool2d boolean_dispatch relu leaky_relu
+    abs max amax min amin maximum minimum where masked_fill copy index_put scatter sort topk
+    dropout dropout1d dropout2d dropout3d alpha_dropout feature_dropout
+    """.split()
+)
+_ELEMENTWISE = frozenset(
+    """
+    gelu silu elu celu selu mish hardswish hardsigmoid hardtanh relu6 softplus softsign tanh sigmoid
+    logsigmoid erf sqrt square clamp clamp_min clip
+    """.split()
+)
+_PRODUCTS = frozenset("mul multiply matmul bmm einsum baddbmm addcmul".split())
+_QUOTIENTS = frozenset("div divide truediv true_divide".split())
+_DIVISORS = frozenset("rsqrt reciprocal var std norm linalg_vector_norm linalg_norm".split())
+_SPELLED = {"iadd": "add", "radd": "add", "isub": "sub", "imul": "mul", "rmul": "mul"} | {
+    "rmatmul": "matmul", "itruediv": "div", "idiv": "div", "linalg_matmul": "matmul"
+}  # fmt: skip
+
+# Keeps f(x) / x finite where x is 0 and f(0) is not: the ε of the ε-rule.
+_EPSILON = 1e-6
+# A result, and how the gradient of the result becomes that of what came in.
+Computed = tuple[Tensor, Callable[[Tensor], Tensor]]
+
+
+class Rules(TorchFunctionMode):
+    """Within it operations have the derivatives of LRP's rules.
+
+    Args:
+        through_weights: whether relevance passes by the attention weights too (AttnLRP), or by
+            the values alone (CP-LRP).
+    """
+
+    def __init__(self, *, through_weights: bool) -> None:
+        super().__init__()
+        self._through_weights = through_weights
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        args, kwargs = _constants(args), _constants(kwargs or {})
+        # Also around a backbone that says no_grad.
+        with torch.inference_mode(False), torch.enable_grad():
+            active = list(_active((args, kwargs)))
+            return self._by_rule(func, args, kwargs, active) if active else func(*args, **kwargs)
+
+    def _by_rule(
+        self,
+        func: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        active: list[Tensor],
+    ) -> Any:
+        if func is F.scaled_dot_product_attention:
+            return self._attention(*args, **kwargs)
+        if func is F.multi_head_attention_forward:
+            return self._multi_head(*args, **kwargs)
+        name = func.__name__.strip("_")
+        name = _SPELLED.get(name, name)
+        if name in _OWN_DERIVATIVE:
+            return func(*args, **kwargs)
+        if name in ("layer_norm", "rms_norm", "group_norm", "normalize"):
+            return _NORMS[name](*args, **kwargs)
+        if name == "softmax":
+            result = func(*args, **kwargs)
+            return result if self._through_weights else result.detach()
+        if name in _PRODUCTS:
+            result = func(*args, **kwargs)
+            factors = active if name != "baddbmm" else list(_active(args[1:]))
+            return _passing(result, 1 / len(factors)) if len(factors) > 1 else result
+        if name in _QUOTIENTS:
+            return func(args[0], *(_detached(rest) for rest in args[1:]), **_detached(kwargs))
+        if name in _DIVISORS or name == "rdiv":
+            return _detached(func(*args, **kwargs))
+        if name in _ELEMENTWISE or (name == "pow" and _positive(*args[1:], *kwargs.values())):
+            return _elementwise(func, args, kwargs)
+        result = func(*args, **kwargs)
+        if any(_active(result)):
+            raise CaptureError(
+                f"Layer-wise relevance propagation has no rule for the operation {name!r}, which "
+                "this model makes. Use gradient-weighted relevance or integrated gradients."
+            )
+        return result
+
+    def _attention(
+        self,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        attn_mask: Tensor | None = None,
+        *rest: Any,
+        **options: Any,
+    ) -> Tensor:
+        """``softmax(Q Kᵀ) V`` as the products and the softmax that it consists of."""
+        if not self._through_weights:
+            query, key, attn_mask = query.detach(), key.detach(), _detached(attn_mask)
+        scores = [tensor for tensor in (query, key) if tensor.requires_grad]
+        weights = bool(scores) or (attn_mask is not None and attn_mask.requires_grad)
+        half = 0.5 if weights and value.requires_grad else 1.0
+        each = half / max(1, len(scores))
+        query, key = _scaled(query, each), _scaled(key, each)
+        if attn_mask is not None:
+            attn_mask = _scaled(attn_mask, half)
+        return F.scaled_dot_product_attention(
+            query, key, _scaled(value, half), attn_mask, *rest, **options
+        )
+
+    def _multi_head(self, query: Tensor, *args: Any, **options: Any) -> tuple[Tensor, Any]:
+        """``nn.MultiheadAttention`` as projections, attention and another projection."""
+        # The first argument stands for the output too, of which only the form is asked.
+        call = from_multi_head(query, query, *args, **options)
+        assert call.query is not None and call.key is not None and call.value is not None
+        assert call.push is not None
+        bias = None if call.bias is None else call.bias.to(call.query.dtype)
+        product = self._attention(call.query, call.key, call.value, bias)
+        return call.push(product), call.detached().rows().mean(dim=1)
+
+
+class _Ruled(torch.autograd.Function):
+    """An operation on one tensor with a derivative of our own."""
+
+    @staticmethod
+    def forward(ctx: Any, tensor: Tensor, compute: Callable[[Tensor], Computed]) -> Tensor:
+        result, ctx.back = compute(tensor)
+        return result
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        return ctx.back(gradients[0]), None
+
+
+def _elementwise(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
+    """f(x) with the derivative f(x) / x."""
+    in_place = func.__name__.endswith("_") and not func.__name__.endswith("__")
+    kwargs = {name: False if name == "inplace" else value for name, value in kwargs.items()}
+
+    def compute(x: Tensor) -> Computed:
+        result = func(x.clone() if in_place else x, *args[1:], **kwargs)
+        ratio = result / (x + torch.where(x < 0, -_EPSILON, _EPSILON).to(x.dtype))
+        return result, ratio.mul
+
+    x = args[0] if args else kwargs.pop("input")
+    result: Tensor = _Ruled.apply(x, compute)
+    return x.copy_(result) if in_place else result
+
+
+def _layer_norm(
+    x: Tensor,
+    normalized_shape: Any,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+    *rest: Any,
+) -> Tensor:
+    x = x if weight is None else x.to(weight.dtype)
+
+    def compute(x: Tensor) -> Computed:
+        result, _, inverse = torch.native_layer_norm(x, normalized_shape, weight, bias, eps)
+        factor = inverse.to(x.dtype) if weight is None else inverse.to(x.dtype) * weight
+        return result, lambda g: _centred(g * factor, tuple(range(-len(normalized_shape), 0)))
+
+    return _Ruled.apply(x, compute)
+
+
+def _rms_norm(
+    x: Tensor, normalized_shape: Any, weight: Tensor | None = None, eps: float | None = None
+) -> Tensor:
+    eps = torch.finfo(x.dtype).eps if eps is None else eps
+    dims = tuple(range(-len(normalized_shape), 0))
+    wide = x.detach().to(torch.promote_types(x.dtype, torch.float32))
+    normed = x * torch.rsqrt(wide.square().mean(dims, keepdim=True) + eps).to(x.dtype)
+    return normed if weight is None else normed * weight
+
+
+def _group_norm(
+    x: Tensor,
+    num_groups: int,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+    *rest: Any,
+) -> Tensor:
+    def compute(x: Tensor) -> Computed:
+        groups = x.unflatten(1, (num_groups, -1)).flatten(2)
+        inverse = torch.rsqrt(groups.var(2, unbiased=False, keepdim=True) + eps)
+
+        def back(g: Tensor) -> Tensor:
+            if weight is not None:
+                g = g * weight.reshape(-1, *[1] * (g.ndim - 2))
+            return _centred(g.reshape(groups.shape) * inverse, (2,)).reshape(x.shape)
+
+        return F.group_norm(x, num_groups, weight, bias, eps), back
+
+    return _Ruled.apply(x, compute)
+
+
+def _normalize(
+    x: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12, out: None = None
+) -> Tensor:
+    return x / x.detach().norm(p, dim, keepdim=True).clamp_min(eps)
+
+
+_NORMS: dict[str, Callable[..., Tensor]] = {
+    "layer_norm": _layer_norm,
+    "rms_norm": _rms_norm,
+    "group_norm": _group_norm,
+    "normalize": _normalize,
+}
+
+
+def _centred(gradient: Tensor, dims: tuple[int, ...]) -> Tensor:
+    """The derivative of x − mean(x)."""
+    return gradient - gradient.mean(dims, keepdim=True)
+
+
+def _passing(tensor: Tensor, share: float) -> Tensor:
+    """The tensor, which hands a share of its gradient on."""
+    tensor.register_hook(lambda gradient: gradient * share)
+    return tensor
+
+
+def _scaled(tensor: Tensor, share: float) -> Tensor:
+    """As :func:`_passing` for this one use of a tensor."""
+    return _passing(tensor.view_as(tensor), share) if tensor.requires_grad else tensor
+
+
+def _positive(*exponents: Any) -> bool:
+    return all(isinstance(exponent, int | float) and exponent > 0 for exponent in exponents)
+
+
+def _active(nested: Any) -> Iterator[Tensor]:
+    """The tensors that depend on the image."""
+    if isinstance(nested, Tensor):
+        if nested.requires_grad:
+            yield nested
+    elif isinstance(nested, dict):
+        for value in nested.values():
+            yield from _active(value)
+    elif isinstance(nested, tuple | list):
+        for value in nested:
+            yield from _active(value)
+
+
+def _constants(nested: Any) -> Any:
+    """The same arguments with weights as constants, and copies of what no graph may hold."""
+    return _each(nested, _constant)
+
+
+def _constant(tensor: Tensor) -> Tensor:
+    if isinstance(tensor, nn.Parameter):
+        return tensor.detach()
+    return tensor.clone() if tensor.is_inference() else tensor
+
+
+def _detached(nested: Any) -> Any:
+    return _each(nested, Tensor.detach)
+
+
+def _each(nested: Any, change: Callable[[Tensor], Tensor]) -> Any:
+    if isinstance(nested, Tensor):
+        return change(nested)
+    if isinstance(nested, dict):
+        return {name: _each(value, change) for name, value in nested.items()}
+    if type(nested) in (tuple, list):
+        return type(nested)(_each(value, change) for value in nested)
+    return nested
