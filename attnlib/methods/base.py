@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from numbers import Integral, Real
 from typing import Any
@@ -141,7 +141,7 @@ def patches_of(vector: Tensor, layout: TokenLayout) -> Tensor:
     return vector[vector.shape[0] - layout.patches :]
 
 
-class Registry(Mapping[str, Method]):
+class Registry(MutableMapping[str, Method]):
     """Name -> method, in their order: those that whoever runs this lets be used."""
 
     def __init__(self, methods: Sequence[Method]) -> None:
@@ -153,11 +153,24 @@ class Registry(Mapping[str, Method]):
             raise KeyError(name)
         return method
 
+    def __setitem__(self, name: str, method: Method) -> None:
+        self._all[name] = method
+
+    def __delitem__(self, name: str) -> None:
+        del self._all[name]
+
     def __iter__(self) -> Iterator[str]:
         return (name for name, method in self._all.items() if _allowed(method))
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
+
+    def taken_out(self, name: str) -> str:
+        """Why a method is not among them, as a sentence; "" if there is no such method."""
+        if name not in self._all or _allowed(self._all[name]):
+            return ""
+        variable = settings.variable("lrp")
+        return f"{self._all[name].title} is switched off where this runs ({variable})."
 
 
 def _allowed(method: Method) -> bool:

@@ -9,6 +9,7 @@ linear layers, convolutions, sums   their own derivative: the ε-rule with ε �
 GELU, SiLU, … f(x), element-wise    f(x) / x in place of f'(x): the identity rule
 LayerNorm, RMSNorm, GroupNorm       the deviation counts as a constant: the identity rule
 x / y, x · rsqrt(y)                 the divisor counts as a constant
+sigmoid                             a constant, as σ(x) / x has no bound: the signal takes all
 x · y, ``x @ y``                    half to each factor, if both depend on the image: the uniform
                                     rule
 softmax of attention                its own derivative (AttnLRP), or none (CP-LRP): the weights
@@ -18,7 +19,8 @@ softmax of attention                its own derivative (AttnLRP), or none (CP-LR
 :class:`Rules` is a :class:`torch.overrides.TorchFunctionMode`: it is active on one thread during
 one pass, and sets nothing on the model.  An operation without a rule is refused.
 
-Sources: Achtibat et al., ICML 2024, section 3 (AttnLRP); Ali et al., ICML 2022 (CP-LRP).
+Sources: Achtibat et al., ICML 2024, section 3 (AttnLRP); Ali et al., ICML 2022 (CP-LRP);
+Arras et al., WASSA 2017 (gates).
 """
 
 from __future__ import annotations
@@ -34,8 +36,13 @@ from torch.overrides import TorchFunctionMode
 from attnlib.capture.spellings import from_multi_head
 from attnlib.errors import CaptureError
 
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 # Functions by name: torch.add, Tensor.add and Tensor.__add__ are one operation.
-_OWN_DERIVATIVE = frozenset(
+_OWN_DERIVATIVE = _names(
     """
     linear conv1d conv2d conv3d conv_transpose2d batch_norm unfold fold add sub rsub subtract neg
     negative mean sum get getitem setitem reshape view view_as reshape_as flatten unflatten permute
@@ -47,23 +54,22 @@ _OWN_DERIVATIVE = frozenset(
     adaptive_avg_pool2d max_pool1d max_pool2d adaptive_max_pool2d boolean_dispatch relu leaky_relu
     abs max amax min amin maximum minimum where masked_fill copy index_put scatter sort topk
     dropout dropout1d dropout2d dropout3d alpha_dropout feature_dropout
-    """.split()
-)
-_ELEMENTWISE = frozenset(
     """
-    gelu silu elu celu selu mish hardswish hardsigmoid hardtanh relu6 softplus softsign tanh sigmoid
-    logsigmoid erf sqrt square clamp clamp_min clip
-    """.split()
 )
-_PRODUCTS = frozenset("mul multiply matmul bmm einsum baddbmm addcmul".split())
-_QUOTIENTS = frozenset("div divide truediv true_divide".split())
-_DIVISORS = frozenset("rsqrt reciprocal var std norm linalg_vector_norm linalg_norm".split())
+_ELEMENTWISE = _names(
+    """
+    gelu silu elu celu selu mish hardswish hardtanh relu6 softsign tanh erf sqrt square clamp
+    clamp_min clip
+    """
+)
+_GATES = _names("sigmoid hardsigmoid")
+_PRODUCTS = _names("mul multiply matmul bmm einsum baddbmm addcmul")
+_QUOTIENTS = _names("div divide truediv true_divide")
+_DIVISORS = _names("rsqrt reciprocal var std norm linalg_vector_norm linalg_norm")
 _SPELLED = {"iadd": "add", "radd": "add", "isub": "sub", "imul": "mul", "rmul": "mul"} | {
     "rmatmul": "matmul", "itruediv": "div", "idiv": "div", "linalg_matmul": "matmul"
 }  # fmt: skip
 
-# Keeps f(x) / x finite where x is 0 and f(0) is not: the ε of the ε-rule.
-_EPSILON = 1e-6
 # A result, and how the gradient of the result becomes that of what came in.
 Computed = tuple[Tensor, Callable[[Tensor], Tensor]]
 
@@ -119,12 +125,12 @@ class Rules(TorchFunctionMode):
             return _passing(result, 1 / len(factors)) if len(factors) > 1 else result
         if name in _QUOTIENTS:
             return func(args[0], *(_detached(rest) for rest in args[1:]), **_detached(kwargs))
-        if name in _DIVISORS or name == "rdiv":
+        if name in _DIVISORS or name in _GATES or name == "rdiv":
             return _detached(func(*args, **kwargs))
         if name in _ELEMENTWISE or (name == "pow" and _positive(*args[1:], *kwargs.values())):
             return _elementwise(func, args, kwargs)
         result = func(*args, **kwargs)
-        if any(_active(result)):
+        if next(_active(result), None) is not None:
             raise CaptureError(
                 f"Layer-wise relevance propagation has no rule for the operation {name!r}, which "
                 "this model makes. Use gradient-weighted relevance or integrated gradients."
@@ -175,7 +181,13 @@ class _Ruled(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        return ctx.back(gradients[0]), None
+        back: Callable[[Tensor], Tensor] = ctx.back
+        return back(gradients[0]), None
+
+
+def _ruled(tensor: Tensor, compute: Callable[[Tensor], Computed]) -> Tensor:
+    result: Tensor = _Ruled.apply(tensor, compute)
+    return result
 
 
 def _elementwise(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
@@ -185,11 +197,11 @@ def _elementwise(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[s
 
     def compute(x: Tensor) -> Computed:
         result = func(x.clone() if in_place else x, *args[1:], **kwargs)
-        ratio = result / (x + torch.where(x < 0, -_EPSILON, _EPSILON).to(x.dtype))
-        return result, ratio.mul
+        # Where x is 0 there is nothing to hand on.
+        return result, torch.where(x == 0, 0, result / x).mul
 
     x = args[0] if args else kwargs.pop("input")
-    result: Tensor = _Ruled.apply(x, compute)
+    result = _ruled(x, compute)
     return x.copy_(result) if in_place else result
 
 
@@ -208,7 +220,7 @@ def _layer_norm(
         factor = inverse.to(x.dtype) if weight is None else inverse.to(x.dtype) * weight
         return result, lambda g: _centred(g * factor, tuple(range(-len(normalized_shape), 0)))
 
-    return _Ruled.apply(x, compute)
+    return _ruled(x, compute)
 
 
 def _rms_norm(
@@ -240,13 +252,15 @@ def _group_norm(
 
         return F.group_norm(x, num_groups, weight, bias, eps), back
 
-    return _Ruled.apply(x, compute)
+    return _ruled(x, compute)
 
 
 def _normalize(
     x: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12, out: None = None
 ) -> Tensor:
-    return x / x.detach().norm(p, dim, keepdim=True).clamp_min(eps)
+    length = torch.linalg.vector_norm(x.detach(), p, dim, keepdim=True)
+    normed: Tensor = x / length.clamp_min(eps)
+    return normed
 
 
 _NORMS: dict[str, Callable[..., Tensor]] = {

@@ -25,7 +25,7 @@ from tests.dashboard.library import Library
 from tests.dashboard.screen import Screen, charted, pixels, table
 
 ROWS, COLS = 4, 6
-SHOWN = ("raw", "rollout", "residual", "flow", "relevance", "gradcam", "occlusion", "random")
+SHOWN = tuple(name for name, method in METHODS.items() if method.compared)
 
 
 @pytest.fixture
