@@ -33,6 +33,7 @@ _LATER = {
     "randomisation": "attnlib.evaluation.randomisation",
     "walkthrough": "attnlib.lessons.walkthrough",
     "complexity": "attnlib.complexity",
+    "diagnosis": "attnlib.diagnosis",
     "heads": "attnlib.heads",
 }
 

@@ -19,6 +19,7 @@ PURPOSE = {
     "heads": "what heads do",
     "evaluation": "whether to believe a map",
     "audit": "many predictions",
+    "diagnosis": "what is wrong, with evidence",
     "lessons": "one attention, explained",
     "complexity": "what a pass costs",
     "store": "workspaces that last",

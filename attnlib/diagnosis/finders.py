@@ -1,0 +1,23 @@
+"""All kinds of findings: a new one is one file and one line here.
+
+Causes come before what they make look wrong: each finder gets the set with what was found before it
+put right, or left out.
+"""
+
+from __future__ import annotations
+
+from attnlib.diagnosis import heads, outlier_tokens
+from attnlib.diagnosis.class_names import CLASS_NAMES
+from attnlib.diagnosis.finder import Finder
+from attnlib.diagnosis.label_noise import LABEL_NOISE
+from attnlib.diagnosis.preprocessing import PREPROCESSING
+
+_ALL: tuple[Finder, ...] = (
+    PREPROCESSING,
+    CLASS_NAMES,
+    LABEL_NOISE,
+    heads.FINDER,
+    outlier_tokens.FINDER,
+)
+
+FINDERS: dict[str, Finder] = {finder.kind: finder for finder in _ALL}
