@@ -10,7 +10,8 @@ from attnlib.diagnosis.class_names import CLASS_NAMES
 from attnlib.diagnosis.finder import Finder
 from attnlib.diagnosis.label_noise import LABEL_NOISE
 from attnlib.diagnosis.preprocessing import PREPROCESSING
+from attnlib.diagnosis.shortcut import SHORTCUT
 
-_ALL: tuple[Finder, ...] = (PREPROCESSING, CLASS_NAMES, LABEL_NOISE)
+_ALL: tuple[Finder, ...] = (PREPROCESSING, CLASS_NAMES, SHORTCUT, LABEL_NOISE)
 
 FINDERS: dict[str, Finder] = {finder.kind: finder for finder in _ALL}
