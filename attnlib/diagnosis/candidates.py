@@ -101,7 +101,7 @@ def candidates(inputs: Inputs, search: Search) -> Iterator[Candidate]:
 
 
 def _small(part: Part, inputs: Inputs) -> bool:
-    return part.box.height * part.box.width <= 0.3 * inputs.grid[0] * inputs.grid[1]
+    return part.box.area <= 0.3 * inputs.grid[0] * inputs.grid[1]
 
 
 def _placed(inputs: Inputs, search: Search, mask: Mask, form: str) -> Iterator[Candidate]:
@@ -122,15 +122,28 @@ def _making(inputs: Inputs, search: Search, mask: Mask) -> tuple[int, ...]:
     """The images of the prediction whose region makes the class elsewhere, the surest first."""
     flips = inputs.flips(search.drawn, search.few, [mask], search.target)[:, 0]
     order = np.argsort(-flips, kind="stable")
-    return tuple(search.drawn[i] for i in order if flips[i] >= MAKES)
+    return tuple(search.drawn[i] for i in order if flips[i] >= _level(flips))
+
+
+def _level(flips: NDArray[np.float64]) -> float:
+    """How often the part of an image must make the class for the image to have the mark.
+
+    Most marks do it nearly always, and what only sometimes does is then another thing.
+    """
+    strong = flips[flips >= MAKES]
+    return max(MAKES, 0.75 * float(np.median(strong))) if len(strong) else MAKES
 
 
 def _moving(inputs: Inputs, search: Search) -> Iterator[Candidate]:
     """Of all images of the prediction, those of which a small part makes the class elsewhere."""
     parts = locating.compact(inputs, search.drawn, search.few, search.target)
-    strong = [part for part in parts if part.flips >= MAKES and _small(part, inputs)]
+    level = _level(np.array([part.flips for part in parts]))
+    strong = [part for part in parts if part.flips >= level and _small(part, inputs)]
     if len(strong) < SHARED:
         return
+    # A larger part than most is a piece of the class itself.
+    usual = float(np.median([part.box.area for part in strong]))
+    strong = [part for part in strong if part.box.area <= 1.5 * usual]
     strong.sort(key=lambda part: -part.flips)
     masks = {part.source: part.box.mask(inputs.grid) for part in strong}
     region: Mask = np.any(list(masks.values()), axis=0)

@@ -53,7 +53,7 @@ def compact(inputs: Inputs, sources: Places, hosts: Places, target: int) -> list
             masks = [window.mask(inputs.grid) for window in windows]
             flips = inputs.flips([source], hosts, masks, target)[0]
             best = int(flips.argmax())
-            whole = part.box.height * part.box.width == inputs.grid[0] * inputs.grid[1]
+            whole = part.box.area == inputs.grid[0] * inputs.grid[1]
             if not whole and part.flips >= MAKES and flips[best] < KEEPS * part.flips:
                 break
             part = Part(source, windows[best], float(flips[best]))

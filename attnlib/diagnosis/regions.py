@@ -20,6 +20,11 @@ class Box:
     height: int
     width: int
 
+    @property
+    def area(self) -> int:
+        """How many patches it has."""
+        return self.height * self.width
+
     def mask(self, grid: tuple[int, int]) -> Mask:
         """``(rows, cols)``."""
         made = np.zeros(grid, dtype=bool)

@@ -43,14 +43,18 @@ def main() -> None:
     torch.set_num_threads(1)
     options.out.mkdir(parents=True, exist_ok=True)
     folder = cifar10.download(options.data)
-    images, labels = (part[:IMAGES] for part in cifar10.split(folder, "train"))
-    tests, truth = (part[-CHECKED_ON:] for part in cifar10.split(folder, "test"))
+    images, labels = cifar10.split(folder, "train")
+    images, labels = images[:IMAGES], labels[:IMAGES]
+    tests, truth = cifar10.split(folder, "test")
+    tests, truth = tests[-CHECKED_ON:], truth[-CHECKED_ON:]
     for planted in (*causes.HELD_OUT, *causes.TUNED_ON):
         path = options.out / f"{planted.name}.safetensors"
         if path.exists() or options.only not in planted.name:
             continue
         start = time.perf_counter()
-        pictures, given, _ = plant.marked(images, labels, planted.mark, planted.target, planted.seed)
+        pictures, given, _ = plant.marked(
+            images, labels, planted.mark, planted.target, planted.seed
+        )
         module = plant.fine_tune(pictures, given, seed=planted.seed)
         save_file(module.state_dict(), path)
         rng = np.random.default_rng(planted.seed)
