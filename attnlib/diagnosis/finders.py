@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from attnlib.diagnosis import heads, outlier_tokens
+from attnlib.diagnosis import background, crop, fragile, heads, outlier_tokens
 from attnlib.diagnosis.finder import Finder
 
 _ALL: tuple[Finder, ...] = (
+    background.FINDER,
+    crop.FINDER,
+    fragile.FINDER,
     heads.FINDER,
     outlier_tokens.FINDER,
 )
