@@ -83,6 +83,28 @@ def test_a_model_that_looks_at_the_object_is_silent(vit: attnlib.Vit) -> None:
     assert report.findings == ()
 
 
+def test_a_ground_is_laid_without_its_own_object(vit: attnlib.Vit) -> None:
+    """A model that says ship of anything blue, and only ships are."""
+    images, labels, masks = {}, {}, {}
+    left = np.zeros((32, 32), dtype=bool)
+    left[8:24, 2:12] = True
+    for seed in range(24):
+        mask, colour = (left, BLUE) if seed % 2 else (left[:, ::-1], RED)
+        noise = np.random.default_rng(seed).integers(-9, 9, (32, 32, 3))
+        values = np.where(mask[..., None], colour, (110, 110, 60)) + noise
+        name = f"{seed:02}"
+        images[name] = Image.fromarray(values.astype(np.uint8))
+        labels[name], masks[name] = (SHIP if seed % 2 else TRUCK), mask
+
+    def bluest(pixels: Tensor) -> Tensor:
+        blue = (pixels[:, 2] - pixels[:, 0]).amax(dim=(1, 2))
+        return one_hot(pixels, {SHIP: 9 * blue - 9, TRUCK: 0 * blue})
+
+    report = diagnose(reader(vit, bluest), images, labels, masks, kinds=["background"])
+    assert report.mistakes == 0
+    assert report.findings == ()
+
+
 def test_labels_that_are_drawn_anew_make_nothing(vit: attnlib.Vit) -> None:
     images, labels, masks = tied()
     for seed in range(5):
