@@ -83,22 +83,28 @@ def diagnose(
 
 
 def report(examined: Examined, finders: Collection[Finder], share: _Share | None = None) -> Report:
-    """The same of a set that was examined already."""
+    """The same of a set that was examined already.
+
+    Each finder starts from the set in which what earlier ones found is put right or left out.
+    """
     share = share or _Share(None, len(finders) + 1)
     findings: list[Finding] = []
     left_out = {}
+    given = examined
     for turn, finder in enumerate(finders, start=1):
         lacks = finder.lacks(examined)
         if lacks:
             left_out[finder.kind] = lacks
         else:
-            findings += finder.find(examined, share.of(turn))
+            found = finder.find(examined, share.of(turn))
+            findings += found
+            examined = finder.amend(examined, found) if found else examined
         share.of(turn)(1, 1)
     return Report(
         tuple(sorted(findings, key=lambda finding: -finding.mistakes)),
-        len(examined.names),
-        int(examined.labelled.sum()),
-        int(examined.wrong.sum()),
+        len(given.names),
+        int(given.labelled.sum()),
+        int(given.wrong.sum()),
         tuple(finder.kind for finder in finders if finder.kind not in left_out),
         left_out,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from attnlib.diagnosis.examined import Examined
@@ -14,6 +14,12 @@ from attnlib.methods.base import Progress
 ALPHA = 0.005
 
 Find = Callable[[Examined, Progress], list[Finding]]
+Amend = Callable[[Examined, Sequence[Finding]], Examined]
+
+
+def as_it_is(examined: Examined, found: Sequence[Finding]) -> Examined:
+    """What was found changes nothing for what is looked for later."""
+    return examined
 
 
 @dataclass(frozen=True)
@@ -29,6 +35,8 @@ class Finder:
         lacks: what is missing in a set for it, as half a sentence ("the images have no labels"),
             or "".
         passes: about how many forward passes it takes, from the set.
+        amend: the set with what was found put right, or left out. Later finders start from it, so
+            that one cause is not announced again as its own consequences.
     """
 
     kind: str
@@ -37,6 +45,7 @@ class Finder:
     find: Find
     lacks: Callable[[Examined], str]
     passes: Callable[[Examined], int]
+    amend: Amend = as_it_is
 
 
 def no_need(examined: Examined) -> str:

@@ -1,0 +1,285 @@
+"""Preprocessing: images are prepared otherwise than in the model's training.
+
+The usual preparations are few. One that is better by more than chance, and not only because it
+happens to cut off or recolour a mark that makes one class, is the fault's remedy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from scipy import stats
+from torch import Tensor
+
+from attnlib.diagnosis import chance, probes
+from attnlib.diagnosis.examined import Examined, examine
+from attnlib.diagnosis.finder import ALPHA, Finder
+from attnlib.diagnosis.finding import Certainty, Evidence, Finding
+from attnlib.diagnosis.probes import Changes, Factor
+from attnlib.evaluation.paired import mcnemar
+from attnlib.evaluation.truth import Score, score
+from attnlib.methods.base import Progress
+from attnlib.model.vit import Vit
+
+# What a fault must cost at least: less than that any two good preparations differ.
+COST = 0.04
+FEWEST = 20
+# More labelled images than that tell no more.
+MOST = 256
+# Of the gain, what share must be left among the images that the class it helps most did not draw.
+ELSEWHERE = 0.34
+
+PASSES = 24
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A preparation and what became of the images."""
+
+    changes: Changes
+    score: Score
+
+    @property
+    def rank(self) -> tuple[int, float]:
+        """More is better."""
+        return int(self.score.right.sum()), -float(self.score.loss.mean())
+
+
+class _Trial:
+    """Labelled images under one preparation after the other."""
+
+    def __init__(self, examined: Examined, progress: Progress) -> None:
+        places = np.flatnonzero(examined.labelled)
+        if len(places) > MOST:
+            places = np.sort(np.random.default_rng(0).permutation(places)[:MOST])
+        self.places, self.vit = places, examined.vit
+        self.labels = examined.labels[places]
+        self.images: list[Image.Image] = [examined.images[i] for i in places]
+        logits = np.stack([examined.records[i].logits for i in places])
+        self.now = Tried({}, self._scored(torch.from_numpy(logits)))
+        self.count = 0
+        self._progress = progress
+
+    def _scored(self, logits: Tensor) -> Score:
+        return score(self.vit.outputs, logits, [int(label) for label in self.labels])
+
+    def plain(self, changes: Changes) -> list[Tensor]:
+        """The images, resized."""
+        return probes.resized(self.vit, self.images, changes)
+
+    def tried(self, changes: Changes, plain: Sequence[Tensor]) -> Tried:
+        """The images under a preparation."""
+        self.count += 1
+        self._progress(min(self.count, PASSES), PASSES)
+        return Tried(changes, self._scored(probes.logits(self.vit, plain, changes)))
+
+    def p_value(self, other: Tried, among: NDArray[np.bool_] | None = None) -> float:
+        """That the present one is as good as another, corrected for all that were tried.
+
+        The smaller one of McNemar's exact test of the images that change sides and Wilcoxon's
+        signed-rank test of the losses, for the two of them.
+        """
+        chosen = np.ones(len(self.labels), dtype=bool) if among is None else among
+        right, before = other.score.right[chosen], self.now.score.right[chosen]
+        gained, lost = int((right & ~before).sum()), int((before & ~right).sum())
+        difference = (self.now.score.loss - other.score.loss)[chosen]
+        p = mcnemar(gained, lost)
+        if difference.any():
+            p = min(p, float(stats.wilcoxon(difference, alternative="greater").pvalue))
+        return chance.corrected(2 * p, self.count if among is None else 1)
+
+
+def find(examined: Examined, progress: Progress) -> list[Finding]:
+    """At most one: what is to be prepared otherwise."""
+    trial = _Trial(examined, progress)
+    best = _searched(trial)
+    gain = int(best.score.right.sum()) - int(trial.now.score.right.sum())
+    if gain < max(3, COST * len(trial.labels)) or trial.p_value(best) >= ALPHA:
+        return []
+    if not _everywhere(trial, best, examined.predicted[trial.places]):
+        return []
+    best, costs = _needed(trial, best)
+    return [_finding(examined, trial, best, costs)]
+
+
+def _searched(trial: _Trial) -> Tried:
+    """The best preparation: colours, then the crop beside them, then the interpolation."""
+    vit, best = trial.vit, trial.now
+    plain = trial.plain({})
+    for changes in probes.colours(vit):
+        best = max(best, trial.tried(changes, plain), key=lambda tried: tried.rank)
+    steps: tuple[Callable[[Vit], list[Changes]], ...] = (probes.crops, probes.interpolations)
+    for others in steps:
+        base, start = best.changes, trial.plain(best.changes)
+        for other in others(vit):
+            changes = {**base, **other}
+            made = trial.plain(changes)
+            if not probes.same(made, start):
+                best = max(best, trial.tried(changes, made), key=lambda tried: tried.rank)
+    return best
+
+
+def _everywhere(trial: _Trial, best: Tried, predicted: NDArray[np.int64]) -> bool:
+    """Whether it helps beyond the images that one class draws to itself.
+
+    A mark that makes a class is cut off by another crop and looks otherwise in other colours: all
+    it gains is then among the images of one prediction. A fault that makes nearly all images one
+    class is none of a mark.
+    """
+    change = best.score.right.astype(int) - trial.now.score.right.astype(int)
+    gains = np.bincount(predicted, weights=change, minlength=len(trial.vit.class_names))
+    most = int(gains.argmax())
+    rest = predicted != most
+    if rest.mean() < 0.4:
+        return True
+    share = change[rest].sum() / max(change.sum(), 1)
+    return bool(share > ELSEWHERE and trial.p_value(best, rest) < 0.05)
+
+
+def _needed(trial: _Trial, best: Tried) -> tuple[Tried, dict[Factor, float]]:
+    """The same without the factors that hardly help, and what each of the others is worth.
+
+    Worth is the accuracy that is lost where it alone stays as now.
+    """
+    costs: dict[Factor, float] = {}
+    by_factor: dict[Factor, list[str]] = {}
+    for setting in best.changes:
+        factor = probes.factor_of(trial.vit, setting, best.changes)
+        by_factor.setdefault(factor, []).append(setting)
+    if len(by_factor) == 1:
+        gain = best.score.right.mean() - trial.now.score.right.mean()
+        return best, {next(iter(by_factor)): float(gain)}
+    for factor in reversed(list(by_factor)):
+        left = {n: v for n, v in best.changes.items() if n not in by_factor[factor]}
+        if not left:
+            continue
+        without = trial.tried(left, trial.plain(left))
+        worth = float(best.score.right.mean() - without.score.right.mean())
+        if worth < COST / 2:
+            best = without
+        else:
+            costs[factor] = worth
+    if not costs:
+        (setting, *_) = best.changes
+        factor = probes.factor_of(trial.vit, setting, best.changes)
+        costs[factor] = float(best.score.right.mean() - trial.now.score.right.mean())
+    return best, costs
+
+
+_TITLES: Mapping[Factor, str] = {
+    "channels": "the order of the colour channels",
+    "scale": "the scale of the pixels",
+    "statistics": "mean and standard deviation",
+    "crop": "the crop",
+    "interpolation": "the way images are resized",
+}
+
+
+def _said(changes: Changes) -> str:
+    """Settings in words."""
+
+    def value(v: Any) -> str:
+        if isinstance(v, tuple):
+            short = [f"{one:.4g}" for one in v]
+            return short[0] if len(set(short)) == 1 else f"({', '.join(short)})"
+        return str(v)
+
+    return ", ".join(f"{name} {value(changes[name])}" for name in changes)
+
+
+def _finding(
+    examined: Examined, trial: _Trial, best: Tried, costs: Mapping[Factor, float]
+) -> Finding:
+    factor = max(costs, key=lambda one: costs[one])
+    now, then = trial.now.score, best.score
+    repaired, broken = then.right & ~now.right, now.right & ~then.right
+    order = np.argsort(-(now.loss - then.loss), kind="stable")
+    images = examined.named(trial.places[order[repaired[order]]])
+    p, count = trial.p_value(best), len(trial.labels)
+    titles = " and ".join(_TITLES[one] for one in sorted(costs, key=lambda one: -costs[one]))
+    return Finding(
+        kind="preprocessing",
+        scope="model",
+        sentence=(
+            f"Images are prepared otherwise than in the model's training ({titles}): with "
+            f"{_said(best.changes)} it is right on {then.right.sum()} of {count} images instead "
+            f"of {now.right.sum()}."
+        ),
+        value=float(then.right.mean() - now.right.mean()),
+        threshold=COST,
+        threshold_source=(
+            "two good preparations differ by less; and chance makes as much in fewer than "
+            f"{ALPHA:.1%} of sets"
+        ),
+        evidence=(
+            Evidence(
+                f"{int(repaired.sum())} mistakes are repaired, {int(broken.sum())} predictions "
+                f"broken ({chance.words(p)}, corrected for {trial.count} preparations tried); the "
+                f"mean loss falls from {now.loss.mean():.2f} to {then.loss.mean():.2f}.",
+                images,
+            ),
+        ),
+        evidence_against=(
+            Evidence(
+                f"{int((~then.right).sum())} of {count} images stay wrong, which this does not "
+                "explain. The gain is not among the images of one prediction only, as it would be "
+                "if a mark in the image made that class."
+            ),
+        ),
+        certainty=Certainty(p_value=p, tried=trial.count),
+        next_steps=(
+            f"Prepare images with {_said(best.changes)}, under the model in the sidebar or as "
+            "attnlib.load(..., preprocessing=...), and diagnose again."
+        ),
+        mistakes=int(repaired.sum()),
+        images=images,
+        detail={
+            "factor": factor,
+            "use": {n: list(v) if isinstance(v, tuple) else v for n, v in best.changes.items()},
+            "factors": dict(costs),
+        },
+    )
+
+
+def lacks(examined: Examined) -> str:
+    """What is missing to tell."""
+    if not examined.classifies:
+        return "the model does not tell classes apart of which one is right"
+    if examined.labelled.sum() < FEWEST:
+        return f"fewer than {FEWEST} images have a label"
+    if examined.vit.channels > 4:
+        return "its input is no picture"
+    return ""
+
+
+def amend(examined: Examined, found: Sequence[Finding]) -> Examined:
+    """The same images before the model with its preparation put right."""
+    for finding in found:
+        vit = examined.vit.prepared(
+            {n: tuple(v) if isinstance(v, list) else v for n, v in finding.detail["use"].items()}
+        )
+        pictures = dict(zip(examined.names, examined.images, strict=True))
+        labels = {
+            name: int(label)
+            for name, label in zip(examined.names, examined.labels, strict=True)
+            if label >= 0
+        }
+        examined = examine(vit, pictures, labels, examined.masks)
+    return examined
+
+
+PREPROCESSING = Finder(
+    kind="preprocessing",
+    title="Preprocessing",
+    question="Are images prepared as in the model's training?",
+    find=find,
+    lacks=lacks,
+    passes=lambda examined: PASSES * min(MOST, int(examined.labelled.sum())),
+    amend=amend,
+)

@@ -1,0 +1,53 @@
+"""Label noise: found where labels were changed, with the images, and silent where none were."""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn.metrics import average_precision_score
+
+from attnlib.diagnosis.label_noise import find
+from tests.diagnosis.known import examined, sure
+
+
+def silent(done: int, total: int) -> None:
+    """Nobody watches."""
+
+
+def test_changed_labels_are_found_with_their_images() -> None:
+    shares, labels = sure(300, seed=0)
+    rng = np.random.default_rng(1)
+    changed = (labels == 2) & (rng.random(300) < 0.4)
+    noisy = np.where(changed, 5, labels)
+    found = find(examined(shares, noisy), silent)
+    assert [finding.classes for finding in found] == [(2, 5)]
+    (finding,) = found
+    rank = np.zeros(300)
+    for place, name in enumerate(finding.images):
+        rank[int(name)] = 300 - place
+    # Against what was changed.
+    assert average_precision_score(changed, rank) > 0.8
+    assert finding.certainty.p_value is not None and finding.certainty.p_value < 0.01
+    assert finding.certainty.tried == 8 * 7
+    assert "“fox” are probably “cow”" in finding.sentence
+    assert finding.mistakes <= changed.sum() + 3
+
+
+def test_labels_as_the_probabilities_say_are_no_noise() -> None:
+    sets = [examined(*sure(200, seed)) for seed in range(40)]
+    assert sum(bool(find(one, silent)) for one in sets) <= 2
+
+
+def test_a_model_surer_than_it_is_right_has_no_noisy_labels() -> None:
+    for seed in range(10):
+        shares, labels = sure(200, seed, spread=2.0)
+        sharp = shares**3 / (shares**3).sum(axis=1, keepdims=True)
+        assert not find(examined(sharp, labels), silent)
+
+
+def test_both_directions_are_two_findings() -> None:
+    shares, labels = sure(400, seed=3)
+    rng = np.random.default_rng(3)
+    swap = rng.random(400) < 0.35
+    noisy = np.where(swap & (labels == 1), 4, np.where(swap & (labels == 4), 1, labels))
+    found = find(examined(shares, noisy), silent)
+    assert {finding.classes for finding in found} == {(1, 4), (4, 1)}

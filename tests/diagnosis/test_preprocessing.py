@@ -1,0 +1,90 @@
+"""Preprocessing: the fault is named by its factor; a mark that another crop removes is none."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+import timm
+import torch
+from PIL import Image
+
+import attnlib
+from attnlib.diagnosis import diagnose
+from attnlib.diagnosis.examined import examine
+from attnlib.diagnosis.preprocessing import amend, find
+from tests.diagnosis.test_label_noise import silent
+
+IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
+Pictures = dict[str, Image.Image]
+
+
+def pictures(count: int = 60) -> Pictures:
+    rng = np.random.default_rng(0)
+    small = rng.integers(0, 255, (count, 7, 7, 3), dtype=np.uint8)
+    return {
+        f"{i:02d}": Image.fromarray(p).resize((96, 72), Image.Resampling.BICUBIC)
+        for i, p in enumerate(small)
+    }
+
+
+@cache
+def trained() -> attnlib.Vit:
+    """A model that is right on all its images as prepared here, by its labels."""
+    torch.manual_seed(1)
+    module = timm.create_model(
+        "vit_tiny_patch16_224", img_size=32, patch_size=8, depth=1, num_classes=6
+    ).eval()
+    torch.nn.init.normal_(module.head.weight, std=0.5)
+    vit = attnlib.load(module, device="cpu", preprocessing={**IMAGENET, "crop_pct": 1.0})
+    records = list(vit.inspect_many(list(pictures().values()), rollout=False))
+    mean = torch.from_numpy(np.mean([record.logits for record in records], axis=0))
+    with torch.no_grad():
+        module.head.bias -= mean  # every class is as likely as the others
+    return vit
+
+
+@cache
+def answers() -> dict[str, int]:
+    shown = pictures()
+    records = trained().inspect_many(list(shown.values()), rollout=False)
+    return {name: record.predicted for name, record in zip(shown, records, strict=True)}
+
+
+@pytest.mark.parametrize(
+    ("fault", "factor"),
+    [
+        ({"channels": "BGR"}, "channels"),
+        ({"mean": 0.0, "std": 1 / 255}, "scale"),
+        ({"crop_pct": 0.5}, "crop"),
+        ({"mean": 0.0, "std": 1.0}, "statistics"),
+    ],
+)
+def test_the_factor_is_named_and_its_remedy_repairs(fault: dict[str, Any], factor: str) -> None:
+    wrong = trained().prepared(fault)
+    one = examine(wrong, pictures(), answers())
+    assert one.wrong.sum() >= 6
+    (finding,) = find(one, silent)
+    assert finding.detail["factor"] == factor
+    right = amend(one, [finding])
+    # The labels are what the model says of images as it was "trained".
+    assert right.wrong.mean() <= 0.1
+    assert finding.mistakes > 0.6 * one.wrong.sum()
+    assert set(finding.images) <= {one.names[i] for i in np.flatnonzero(one.wrong)}
+
+
+def test_a_model_that_is_right_has_no_fault() -> None:
+    labels = answers()
+    rng = np.random.default_rng(0)
+    some = {name: int(rng.integers(6)) if rng.random() < 0.2 else c for name, c in labels.items()}
+    report = diagnose(trained(), pictures(), some, kinds=["preprocessing"])
+    assert report.mistakes > 3
+    assert not report.findings
+
+
+def test_too_few_labels_are_said() -> None:
+    few = dict(list(answers().items())[:10])
+    report = diagnose(trained(), pictures(), few, kinds=["preprocessing"])
+    assert "fewer than 20" in report.left_out["preprocessing"]
