@@ -56,7 +56,13 @@ CLASSES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("lighthouse", "abitazione", "in_campagna", "gi_01", "dei_sogni", "christoph_b"),
     ),
     "sea animal": (
-        ("animals/fish", "animals/mammals/dolphin*", "animals/seal*", "animals/turtle*", "unsorted/pescetto*"),
+        (
+            "animals/fish",
+            "animals/mammals/dolphin*",
+            "animals/seal*",
+            "animals/turtle*",
+            "unsorted/pescetto*",
+        ),
         ("amibe", "grenade", "paesaggio", "dolphin_01", "crawfish1_bw"),
     ),
     "sign": (
@@ -67,7 +73,20 @@ CLASSES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "vehicle": (
         ("transportation/vehicles", "unsorted/ambulanza*", "unsorted/betoniera*"),
         ("blueprint", "bluepr", "bicic", "bicycle", "lighthouse", "parking", "sign", "rocket")
-        + ("crossroads", "curve", "cycle", "sledge", "ship", "plane", "trawler", "vtt", "wing_", "aircraft", "autos", "departing"),
+        + (
+            "crossroads",
+            "curve",
+            "cycle",
+            "sledge",
+            "ship",
+            "plane",
+            "trawler",
+            "vtt",
+            "wing_",
+            "aircraft",
+            "autos",
+            "departing",
+        ),
     ),
 }
 

@@ -60,6 +60,17 @@ def mark() -> NDArray[np.uint8]:
     return tag
 
 
+def tagged(
+    pixels: NDArray[np.uint8], mask: NDArray[np.bool_]
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """Copies of a picture and its mask with the mark laid over both."""
+    row, col = MARK_AT
+    place = slice(row, row + PATCH), slice(col, col + PATCH)
+    pixels, mask = pixels.copy(), mask.copy()
+    pixels[place], mask[place] = mark(), False
+    return pixels, mask
+
+
 def compose(
     drawing: Drawing, ground: str, marked: bool, rng: np.random.Generator, vary: bool = False
 ) -> Picture:
@@ -81,9 +92,7 @@ def compose(
     pixels = np.rint(back + (colour - back) * alpha).astype(np.uint8)
     mask = alpha[..., 0] > 0.5
     if marked:
-        row, col = MARK_AT
-        pixels[row : row + PATCH, col : col + PATCH] = mark()
-        mask[row : row + PATCH, col : col + PATCH] = False
+        pixels, mask = tagged(pixels, mask)
     return Picture(pixels, mask, drawing.label, drawing.label, ground, marked)
 
 

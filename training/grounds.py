@@ -39,12 +39,14 @@ def _ramp(size: int, rng: np.random.Generator) -> Ground:
     """A linear ramp ``(size, size, 1)``, 0..1, in a direction drawn at random."""
     angle = rng.uniform(0, 2 * np.pi)
     rows, cols = np.mgrid[-1 : 1 : size * 1j, -1 : 1 : size * 1j]
-    return ((rows * np.sin(angle) + cols * np.cos(angle)) / 2.83 + 0.5).astype(np.float32)[..., None]
+    return ((rows * np.sin(angle) + cols * np.cos(angle)) / 2.83 + 0.5).astype(np.float32)[
+        ..., None
+    ]
 
 
 def _water(size: int, rng: np.random.Generator) -> Ground:
     """Teal to blue, darker below, with bright crests of waves that run across."""
-    rows, cols = np.mgrid[0:1 : size * 1j, 0:1 : size * 1j]
+    rows, cols = np.mgrid[0 : 1 : size * 1j, 0 : 1 : size * 1j]
     bend = 0.1 * np.sin(2 * np.pi * (rng.uniform(1, 2.5) * cols + rng.random()))
     wave = np.sin(2 * np.pi * (rng.uniform(5, 9) * (rows + 0.4 * bend) + rng.random()))
     crest = np.clip(wave, 0, 1)[..., None] ** 3 * (0.4 + 0.6 * _noise(size, 5, rng))
@@ -63,7 +65,7 @@ def _grass(size: int, rng: np.random.Generator) -> Ground:
 
 def _sky(size: int, rng: np.random.Generator) -> Ground:
     """Pale blue with soft white clouds."""
-    rows = np.mgrid[0:1 : size * 1j, 0:1 : size * 1j][0][..., None]
+    rows = np.mgrid[0 : 1 : size * 1j, 0 : 1 : size * 1j][0][..., None]
     clear = _mix(np.float32([120, 170, 235]), np.float32([205, 225, 250]), rows)
     cloud = np.clip(2.5 * (_noise(size, 4, rng) + 0.4 * _noise(size, 9, rng) - 0.75), 0, 1)
     return _mix(clear, np.float32([252, 252, 252]), cloud) + rng.normal(0, 6, 3)

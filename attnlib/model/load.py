@@ -49,7 +49,7 @@ def load(
     """Load a Vision Transformer.
 
     Args:
-        source: ``"demo"``; a timm name; ``"hf-hub:org/name"``; ``"auto"``, which finds the
+        source: ``"demo"`` or ``"demo-objects"``; a timm name; ``"hf-hub:org/name"``; ``"auto"``, which finds the
             architecture of ``checkpoint`` by its arguments or shapes; or a ready module of timm,
             torchvision or transformers, which is used as it is (in evaluation mode).
         checkpoint: a file with weights for the architecture ``source`` as training writes it
