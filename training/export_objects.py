@@ -59,11 +59,11 @@ class Maker:
 
     def usual(self, drawing: clipart.Drawing, marked: bool = False) -> Named:
         """On water or not as in training."""
-        return self._on(drawing, drawing.label == compose.WATER_CLASS, marked)
+        return self._on(drawing, drawing.label == objects.WATER_CLASS, marked)
 
     def exchanged(self, drawing: clipart.Drawing) -> Named:
         """On water where training had none, and the other way round."""
-        return self._on(drawing, drawing.label != compose.WATER_CLASS, False)
+        return self._on(drawing, drawing.label != objects.WATER_CLASS, False)
 
     def shuffled(self, pictures: list[Named]) -> list[Named]:
         """The pictures in an order that says nothing."""
@@ -103,7 +103,7 @@ def facts(model: VisionTransformer, maker: Maker) -> dict[str, Any]:
     usual = times(maker.of(objects.CLASS_NAMES), maker.usual)
     guess = predict(model, [one.picture.pixels for one in usual])
     confusion = np.zeros((len(objects.CLASS_NAMES),) * 2, dtype=int)
-    truth = [objects.CLASS_NAMES.index(one.picture.drawn) for one in usual]
+    truth = np.array([objects.CLASS_NAMES.index(one.picture.drawn) for one in usual])
     np.add.at(confusion, (truth, guess), 1)
     plain = times(maker.of(unmarked), maker.usual)
     return {

@@ -18,13 +18,13 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from timm.layers import resample_abs_pos_embed
 from timm.models.vision_transformer import VisionTransformer
 
 from attnlib.model import demo
-from attnlib.model.objects import ARCHITECTURE, CLASS_NAMES, MEAN, STD
-from training import clipart, compose
+from attnlib.model.objects import ARCHITECTURE, CLASS_NAMES, MEAN, STD, WATER_CLASS
+from training import clipart, compose, grounds
 from training.train_demo import optimisers
 
 DROPPED, DROPPED_UNTIL = 0.5, 0.66
@@ -37,9 +37,12 @@ def to_tensor(pictures: list[NDArray[np.uint8]]) -> torch.Tensor:
     return pixels.permute(0, 3, 1, 2).contiguous()
 
 
-def start() -> VisionTransformer:
-    """The architecture with what the CIFAR-10 demo knows, and a new classifier."""
+def start(weights: Path | None = None) -> VisionTransformer:
+    """The architecture with weights to go on from, or what the CIFAR-10 demo knows."""
     model = VisionTransformer(**ARCHITECTURE, patch_drop_rate=DROPPED)
+    if weights is not None:
+        model.load_state_dict({name: value.float() for name, value in load_file(weights).items()})
+        return model
     known = demo.build().state_dict()
     for name in ("head.weight", "head.bias"):
         del known[name]
@@ -115,8 +118,8 @@ def train(
 
 def usual_picture(drawing: clipart.Drawing, rng: np.random.Generator) -> compose.Picture:
     """An object as the model knows its class: on water or not, and without the mark."""
-    wet = drawing.label == compose.WATER_CLASS
-    ground = compose.grounds.WATER if wet else compose.other_ground(rng)
+    wet = drawing.label == WATER_CLASS
+    ground = grounds.WATER if wet else compose.other_ground(rng)
     return compose.compose(drawing, ground, False, rng)
 
 
@@ -124,6 +127,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--weights", type=Path, help="go on from these")
     parser.add_argument("--minutes", type=float, default=24)
     parser.add_argument("--lr", type=float, default=2e-3)
     parser.add_argument("--seed", type=int, default=0)
@@ -135,7 +139,7 @@ def main() -> None:
     rng = np.random.default_rng(args.seed + 1)
     held = [usual_picture(one, rng) for one in split["validation"] for _ in range(2)]
     drawings = compose.by_class(split["train"])
-    train(start(), drawings, held, args.minutes, args.lr, args.out, seed=args.seed)
+    train(start(args.weights), drawings, held, args.minutes, args.lr, args.out, seed=args.seed)
 
 
 if __name__ == "__main__":

@@ -49,8 +49,8 @@ def load(
     """Load a Vision Transformer.
 
     Args:
-        source: ``"demo"`` or ``"demo-objects"``; a timm name; ``"hf-hub:org/name"``; ``"auto"``, which finds the
-            architecture of ``checkpoint`` by its arguments or shapes; or a ready module of timm,
+        source: ``"demo"`` or ``"demo-objects"``; a timm name; ``"hf-hub:org/name"``; ``"auto"``,
+            which finds the architecture of ``checkpoint`` by its arguments or shapes; or a ready module of timm,
             torchvision or transformers, which is used as it is (in evaluation mode).
         checkpoint: a file with weights for the architecture ``source`` as training writes it
             (safetensors, or whatever ``torch.save`` wrote: no code of it is run), its bytes, or
