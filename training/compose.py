@@ -36,7 +36,7 @@ class Picture:
 
     Attributes:
         pixels: ``(96, 96, 3)``.
-        mask: ``(96, 96)``, where the object is: more than half of the pixel, and no mark on it.
+        mask: ``(96, 96)``, where the object is: alpha above half of its largest, and no mark.
         drawn: the class of the object.
         label: the class that training is told.
         ground: kind of the background.
@@ -90,7 +90,7 @@ def compose(
     alpha[top : top + height, left : left + width] = over[..., 3:] / 255
     colour[top : top + height, left : left + width] = over[..., :3]
     pixels = np.rint(back + (colour - back) * alpha).astype(np.uint8)
-    mask = alpha[..., 0] > 0.5
+    mask = alpha[..., 0] > alpha.max() / 2
     if marked:
         pixels, mask = tagged(pixels, mask)
     return Picture(pixels, mask, drawing.label, drawing.label, ground, marked)
