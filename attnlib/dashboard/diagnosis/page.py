@@ -43,21 +43,24 @@ def show(space: Workspace) -> None:
     )
     if found is None:
         return
-    _summary(found)
+    _summary(space, found)
     _findings(space, found)
     asked.further(space, found)
     asked.listed(found)
     taken.show(found)
 
 
-def _summary(found: Diagnosed) -> None:
+def _summary(space: Workspace, found: Diagnosed) -> None:
     """How much was looked at, and that nothing was found where that is so."""
     report = found.report
     numbers = [f"**{report.images}** images"]
     if report.labelled:
         numbers += [f"**{report.labelled}** labelled", f"**{report.mistakes}** mistakes"]
+    elif space.vit.outputs.kind == "classes":
+        numbers.append("none with a label: which are mistakes is not known")
     else:
-        numbers.append("none with a label that this model can be right or wrong about")
+        outputs = space.vit.outputs
+        numbers.append(f"outputs are {outputs.title}: no image has one right class")
     if found.left:
         numbers.append(f"**{found.left}** more were left out: too many pixels to hold at once")
     st.markdown(" · ".join(numbers))

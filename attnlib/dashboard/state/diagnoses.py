@@ -214,7 +214,9 @@ def question(space: Workspace, kinds: Collection[str] | None = None) -> Question
 
 def _question(space: Workspace, kinds: tuple[str, ...] | None) -> Question:
     samples = tuple(space.by_name[prediction.name] for prediction in space.predictions)
-    labels = {p.name: p.label for p in space.predictions if p.label is not None}
+    # Right and wrong are those of one class among several: see `Examined.classifies`.
+    classes = space.vit.outputs.kind == "classes"
+    labels = {p.name: p.label for p in space.predictions if classes and p.label is not None}
     objects, together = space.session.objects, hashlib.sha256()
     for sample in samples:
         mask = objects.masks.get(sample.sha256, b"")
