@@ -10,6 +10,7 @@ from attnlib.dashboard.state import diagnoses, startup
 from attnlib.dashboard.state.workspace import Workspace
 from attnlib.dashboard.triage import opened
 from attnlib.dashboard.triage.filters import FILTERS, FINDING
+from attnlib.dashboard.triage.filters.finding import title
 from attnlib.diagnosis import Certainty, Finding, chance
 
 GALLERY = startup.PAGES / "prediction_debugging" / "page.py"
@@ -17,6 +18,7 @@ GALLERY = startup.PAGES / "prediction_debugging" / "page.py"
 
 def show(space: Workspace, code: str, finding: Finding) -> None:
     """All of it, then the ways to its images."""
+    st.subheader(literal(title(code)), anchor=False)
     _side("What speaks for it", [one.sentence for one in finding.evidence])
     _side(
         "What speaks against it, or was tried and changed nothing",
@@ -61,10 +63,10 @@ def certainty(found: Certainty) -> str:
     return f"{text[0].upper()}{text[1:]}."
 
 
-def _side(title: str, sentences: list[str]) -> None:
+def _side(heading: str, sentences: list[str]) -> None:
     if sentences:
         lines = "\n".join(f"- {literal(sentence)}" for sentence in sentences)
-        st.markdown(f"**{literal(title)}**\n{lines}")
+        st.markdown(f"**{literal(heading)}**\n\n{lines}")
 
 
 def _counted(count: int) -> str:

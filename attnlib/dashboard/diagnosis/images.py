@@ -26,7 +26,7 @@ from attnlib.pictures.overlay import data_uri, overlay, png_bytes
 
 Region = NDArray[np.bool_]
 
-MOST, SIDE = 12, 148  # images; pixels on screen
+MOST, SIDE = 6, 148  # images; pixels on screen
 _GALLERY = startup.PAGES / "prediction_debugging" / "page.py"
 # Of an image that was clicked: the page of its case is opened after its callback.
 _GO = "diagnosis_go"
@@ -41,27 +41,38 @@ class Made:
 
 
 def show(space: Workspace, code: str, finding: Finding) -> None:
-    """The images that show it best, each with the place outlined and the map of its prediction."""
+    """Those that show it best and those that speak against it.
+
+    Each is the crop with the place outlined, and the map of its prediction.
+    """
     if st.session_state.pop(_GO, False):
         st.switch_page(_GALLERY)
-    names = [n for n in diagnoses.images(finding) if n in space.prediction_of][:MOST]
-    if not names:
+    shown = _there(space, diagnoses.images(finding))
+    against = _there(
+        space, [n for e in finding.evidence_against for n in e.images if n not in shown]
+    )
+    if not shown and not against:
         return
     method = _method(space)
-    made = None if method is None else _maps(space, names, method)
-    outlined = any(region(space, finding, name) is not None for name in names)
+    made = None if method is None else _maps(space, [*shown, *against], method)
+    outlined = any(region(space, finding, name) is not None for name in [*shown, *against])
     _words(space, method, made, outlined)
+    _board(space, f"diagnosis_{code}", finding, shown, made)
+    if against:
+        st.caption("Of what speaks against it:")
+        _board(space, f"diagnosis_against_{code}", finding, against, made)
+
+
+def _there(space: Workspace, names: Sequence[str]) -> list[str]:
+    return [name for name in dict.fromkeys(names) if name in space.prediction_of][:MOST]
+
+
+def _board(
+    space: Workspace, key: str, finding: Finding, names: Sequence[str], made: Made | None
+) -> None:
     sent = board.Pictures()
     cards = [_card(space, finding, name, made, sent) for name in names]
-    board.show(
-        cards,
-        sent,
-        key=f"diagnosis_{code}",
-        density="grid",
-        style=drawn.style(),
-        side=SIDE,
-        on_open=_open,
-    )
+    board.show(cards, sent, key=key, density="grid", style=drawn.style(), side=SIDE, on_open=_open)
 
 
 def region(space: Workspace, finding: Finding, name: str) -> Region | None:

@@ -55,14 +55,14 @@ def _summary(space: Workspace, found: Diagnosed) -> None:
     report = found.report
     numbers = [f"**{report.images}** images"]
     if report.labelled:
-        numbers += [f"**{report.labelled}** labelled", f"**{report.mistakes}** mistakes"]
+        numbers += [f"**{report.labelled:d}** labelled", f"**{report.mistakes:d}** mistakes"]
     elif space.vit.outputs.kind == "classes":
         numbers.append("none with a label: which are mistakes is not known")
     else:
         outputs = space.vit.outputs
         numbers.append(f"outputs are {outputs.title}: no image has one right class")
     if found.left:
-        numbers.append(f"**{found.left}** more were left out: too many pixels to hold at once")
+        numbers.append(f"**{found.left:d}** more were left out: too many pixels to hold at once")
     st.markdown(" · ".join(numbers))
     if report.findings:
         return
@@ -78,7 +78,7 @@ def _summary(space: Workspace, found: Diagnosed) -> None:
 
 
 def _findings(space: Workspace, found: Diagnosed) -> None:
-    """A card for each finding, the most costly first; one of them is open."""
+    """A sentence for each finding, the most costly first; below them the evidence of one."""
     listed = found.by_code
     if not listed:
         return
@@ -91,18 +91,19 @@ def _findings(space: Workspace, found: Diagnosed) -> None:
     )
     shown = codes if every else codes[:MOST]
     for code in [*shown, *({opened} - {*shown, CLOSED})]:
+        _sentence(code, listed[code], code == opened)
+    if opened != CLOSED:
         with st.container(border=True, gap="small"):
-            _head(code, listed[code], code == opened)
-            if code == opened:
-                evidence.show(space, code, listed[code])
+            evidence.show(space, opened, listed[opened])
 
 
-def _head(code: str, finding: Finding, opened: bool) -> None:
+def _sentence(code: str, finding: Finding, opened: bool) -> None:
+    st.markdown(f"**{literal(finding.sentence)}**")
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.badge(literal(title(code)), icon=":material/warning:", color="orange")
         if finding.mistakes:
             mistakes = "mistake" if finding.mistakes == 1 else "mistakes"
-            st.caption(f"{finding.mistakes} {mistakes}", width="content")
+            st.caption(f"{finding.mistakes:d} {mistakes}", width="content")
         st.button(
             "Close" if opened else "Evidence",
             key=f"evidence_{code}",
@@ -112,4 +113,3 @@ def _head(code: str, finding: Finding, opened: bool) -> None:
             args=(CLOSED if opened else code,),
             help="What speaks for it and against it, how sure it is, and what to do.",
         )
-    st.markdown(f"**{literal(finding.sentence)}**")

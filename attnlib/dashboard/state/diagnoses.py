@@ -136,7 +136,8 @@ class Question:
     def _images(self, progress: Progress) -> dict[str, Image.Image]:
         """As many images, drawn at random and always the same, as can be held decoded."""
         order = np.random.default_rng(0).permutation(len(self.samples)).tolist()
-        found, pixels = {}, 0
+        found: dict[str, Image.Image] = {}
+        pixels = 0
         for place in order:
             progress(0, 1000)
             sample = self.samples[place]
