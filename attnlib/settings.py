@@ -109,6 +109,11 @@ class Settings(BaseSettings):
         None,
         description="memory that models may take, together and each; unset, half of what there is",
     )
+    lrp: YesNo = Field(
+        True,
+        description="whether methods under the patents on LRP (free for personal and scientific "
+        "use) are offered",
+    )
 
     home: Path | None = Field(
         None, description="folder of what is stored; unset, the user's data folder"

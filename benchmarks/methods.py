@@ -105,6 +105,7 @@ def pairs(name: str, pixels: Tensor) -> dict[str, tuple[Run, str, Run, float]]:
             lambda: chefer(unfused, pixels),
             1,
         ),
+        "AttnLRP": (ours("attnlrp"), "relevance, of ours", ours("relevance"), 1),
         "Grad-CAM": (
             ours("gradcam"),
             "pytorch-grad-cam",

@@ -11,10 +11,12 @@ from attnlib.diagnosis.class_names import CLASS_NAMES
 from attnlib.diagnosis.finder import Finder
 from attnlib.diagnosis.label_noise import LABEL_NOISE
 from attnlib.diagnosis.preprocessing import PREPROCESSING
+from attnlib.diagnosis.shortcut import SHORTCUT
 
 _ALL: tuple[Finder, ...] = (
     PREPROCESSING,
     CLASS_NAMES,
+    SHORTCUT,
     LABEL_NOISE,
     background.FINDER,
     crop.FINDER,

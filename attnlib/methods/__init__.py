@@ -7,9 +7,11 @@ up from there.
 
 from __future__ import annotations
 
-from attnlib.methods.base import Method, Option, registry
+from attnlib.methods.attnlrp import ATTNLRP, ATTNLRP_CONTRAST
+from attnlib.methods.base import Method, Option, Registry
 from attnlib.methods.baselines import RANDOM, UNIFORM
 from attnlib.methods.contrast import CONTRAST
+from attnlib.methods.cplrp import CPLRP
 from attnlib.methods.flow import FLOW
 from attnlib.methods.gradcam import GRADCAM
 from attnlib.methods.heat import Heat
@@ -20,8 +22,22 @@ from attnlib.methods.residual import RESIDUAL
 from attnlib.methods.rollout import ROLLOUT
 from attnlib.methods.subject import Subject
 
-METHODS = registry(
-    [RAW, ROLLOUT, RESIDUAL, FLOW, RELEVANCE, CONTRAST, GRADCAM, OCCLUSION, RANDOM, UNIFORM]
+METHODS = Registry(
+    [
+        RAW,
+        ROLLOUT,
+        RESIDUAL,
+        FLOW,
+        RELEVANCE,
+        CONTRAST,
+        GRADCAM,
+        ATTNLRP,
+        ATTNLRP_CONTRAST,
+        CPLRP,
+        OCCLUSION,
+        RANDOM,
+        UNIFORM,
+    ]
 )
 
 __all__ = ["METHODS", "Heat", "Method", "Option", "Subject"]

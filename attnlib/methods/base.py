@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from numbers import Integral, Real
 from typing import Any
 
 from torch import Tensor
 
+from attnlib import settings
 from attnlib.capture.tokens import TokenLayout
 from attnlib.errors import AttnlibError
 
@@ -82,6 +83,7 @@ class Method:
             too, by which it can be followed and stopped, and asks for its places among the
             forward passes itself, piece by piece, rather than hold one all the time. A page
             computes it beside itself, and unbidden only with a small model.
+        patented: whether it is of a family under patent, which the setting ``lrp`` takes out.
     """
 
     name: str
@@ -99,6 +101,7 @@ class Method:
     abbreviation: str = ""
     compared: bool = True
     slow: bool = False
+    patented: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "short", self.short or self.title)
@@ -138,5 +141,37 @@ def patches_of(vector: Tensor, layout: TokenLayout) -> Tensor:
     return vector[vector.shape[0] - layout.patches :]
 
 
-def registry(methods: Sequence[Method]) -> dict[str, Method]:
-    return {method.name: method for method in methods}
+class Registry(MutableMapping[str, Method]):
+    """Name -> method, in their order: those that whoever runs this lets be used."""
+
+    def __init__(self, methods: Sequence[Method]) -> None:
+        self._all = {method.name: method for method in methods}
+
+    def __getitem__(self, name: str) -> Method:
+        method = self._all[name]
+        if not _allowed(method):
+            raise KeyError(name)
+        return method
+
+    def __setitem__(self, name: str, method: Method) -> None:
+        self._all[name] = method
+
+    def __delitem__(self, name: str) -> None:
+        del self._all[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name, method in self._all.items() if _allowed(method))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def taken_out(self, name: str) -> str:
+        """Why a method is not among them, as a sentence; "" if there is no such method."""
+        if name not in self._all or _allowed(self._all[name]):
+            return ""
+        variable = settings.variable("lrp")
+        return f"{self._all[name].title} is switched off where this runs ({variable})."
+
+
+def _allowed(method: Method) -> bool:
+    return not method.patented or settings.current().lrp

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from attnlib.capture import passes
+from attnlib.capture.tokens import TokenLayout
 from attnlib.errors import AttnlibError, OutOfMemory
 from attnlib.methods.base import Progress
 
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 
 Replacement = Literal["blur", "mean", "zero"]
 REPLACEMENTS: tuple[Replacement, ...] = get_args(Replacement)
-
-# Called with the number of passes done and the number of all.
 
 # Standard deviation of the blur in shares of the shorter side: 22 pixels at 224, more than a
 # patch of 16, so that no shape within a patch survives.
@@ -69,6 +68,20 @@ def patch_index(size: tuple[int, int], grid: tuple[int, int]) -> NDArray[np.int6
     down = (2 * np.arange(height, dtype=np.int64) + 1) * rows // (2 * height)
     across = (2 * np.arange(width, dtype=np.int64) + 1) * cols // (2 * width)
     return down[:, np.newaxis] * cols + across
+
+
+def per_patch(layout: TokenLayout, values: Tensor) -> Tensor:
+    """The sum of the values of each patch's pixels, ``(1, h, w) -> (N,)``.
+
+    Pixels of no patch count for none.
+    """
+    index = torch.from_numpy(layout.patch_index((values.shape[1], values.shape[2])))
+    index = index.flatten().to(values.device)
+    # One more place for pixels of no patch, whose number is -1.
+    sums = values.new_zeros(layout.patches + 1).index_add_(
+        0, index % (layout.patches + 1), values.flatten()
+    )
+    return sums[:-1]
 
 
 def replace(

@@ -65,7 +65,8 @@ def explain(
 def _method(vit: Vit, name: str) -> Method:
     if name not in METHODS:
         known = ", ".join(METHODS)
-        raise AttnlibError(f"There is no method {name!r}. The methods: {known}.")
+        why = METHODS.taken_out(name) or f"There is no method {name!r}."
+        raise AttnlibError(f"{why} The methods: {known}.")
     entry = METHODS[name]
     if entry.needs != "nothing" and entry.needs not in vit.support.maps:
         raise CaptureError(f"{entry.title} is not defined for {vit.name}: {vit.support.reason}.")

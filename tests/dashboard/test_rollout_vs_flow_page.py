@@ -501,7 +501,8 @@ def test_a_model_of_windows_says_what_is_missing_and_offers_the_rest(
     assert vit.support.reason.split(";")[0][:40] in words(page).replace("\\", "")
     for name in ("Raw attention", "Attention rollout", "Attention flow", "Grad-CAM"):
         assert f"**{name}**:" in words(page)
-    assert "What is defined here: Occlusion, Random" in words(page)
+    there = words(page).partition("What is defined here: ")[2]
+    assert there.startswith("AttnLRP, Occlusion, ") and "Random" in there
     assert set(drawn) >= {"compare_map_random"}
     assert "compare_map_rollout" not in drawn
     for name in ("Agreement", "Faithfulness", "Randomised weights", "Localisation"):

@@ -25,7 +25,7 @@ from tests.dashboard.library import Library
 from tests.dashboard.screen import Screen, charted, pixels, table
 
 ROWS, COLS = 4, 6
-SHOWN = ("raw", "rollout", "residual", "flow", "relevance", "gradcam", "occlusion", "random")
+SHOWN = tuple(name for name, method in METHODS.items() if method.compared)
 
 
 @pytest.fixture
@@ -216,9 +216,9 @@ def test_agreement(page: AppTest, screen: Screen, heats: dict[str, Heat]) -> Non
         png = pixels(next(d for k, d in files.items() if k.endswith(f"-{key}") and "png" in k))
         np.testing.assert_array_equal(png, screen.cells(page)[f"compare_{key}"].pixels)
     # Corners of cells carry the colour, the middle its number.
-    scale = Scale(-1.0, 1.0, True, "", mark=0.0)
-    colours = np.asarray(heat_image(expected, scale, size=(8, 8)).convert("RGB"), int)
-    side = shown.pixels.shape[0] // 8
+    scale, count = Scale(-1.0, 1.0, True, "", mark=0.0), len(SHOWN)
+    colours = np.asarray(heat_image(expected, scale, size=(count, count)).convert("RGB"), int)
+    side = shown.pixels.shape[0] // count
     assert np.abs(shown.pixels[3::side, 3::side].astype(int) - colours).max() <= 4
 
 

@@ -17,6 +17,7 @@ def test_those_that_are_compared_stand_from_attention_alone_to_the_models_answer
         "flow",
         "relevance",
         "gradcam",
+        "attnlrp",
         "occlusion",
         "random",
     ]
@@ -48,7 +49,7 @@ def test_a_method_that_is_not_slow_takes_a_pass_or_two(
         images += len(given[0])  # type: ignore[arg-type]
 
     handle = vit.module.register_forward_hook(count)
-    classes = {"target": 0, "against": 1} if name == "contrast" else {}
+    classes = {"target": 0, "against": 1} if "against" in METHODS[name].options else {}
     vit.attribute(pictures[0], name, **classes)
     handle.remove()
     if METHODS[name].slow:
