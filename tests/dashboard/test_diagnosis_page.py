@@ -387,7 +387,11 @@ def test_exchanged_class_names_are_found_and_told_as_the_library_tells_them(
     assert finding.sentence in as_read(text(app))
     said = json.loads(screen.downloads(app)["json_diagnosis"])
     (told,) = (f for f in said["findings"] if f["kind"] == "class-names")
-    assert told == json.loads(json.dumps(finding.to_dict()))
+    wanted_of_it = json.loads(json.dumps(finding.to_dict()))
+    # Batches of another size round otherwise.
+    p_value = wanted_of_it["certainty"]["p_value"]
+    wanted_of_it["certainty"]["p_value"] = pytest.approx(p_value, rel=1e-4)
+    assert told == wanted_of_it
     cards = screen.cards(app)
     assert [card.name for card in cards] == list(finding.images[:6])
 

@@ -48,15 +48,17 @@ def show(space: Workspace, code: str, finding: Finding) -> None:
     if st.session_state.pop(_GO, False):
         st.switch_page(_GALLERY)
     shown = _there(space, diagnoses.images(finding))
-    against = _there(
-        space, [n for e in finding.evidence_against for n in e.images if n not in shown]
-    )
+    others = [name for one in finding.evidence_against for name in one.images]
+    against = [name for name in _there(space, others) if name not in shown]
     if not shown and not against:
         return
     method = _method(space)
     made = None if method is None else _maps(space, [*shown, *against], method)
     outlined = any(region(space, finding, name) is not None for name in [*shown, *against])
     _words(space, method, made, outlined)
+    more = len(diagnoses.images(finding)) - len(shown)
+    if more > 0:
+        st.caption(f"{len(shown)} of {len(shown) + more:d} images, the most certain first:")
     _board(space, f"diagnosis_{code}", finding, shown, made)
     if against:
         st.caption("Of what speaks against it:")
