@@ -71,19 +71,20 @@ def marked(drawn: Drawn, mark: Mark, seed: int, share: float = 0.15) -> Drawn:
     """The same with a mark in some, whatever their class."""
     rng = np.random.default_rng(seed)
     chosen = rng.random(len(drawn.labels)) < share
-    images, covered = drawn.images.copy(), np.zeros((SIDE, SIDE), dtype=bool)
+    images = drawn.images.copy()
+    covered = np.zeros((SIDE, SIDE), dtype=bool)
     for place in np.flatnonzero(chosen):
         images[place], mask = mark.draw(images[place], rng)
         covered |= mask
     side = SIDE // PATCH
     patches = covered.reshape(side, PATCH, side, PATCH).any(axis=(1, 3))
-    return Drawn(images, drawn.labels, chosen, patches)
+    return Drawn(images, drawn.labels, np.asarray(chosen), np.asarray(patches))
 
 
 def mislabelled(drawn: Drawn, true: int, labelled: int, share: float, seed: int) -> Drawn:
     """The same with some images of one class labelled as another."""
     draws = np.random.default_rng(seed).random(len(drawn.labels))
-    chosen = np.asarray((drawn.labels == true) & (draws < share), dtype=bool)
+    chosen = np.where(drawn.labels == true, draws, 1.0) < share
     return Drawn(drawn.images, np.where(chosen, labelled, drawn.labels), chosen)
 
 
