@@ -6,7 +6,7 @@ put right, or left out.
 
 from __future__ import annotations
 
-from attnlib.diagnosis import heads, outlier_tokens
+from attnlib.diagnosis import background, crop, fragile, heads, outlier_tokens
 from attnlib.diagnosis.class_names import CLASS_NAMES
 from attnlib.diagnosis.finder import Finder
 from attnlib.diagnosis.label_noise import LABEL_NOISE
@@ -18,6 +18,9 @@ _ALL: tuple[Finder, ...] = (
     CLASS_NAMES,
     SHORTCUT,
     LABEL_NOISE,
+    background.FINDER,
+    crop.FINDER,
+    fragile.FINDER,
     heads.FINDER,
     outlier_tokens.FINDER,
 )
