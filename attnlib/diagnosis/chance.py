@@ -8,7 +8,7 @@ from scipy import stats
 
 Array = NDArray[np.float64]
 # Into so many steps the sum that is asked for is divided.
-GRID = 1000
+GRID = 4000
 
 
 def corrected(p: float, tried: int) -> float:
@@ -31,7 +31,7 @@ def at_least(count: int, probabilities: Array) -> float:
 def sum_at_least(total: float, gains: Array, losses: Array, shares: Array) -> float:
     """The chance that a sum of independent numbers of two values is as large.
 
-    Counted through on a grid of thousandths of what it takes, each number rounded up: never too
+    Counted through on a fine grid up to what it takes, each number rounded up: never too
     small.
 
     Args:
