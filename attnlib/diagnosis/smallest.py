@@ -81,13 +81,13 @@ def smallest(
         stand_in, other: as in :func:`attnlib.diagnosis.editing.edit`.
         target: the class that the prediction shall become, for a repair; any other one if None.
         most: patches at most; a half of all if None.
-        progress: called with (patches in the set, most); what it raises ends the search.
+        progress: called with (sets tried, about how many there may be); what it raises ends it.
 
     Raises:
         AttnlibError: there is no such class, or it is the one predicted already.
     """
     vit = vit.fitting(pixels)
-    search = _Search(vit, pixels, reference(pixels, stand_in, other), target)
+    search = _Search(vit, pixels, reference(pixels, stand_in, other), target, progress)
     count = vit.layout.patches
     most = min(most or max(1, count // 2), count)
     size, order = 0, np.arange(count)
@@ -103,8 +103,6 @@ def smallest(
             order = np.argsort(-gained, kind="stable")
     whole = size
     while int(chosen.sum()) < most:
-        if progress is not None:
-            progress(int(chosen.sum()), most)
         free = order[~chosen[order]][:CANDIDATES]
         tried = np.repeat(chosen[None], len(free), axis=0)
         tried[np.arange(len(free)), free] = True
@@ -140,7 +138,14 @@ def _without_needless(search: _Search, chosen: Masks) -> Masks:
 class _Search:
     """One image, what stands in, and what is wanted; counts what is tried."""
 
-    def __init__(self, vit: Vit, pixels: Tensor, stand_in: Tensor, target: int | None) -> None:
+    def __init__(
+        self,
+        vit: Vit,
+        pixels: Tensor,
+        stand_in: Tensor,
+        target: int | None,
+        progress: Progress | None,
+    ) -> None:
         self.before = probabilities(vit, pixels)[0]
         self._class = int(self.before.argmax())
         if target is not None and not 0 <= target < len(self.before):
@@ -148,7 +153,7 @@ class _Search:
         if target == self._class:
             raise AttnlibError("This is the class that is predicted already.")
         self._vit, self._pixels, self._stand_in = vit, pixels, stand_in
-        self._target, self.passes = target, 0
+        self._target, self._progress, self.passes = target, progress, 0
 
     def ask(self, masks: Masks) -> NDArray[np.float64]:
         """``(P,)`` of sets ``(P, N)``: how far the prediction is turned; turned above 0."""
@@ -176,4 +181,10 @@ class _Search:
             self._stand_in,
             masks.reshape(len(masks), *self._vit.layout.grid),
             range(len(self.before)),
+            progress=self._step,
         )
+
+    def _step(self, done: int, total: int) -> None:
+        if self._progress is not None:
+            # The steps after the exhaustive ones are not known ahead.
+            self._progress(self.passes + done, max(2 * BUDGET, self.passes + total))
