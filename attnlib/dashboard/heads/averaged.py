@@ -161,9 +161,10 @@ def _show(found: Average, outcome: Outcome) -> None:
     rows = [_facts(found, divmod(int(i), found.change.shape[1]), turned) for i in order]
     if not found.turned.any():
         st.info(f"No single head's removal gives any image {turned}.")
-    st.dataframe(rows[:LISTED], hide_index=True, width=620, alt="Heads by effect")
     if outcome == "wrong":
         st.markdown(_control(found))
+    st.dataframe(rows[:LISTED], hide_index=True, width=620, alt="Heads by effect")
+    if outcome == "wrong":
         st.caption(
             "A head whose removal repairs mistakes may be needed elsewhere: compare with “All "
             "right images”."

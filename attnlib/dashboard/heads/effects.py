@@ -169,7 +169,8 @@ def _turned(space: Workspace, prediction: Prediction, effects: HeadEffects) -> N
     rows = [_facts(space, decision, effects, head, found) for head in [*first, *other]]
     if rows:
         height = 36 * (min(len(rows), 8) + 1)
-        st.dataframe(rows, hide_index=True, width=620, height=height, alt=title)
+        width = 620 if found is None else 800
+        st.dataframe(rows, hide_index=True, width=width, height=height, alt=title)
     if other:
         st.caption(f"{len(other)} of these give a class that is neither of the two.")
     every = [(layer, head) for layer in range(layers) for head in range(heads)]
