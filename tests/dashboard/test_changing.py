@@ -11,7 +11,7 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from attnlib.dashboard.mistakes import changing
-from attnlib.dashboard.mistakes.changing import KEEP, ONE, RECTANGLE, REGION
+from attnlib.dashboard.mistakes.changing import KEEP, REGION
 from attnlib.diagnosis.smallest import smallest
 from attnlib.methods import perturbation
 from attnlib.pictures.sizes import enlarge
@@ -158,13 +158,13 @@ def test_clicks_take_a_patch_give_it_back_and_span_a_rectangle(
         region.flat[list(state[REGION])] = True  # type: ignore[call-overload]
         return region
 
-    changing._pick(empty, ONE, (1, 2))
+    changing._pick(empty, False, (1, 2))
     assert state[REGION] == (8,)
-    changing._pick(now(), ONE, (1, 2))
+    changing._pick(now(), False, (1, 2))
     assert state[REGION] == ()
-    changing._pick(empty, RECTANGLE, (3, 4))
+    changing._pick(empty, True, (3, 4))
     assert state[REGION] == (22,)
-    changing._pick(now(), RECTANGLE, (1, 2))
+    changing._pick(now(), True, (1, 2))
     rows, cols = np.nonzero(now())
     assert (rows.min(), rows.max(), cols.min(), cols.max()) == (1, 3, 2, 4)
     assert now().sum() == 9

@@ -31,7 +31,7 @@ from attnlib.model import crop
 
 Region = NDArray[np.bool_]
 
-SIDE = 280  # pixels of a picture on screen
+SIDE = 264  # pixels of a picture on screen
 REGION = "change_region"
 ERASE, KEEP = "Erase these patches", "Keep only these"
 ONE, RECTANGLE = "a patch", "a rectangle"
@@ -57,7 +57,7 @@ def show(space: Workspace, prediction: Prediction, heat: Heat) -> None:
     )
     region = np.zeros(grid, dtype=bool)
     region.flat[list(places)] = True
-    keep, stand_in, other = _choose(space, name)
+    keep, rectangle, stand_in, other = _choose(space, name)
     pixels = _pixels(space, name)
     try:
         paste = None if other is None else _pixels(space, other)
@@ -65,29 +65,36 @@ def show(space: Workspace, prediction: Prediction, heat: Heat) -> None:
     except AttnlibError as error:
         st.warning(literal(str(error)))
         return
-    _draw(space, prediction, heat, region, edit)
-    _random(space, name, region, stand_in, other, keep, pixels, paste)
-    _fewest(space, prediction, stand_in, other, pixels, paste)
+    _draw(space, prediction, heat, region, edit, rectangle)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        _random(space, name, region, stand_in, other, keep, pixels, paste)
+        _fewest(space, prediction, stand_in, other, pixels, paste)
 
 
-def _choose(space: Workspace, name: str) -> tuple[bool, StandIn, str | None]:
-    """Whether the region is kept, what stands in for the rest, and the image it comes from."""
+def _choose(space: Workspace, name: str) -> tuple[bool, bool, StandIn, str | None]:
+    """Whether the region is kept, whether clicks make rectangles, what stands in, and its image."""
     others = [one for one in space.by_name if one != name]
     ways = [one for one in STAND_INS if one != "image" or others]
     with st.container(horizontal=True, vertical_alignment="bottom"):
         keep = controls.segments(
             "change_what", "What to do", [ERASE, KEEP], help="Erased is what is not kept."
         )
+        click = controls.segments(
+            "change_click",
+            "A click takes",
+            [ONE, RECTANGLE],
+            help="A rectangle by two clicks on its corners. A second click gives a patch back.",
+        )
         stand_in = controls.choice(
             "change_with",
             "In their place",
             ways,
             title=WORDS.__getitem__,
-            width=300,
+            width=280,
             help="A model answers to what stands in, too: try several.",
         )
         if stand_in != "image":
-            return keep == KEEP, stand_in, None
+            return keep == KEEP, click == RECTANGLE, stand_in, None
         other = controls.choice(
             "change_other",
             "Image to paste from",
@@ -96,7 +103,7 @@ def _choose(space: Workspace, name: str) -> tuple[bool, StandIn, str | None]:
             of=name,
             help="The same place of this image, as the model sees it.",
         )
-    return keep == KEEP, stand_in, other
+    return keep == KEEP, click == RECTANGLE, stand_in, other
 
 
 def _pixels(space: Workspace, name: str) -> Tensor:
@@ -126,17 +133,18 @@ def _digest(space: Workspace, name: str | None) -> str:
     return "" if name is None else space.by_name[name].sha256
 
 
-def _draw(space: Workspace, prediction: Prediction, heat: Heat, region: Region, edit: Edit) -> None:
+def _draw(
+    space: Workspace,
+    prediction: Prediction,
+    heat: Heat,
+    region: Region,
+    edit: Edit,
+    rectangle: bool,
+) -> None:
     """The image with its region, what the model got instead, and both predictions."""
     name, layout = prediction.name, space.vit.layout
     with st.container(horizontal=True, gap="medium"):
         with st.container(width=SIDE, gap=None):
-            shape = controls.segments(
-                "change_click",
-                "A click takes",
-                [ONE, RECTANGLE],
-                help="A rectangle by two clicks on its corners. A second click gives back.",
-            )
             picture = space.crop(name)
             cells(
                 plain(picture, 2 * SIDE),
@@ -145,7 +153,7 @@ def _draw(space: Workspace, prediction: Prediction, heat: Heat, region: Region, 
                 alt="The image; click on patches to choose them",
                 width=SIDE,
                 selected=[(int(row), int(col)) for row, col in np.argwhere(region)],
-                on_pick=partial(_pick, region, shape),
+                on_pick=partial(_pick, region, rectangle),
                 smooth=True,
                 covers=layout.covers(edit.region.shape),
             )
@@ -197,18 +205,18 @@ def _take(region: Region) -> None:
     st.session_state.pop("change_corner", None)
 
 
-def _pick(region: Region, shape: str, cell: Cell) -> None:
+def _pick(region: Region, rectangle: bool, cell: Cell) -> None:
     """A click on a patch: it changes sides, or is a corner."""
     corner: Cell | None = st.session_state.get("change_corner")
     changed = region.copy()
-    if shape == RECTANGLE and corner is not None:
+    if rectangle and corner is not None:
         rows, cols = (slice(*_span(*ends)) for ends in zip(corner, cell, strict=True))
         changed[rows, cols] = True
         _take(changed)
         return
-    changed[cell] = True if shape == RECTANGLE else not region[cell]
+    changed[cell] = rectangle or not region[cell]
     _take(changed)
-    if shape == RECTANGLE:
+    if rectangle:
         st.session_state["change_corner"] = cell
 
 
