@@ -35,7 +35,7 @@ def test_the_sidebar_brings_its_pictures_labels_and_masks(app: AppTest) -> None:
     choose(app, objects.NAME)
     assert not app.exception
     assert shown(app) == OBJECTS
-    assert app.query_params["source"] == [objects.NAME], "a link leads here again"
+    assert app.query_params["source"] == objects.NAME, "a link leads here again"
     facts = objects.facts()
     found = numbers(app)
     assert found["images"] == str(len(OBJECTS))
@@ -86,7 +86,8 @@ def test_localisation_needs_no_box(app: AppTest) -> None:
     finish(app.run())
     part(app, "Localisation")
     assert "Say where the object is" not in text(app)
-    assert "Coloured: the object" in text(app)
+    assert app.segmented_control(key="compare_object").value == "Mask"
+    assert f"Annotated images: {len(OBJECTS)}." in text(app)
 
 
 def test_code_opens_the_picture_that_is_shown(app: AppTest) -> None:
