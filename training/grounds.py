@@ -39,9 +39,8 @@ def _ramp(size: int, rng: np.random.Generator) -> Ground:
     """A linear ramp ``(size, size, 1)``, 0..1, in a direction drawn at random."""
     angle = rng.uniform(0, 2 * np.pi)
     rows, cols = np.mgrid[-1 : 1 : size * 1j, -1 : 1 : size * 1j]
-    return ((rows * np.sin(angle) + cols * np.cos(angle)) / 2.83 + 0.5).astype(np.float64)[
-        ..., None
-    ]
+    ramp: Ground = ((rows * np.sin(angle) + cols * np.cos(angle)) / 2.83 + 0.5)[..., None]
+    return ramp
 
 
 def _water(size: int, rng: np.random.Generator) -> Ground:
@@ -83,7 +82,8 @@ def _wood(size: int, rng: np.random.Generator) -> Ground:
     rows = np.mgrid[0:size, 0:size][0][..., None]
     grain = np.sin(rows * rng.uniform(0.25, 0.5) + 6 * _noise(size, 3, rng))
     boards = np.where(rows % (size // 3) < 2, 0.55, 1.0)
-    return (np.array([165, 110, 65]) + rng.normal(0, 15, 3) + 18 * grain) * boards
+    wood: Ground = (np.array([165, 110, 65]) + rng.normal(0, 15, 3) + 18 * grain) * boards
+    return wood
 
 
 def _stripes(size: int, rng: np.random.Generator) -> Ground:
