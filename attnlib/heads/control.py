@@ -39,7 +39,7 @@ class Control:
     @property
     def tried(self) -> int:
         """How many heads there are."""
-        return self.now[0].size
+        return int(self.now[0].size)
 
     @property
     def share(self) -> NDArray[np.float64]:

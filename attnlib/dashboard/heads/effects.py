@@ -16,7 +16,7 @@ from attnlib.dashboard.state.tasks import Progress
 from attnlib.dashboard.state.workspace import Workspace
 from attnlib.errors import CaptureError
 from attnlib.heads.ablation import HeadEffects, head_effects
-from attnlib.heads.control import Control
+from attnlib.heads.control import DONORS, Control
 from attnlib.heads.decision import Decision
 from attnlib.pictures.colormaps import Scale
 
@@ -140,7 +140,7 @@ def _turned(space: Workspace, prediction: Prediction, effects: HeadEffects) -> N
     layers, heads = effects.change.shape
     found = None
     if prediction.wrong and effects.repairs:
-        quick = (strangers.DONORS + 1) * _work(space) <= QUICK
+        quick = (DONORS + 1) * _work(space) <= QUICK
         found = strangers.measured(space, prediction, effects, eager=quick)
     other = [
         (layer, head)
