@@ -52,10 +52,10 @@ def rise(
     generator = torch.Generator().manual_seed(digest)
     height, width = pixels.shape[2:]
     weighted = torch.zeros(subject.layout.patches, dtype=torch.float64)
-    drawn, done, size = torch.zeros_like(weighted), 0, BATCH_SIZE
-    while done < count:
-        masks = draw(min(size, count - done), (height, width), keep, generator)
-        found, start, part = torch.empty(len(masks), dtype=torch.float64), 0, len(masks)
+    drawn, part = torch.zeros_like(weighted), BATCH_SIZE
+    for done in range(0, count, BATCH_SIZE):
+        masks = draw(min(BATCH_SIZE, count - done), (height, width), keep, generator)
+        found, start = torch.empty(len(masks), dtype=torch.float64), 0
         while start < len(masks):
             some = masks[start : start + part, None].to(pixels)
             try:
@@ -65,9 +65,9 @@ def rise(
                     )
                     shares = vit.outputs.probabilities(logits.cpu().double())[:, target]
             except OutOfMemory:
-                if part == 1:
+                if len(some) == 1:
                     raise
-                part = size = math.ceil(part / 2)
+                part = math.ceil(len(some) / 2)
                 continue
             found[start : start + len(some)] = shares
             start += len(some)
@@ -75,9 +75,8 @@ def rise(
             [perturbation.per_patch(subject.layout, mask[None].double()) for mask in masks]
         )
         weighted, drawn = weighted + found @ cells, drawn + cells.sum(dim=0)
-        done += len(masks)
         if progress is not None:
-            progress(done, count)
+            progress(done + len(masks), count)
     if not weighted.isfinite().all():
         raise AttnlibError(
             "The model returned values that are not finite for a masked picture. If it runs in "

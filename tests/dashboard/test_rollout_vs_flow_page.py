@@ -502,7 +502,9 @@ def test_a_model_of_windows_says_what_is_missing_and_offers_the_rest(
     for name in ("Raw attention", "Attention rollout", "Attention flow", "Grad-CAM"):
         assert f"**{name}**:" in words(page)
     there = words(page).partition("What is defined here: ")[2]
-    assert there.startswith("AttnLRP, Occlusion, ") and "Random" in there
+    assert (
+        there.startswith("AttnLRP, Integrated gradients, Occlusion, RISE, ") and "Random" in there
+    )
     assert set(drawn) >= {"compare_map_random"}
     assert "compare_map_rollout" not in drawn
     for name in ("Agreement", "Faithfulness", "Randomised weights", "Localisation"):
