@@ -12,10 +12,12 @@ from attnlib.methods.base import Method, Option, Registry
 from attnlib.methods.baselines import CENTRE, RANDOM, UNIFORM
 from attnlib.methods.contrast import CONTRAST
 from attnlib.methods.cplrp import CPLRP
+from attnlib.methods.daam import DAAM
 from attnlib.methods.flow import FLOW
 from attnlib.methods.gradcam import GRADCAM
 from attnlib.methods.heat import Heat
 from attnlib.methods.integrated import INTEGRATED
+from attnlib.methods.legrad import LEGRAD
 from attnlib.methods.occlusion import OCCLUSION
 from attnlib.methods.raw import RAW
 from attnlib.methods.relevance import RELEVANCE
@@ -36,6 +38,8 @@ METHODS = Registry(
         ATTNLRP,
         ATTNLRP_CONTRAST,
         CPLRP,
+        LEGRAD,
+        DAAM,
         INTEGRATED,
         OCCLUSION,
         RISE,
