@@ -62,6 +62,7 @@ CENTRE = Method(
     compute=centre,
     share=True,
     needs="nothing",
+    baseline=True,
 )
 
 UNIFORM = Method(
@@ -74,17 +75,20 @@ UNIFORM = Method(
     compute=uniform,
     share=True,
     needs="nothing",
+    baseline=True,
 )
 
 RANDOM = Method(
     name="random",
     title="Random",
     short="random",
+    abbreviation="rnd",
     description="A random map: a method that does no better than this explains nothing.",
     source="baseline, as in SaCo (Wu et al., CVPR 2024)",
     unit="share",
     compute=random,
     share=True,
     needs="nothing",
+    baseline=True,
     options={"seed": Option(0, "Seed of the random numbers.", low=0, high=2**31 - 1, shown=False)},
 )

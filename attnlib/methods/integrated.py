@@ -22,7 +22,7 @@ def integrated(
     subject: Subject,
     target: int | None,
     *,
-    replacement: Replacement = "blur",
+    replacement: Replacement = "zero",
     steps: int = 12,
     progress: Progress | None = None,
 ) -> Tensor:
@@ -92,9 +92,9 @@ INTEGRATED = Method(
     needs="nothing",
     options={
         "replacement": Option(
-            "blur",
-            "Where the way begins: at the blurred image, the image's own mean, or the training "
-            "mean (zero).",
+            "zero",
+            "Where the way begins: at the training mean (zero), the image's own mean, or the "
+            "blurred image.",
             REPLACEMENTS,
         ),
         "steps": Option(12, "Pictures on the way, a pass each.", low=1, high=1000),

@@ -57,6 +57,7 @@ def _slopes(call: AttentionCall, score: Tensor) -> Tensor:
 LEGRAD = Method(
     name="legrad",
     title="LeGrad",
+    compared=False,
     description=(
         "Where more attention would raise the class's logit, read off after every layer and "
         "summed over the layers. How much attention there is does not count, only what more of "

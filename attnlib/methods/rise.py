@@ -24,7 +24,7 @@ def rise(
     subject: Subject,
     target: int | None,
     *,
-    replacement: Replacement = "blur",
+    replacement: Replacement = "zero",
     count: int = 192,
     keep: float = 0.5,
     seed: int = 0,
@@ -124,9 +124,9 @@ RISE = Method(
     needs="nothing",
     options={
         "replacement": Option(
-            "blur",
-            "What stands where a mask hides: the blurred image, the image's own mean, or the "
-            "training mean (zero).",
+            "zero",
+            "What stands where a mask hides: the training mean (zero), the image's own mean, or "
+            "the blurred image.",
             REPLACEMENTS,
         ),
         "count": Option(192, "Masks, a pass each.", low=1, high=20_000),

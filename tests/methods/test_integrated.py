@@ -49,7 +49,7 @@ def test_parts_sum_to_the_difference_of_the_logits_the_better_the_more_steps(
     vit: attnlib.Vit,
 ) -> None:
     pixels = vit.pixels(picture())
-    start = perturbation.reference(pixels, "blur")
+    start = perturbation.reference(pixels, "zero")
     gap = float((vit.module(pixels) - vit.module(start))[0, 1])
     errors = [
         abs(float(vit.attribute(picture(), "integrated", 1, steps=s).values.sum()) - gap)

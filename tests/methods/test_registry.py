@@ -18,7 +18,6 @@ def test_those_that_are_compared_stand_from_attention_alone_to_the_models_answer
         "relevance",
         "gradcam",
         "attnlrp",
-        "legrad",
         "integrated",
         "occlusion",
         "rise",
