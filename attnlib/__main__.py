@@ -1,4 +1,4 @@
-"""The command line: ``attnlib cost``, ``explain``, ``dashboard``, ``backup``, ``restore``."""
+"""The command line: ``attnlib cost``, ``explain``, ``diagnose``, ``dashboard``, ``backup`` …."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from attnlib.commands import backup, cost, dashboard, explain, restore
+from attnlib.commands import backup, cost, dashboard, diagnose, explain, restore
 from attnlib.errors import AttnlibError
 
 COMMANDS = {
     "cost": cost,
     "explain": explain,
+    "diagnose": diagnose,
     "dashboard": dashboard,
     "backup": backup,
     "restore": restore,
@@ -19,7 +20,7 @@ COMMANDS = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; 0, or 2 with a message on standard error when the input is bad."""
+    """Run one command, and its own code or 0; 2 with a message on standard error on bad input."""
     parser = argparse.ArgumentParser(prog="attnlib", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     for name, command in COMMANDS.items():
@@ -29,13 +30,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     given.rest = rest
     try:
-        COMMANDS[given.command].run(given)
+        ended: int | None = COMMANDS[given.command].run(given)
     except AttnlibError as error:
         print(f"attnlib: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
-    return 0
+    return ended or 0
 
 
 if __name__ == "__main__":

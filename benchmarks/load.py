@@ -6,7 +6,8 @@ Starts the app and visits it over Streamlit's own protocol, without a browser: 1
 click on layers of attention, and 16 that each start one kind of heavy computation after the other
 on images of their own. Every name that reaches a session must be its own. Then images are
 uploaded one set after the other, each in a new tab. ``--before`` has passes queue at a plain
-semaphore, and lets everybody run as many computations as they like.
+semaphore, lets everybody run as many computations as they like, has nothing give way to a click,
+and collects garbage after each run.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ BEFORE = """
 import contextlib, sys, threading
 from attnlib import settings
 from attnlib.capture import passes
-from attnlib.dashboard.state import lines
+from attnlib.dashboard.state import drawing, lines, startup, turns
 semaphore = threading.BoundedSemaphore(settings.current().concurrent_passes)
 class Plain:
     @contextlib.contextmanager
@@ -59,8 +60,10 @@ plain = Plain()
 passes._admission = lambda: plain
 before = lines.Lines.__init__
 lines.Lines.__init__ = lambda self, most: before(self, lambda: 10**6)
+turns.Turn.take = turns.Turn.give_way = drawing.Drawing.give_way = lambda self: None
+startup.SWITCH_S = sys.getswitchinterval()
 from streamlit.web.cli import main
-sys.argv[1:] = ["run", *sys.argv[1:]]
+sys.argv[1:] = ["run", *sys.argv[1:], "--runner.postScriptGC=true"]
 main()
 """
 

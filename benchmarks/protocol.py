@@ -36,6 +36,7 @@ class Visitor:
     errors: list[str] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
     _ids: dict[str, tuple[str, str]] = field(default_factory=dict)
+    _parts: dict[str, str] = field(default_factory=dict)
     _again: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -62,12 +63,13 @@ class Visitor:
 
     def press(self, label: str) -> float:
         """Press the button whose label begins so; the seconds until the page is drawn."""
-        state = WidgetState(id=self._id("button", label), trigger_value=True)
-        return self._run(state)
+        id = self._id("button", label)
+        return self._run(WidgetState(id=id, trigger_value=True), fragment=self._parts[id])
 
     def choose(self, label: str, option: str) -> float:
-        """Choose an option of a select box."""
-        return self._run(WidgetState(id=self._id("selectbox", label), string_value=option))
+        """Choose an option of a select box; as in a browser, only its part of the page is drawn."""
+        id = self._id("selectbox", label)
+        return self._run(WidgetState(id=id, string_value=option), fragment=self._parts[id])
 
     def has(self, kind: str, label: str) -> bool:
         """Whether the page has such a control."""
@@ -105,7 +107,7 @@ class Visitor:
         time.sleep(seconds)
         for fragment in list(self._again):
             if fragment in self._again:
-                self._run(fragment=fragment)
+                self._run(fragment=fragment, by_itself=True)
 
     def _id(self, kind: str, label: str) -> str:
         for key, (found, id) in self._ids.items():
@@ -120,13 +122,14 @@ class Visitor:
         path: str | None = None,
         query: str | None = None,
         fragment: str = "",
+        by_itself: bool = False,
     ) -> float:
         message = BackMsg()
         client = message.rerun_script
         if path is not None:
             self._page, self._query = path, query or ""
         client.page_name, client.query_string = self._page, self._query
-        client.fragment_id, client.is_auto_rerun = fragment, bool(fragment)
+        client.fragment_id, client.is_auto_rerun = fragment, by_itself
         client.widget_states.widgets.extend(states)
         client.context_info.timezone, client.context_info.locale = "UTC", "en"
         start = time.perf_counter()
@@ -150,7 +153,7 @@ class Visitor:
                 return time.perf_counter() - start
 
     def _forget(self) -> None:
-        self._ids, self.texts, self._again = {}, [], set()
+        self._ids, self._parts, self.texts, self._again = {}, {}, [], set()
 
     def _receive(self) -> ForwardMsg:
         data = self._socket.recv(timeout=180)
@@ -161,14 +164,14 @@ class Visitor:
         if kind == "auto_rerun":
             self._again.add(message.auto_rerun.fragment_id)
         if kind == "stop_auto_rerun":
-            self._again.discard(message.stop_auto_rerun.fragment_id)
+            self._again -= set(message.stop_auto_rerun.fragment_ids)
         if kind == "page_info_changed":
             self._query = message.page_info_changed.query_string
         if kind == "delta" and message.delta.WhichOneof("type") == "new_element":
-            self._note(message.delta.new_element)
+            self._note(message.delta.new_element, message.delta.fragment_id)
         return message
 
-    def _note(self, element: Any) -> None:
+    def _note(self, element: Any, fragment: str) -> None:
         kind = element.WhichOneof("type")
         part = getattr(element, kind)
         if kind == "exception" or (kind == "alert" and part.format == part.ERROR):
@@ -178,3 +181,4 @@ class Visitor:
             self.texts.append(label)
         if getattr(part, "id", ""):
             self._ids[label if isinstance(label, str) else ""] = kind, part.id
+            self._parts[part.id] = fragment

@@ -65,6 +65,21 @@ figcaption { margin-top: 0.375rem; }
 
 
 @dataclass(frozen=True)
+class Section:
+    """Something that is said of the whole set, ahead of the single predictions.
+
+    Attributes:
+        title: one sentence.
+        parts: what speaks for it, what to do, …: (what it is, sentence).
+        images: captions, and pictures as PNG or JPEG bytes, shown side by side.
+    """
+
+    title: str
+    parts: Sequence[tuple[str, str]]
+    images: Sequence[tuple[str, bytes]] = ()
+
+
+@dataclass(frozen=True)
 class ReportEntry:
     """One wrong prediction.
 
@@ -93,6 +108,7 @@ def html_report(
     made: datetime | None = None,
     outputs: Outputs | None = None,
     legend: tuple[str, bytes] | None = None,
+    sections: Sequence[Section] = (),
 ) -> str:
     """A complete HTML document, to be stored as UTF-8.
 
@@ -102,6 +118,7 @@ def html_report(
         made: the time to print, in its own time zone; None prints none.
         outputs: what the model's outputs mean; exclusive classes if None.
         legend: what the colours of the maps mean: words, and a colour bar as PNG or JPEG bytes.
+        sections: what is said of the whole set.
 
     Raises:
         ValueError: a picture is neither PNG nor JPEG.
@@ -128,6 +145,7 @@ content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
 </header>
 <main>
 <dl>{_tiles(summary, outputs)}</dl>
+{"".join(map(_section, sections))}
 <p class="quiet shown">{shown or "No wrong prediction to show."}</p>
 {_legend(legend) if legend and entries else ""}
 {cards}
@@ -135,6 +153,20 @@ content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
 </body>
 </html>
 """
+
+
+def _section(section: Section) -> str:
+    parts = "".join(
+        f'<p><b>{_text(title)}:</b> <span class="user" dir="auto">{_text(sentence)}</span></p>'
+        for title, sentence in section.parts
+    )
+    images = "".join(_figure(caption, caption, image) for caption, image in section.images)
+    shown = f'<div class="body"><div class="images">{images}</div></div>' if images else ""
+    return f"""<article>
+<h2 class="user" dir="auto">{_text(section.title)}</h2>
+{parts}
+{shown}
+</article>"""
 
 
 def _legend(legend: tuple[str, bytes]) -> str:

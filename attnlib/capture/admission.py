@@ -109,14 +109,19 @@ class Admission:
         Raises:
             Exception: what ``asker.here`` raises; then there was no place.
         """
-        self._wait(_Waiter(asker, away=not asker.here()))
+        self.take(asker)
         try:
             yield
         finally:
-            with self._lock:
-                self._give_back()
+            self.give_back()
 
-    def _wait(self, waiter: _Waiter) -> None:
+    def take(self, asker: Asker = NOBODY) -> None:
+        """Wait for a place, which :meth:`give_back` MUST give back.
+
+        Raises:
+            Exception: what ``asker.here`` raises; then there is no place.
+        """
+        waiter = _Waiter(asker, away=not asker.here())
         line = self._line(waiter)
         with self._lock:
             line.join(waiter)
@@ -135,6 +140,17 @@ class Admission:
                 else:
                     line.leave(waiter)
             raise
+
+    def give_back(self) -> None:
+        """Give a place back that :meth:`take` gave."""
+        with self._lock:
+            self._give_back()
+
+    @property
+    def wanted(self) -> bool:
+        """Whether somebody who is here waits for a place."""
+        with self._lock:
+            return self._pages.next() is not None or self._beside.next() is not None
 
     def _line(self, waiter: _Waiter) -> _Line:
         return self._beside if waiter.asker.beside else self._pages

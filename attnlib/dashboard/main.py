@@ -4,6 +4,7 @@ import streamlit as st
 
 from attnlib.dashboard.parts import account, address, frame, kept, progress, sidebar
 from attnlib.dashboard.state import startup
+from attnlib.dashboard.state.drawing import DRAWING
 from attnlib.dashboard.triage import picking
 
 SIDEBAR = 260  # pixels
@@ -78,12 +79,13 @@ page = st.navigation(
         ),
     ]
 )
-kept.begin()
-address.follow(page.url_path)
-space = sidebar.show()
-picking.show(space)
-frame.top(page.title, maps=page.url_path not in WITHOUT_MAPS)
-progress.show(space)
-page.run()
-kept.keep(space)
-address.flush()
+with DRAWING.draws("page"):
+    kept.begin()
+    address.follow(page.url_path)
+    space = sidebar.show()
+    picking.show(space)
+    frame.top(page.title, maps=page.url_path not in WITHOUT_MAPS)
+    progress.show(space)
+    page.run()
+    kept.keep(space)
+    address.flush()

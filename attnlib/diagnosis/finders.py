@@ -6,16 +6,21 @@ put right, or left out.
 
 from __future__ import annotations
 
-from attnlib.diagnosis import heads, outlier_tokens
+from attnlib.diagnosis import background, crop, fragile, heads, outlier_tokens
 from attnlib.diagnosis.class_names import CLASS_NAMES
 from attnlib.diagnosis.finder import Finder
 from attnlib.diagnosis.label_noise import LABEL_NOISE
 from attnlib.diagnosis.preprocessing import PREPROCESSING
+from attnlib.diagnosis.shortcut import SHORTCUT
 
 _ALL: tuple[Finder, ...] = (
     PREPROCESSING,
     CLASS_NAMES,
+    SHORTCUT,
     LABEL_NOISE,
+    background.FINDER,
+    crop.FINDER,
+    fragile.FINDER,
     heads.FINDER,
     outlier_tokens.FINDER,
 )

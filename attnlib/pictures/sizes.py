@@ -83,8 +83,8 @@ def checked(size: tuple[int, int]) -> tuple[int, int]:
 
 
 def as_cells(array: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
-    """Each patch as a cell of equal pixels, `(h, w)`. In integers: float division misses ties."""
-    (rows, cols), (width, height) = array.shape, size
+    """Each patch as a cell of equal pixels, `(h, w, ...)`. In integers: floats miss ties."""
+    (rows, cols), (width, height) = array.shape[:2], size
     down = (2 * np.arange(height) + 1) * rows // (2 * height)
     across = (2 * np.arange(width) + 1) * cols // (2 * width)
     found: NDArray[Any] = array[down][:, across]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from attnlib.audit import Summary
-from attnlib.audit.report import ReportEntry, html_report
+from attnlib.audit.report import ReportEntry, Section, html_report
 from attnlib.pictures.overlay import jpeg_bytes, png_bytes
 
 PNG = png_bytes(Image.new("RGB", (4, 4), (200, 30, 60)))
@@ -150,3 +150,15 @@ def test_jpeg_is_taken_and_anything_else_refused() -> None:
     assert str(parsed.all("img")[0]["src"]).startswith("data:image/jpeg;base64,")
     with pytest.raises(ValueError, match="neither PNG nor JPEG"):
         page([ReportEntry("a", "b", "c", [], [("photo", b"<svg onload=alert(1)>")])])
+
+
+def test_sections_come_first_and_are_escaped() -> None:
+    sections = [Section(HOSTILE, [("For", HOSTILE)], [(HOSTILE, PNG)]), Section("second", [])]
+    document = html_report("Audit", "vit_tiny", SUMMARY, [entry()], sections=sections)
+    parsed = Page(document)
+    assert parsed.open == []
+    assert not parsed.all("script")
+    assert parsed.text.count(HOSTILE) == 3
+    assert len(parsed.all("img")) == 3
+    assert document.index("second") < document.index("Predicted")
+    assert len(parsed.all("article")) == 3

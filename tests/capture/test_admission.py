@@ -9,6 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from attnlib import settings
+from attnlib.capture import passes
+from attnlib.errors import SettingsError
+
 ROOT = Path(__file__).parents[2]
 CODE = """
 from attnlib.capture import passes
@@ -17,24 +21,37 @@ with passes.admitted():
 """
 
 
-def imported(setting: str | None) -> subprocess.CompletedProcess[str]:
-    env = {k: v for k, v in os.environ.items() if k != "ATTNLIB_CONCURRENT_PASSES"}
-    if setting is not None:
-        env["ATTNLIB_CONCURRENT_PASSES"] = setting
+def test_so_many_passes_at_a_time_in_a_process_of_its_own() -> None:
+    env = {**os.environ, "ATTNLIB_CONCURRENT_PASSES": " 3 "}
     command = [sys.executable, "-c", CODE]
-    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60)
+    run = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60)
+    assert run.stdout.strip() == "2"
 
 
-@pytest.mark.parametrize(("setting", "left"), [(None, 0), ("1", 0), (" 3 ", 2)])
-def test_so_many_passes_at_a_time(setting: str | None, left: int) -> None:
-    assert imported(setting).stdout.strip() == str(left)
+@pytest.fixture
+def afresh(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """Settings and places as in a process that has just begun."""
+    monkeypatch.setattr(settings, "_current", None)
+    monkeypatch.setattr(passes, "_admission", passes._admission.__wrapped__)
+    return monkeypatch
+
+
+@pytest.mark.parametrize(("setting", "places"), [(None, 1), ("1", 1), (" 3 ", 3)])
+def test_so_many_places(afresh: pytest.MonkeyPatch, setting: str | None, places: int) -> None:
+    afresh.delenv("ATTNLIB_CONCURRENT_PASSES", raising=False)
+    if setting is not None:
+        afresh.setenv("ATTNLIB_CONCURRENT_PASSES", setting)
+    assert passes._admission().free == places
 
 
 @pytest.mark.parametrize("setting", ["0", "-1", "two", "", "1.5"])
-def test_a_number_with_which_every_pass_would_wait_is_refused(setting: str) -> None:
-    run = imported(setting)
-    assert run.returncode != 0
-    last = run.stderr.strip().splitlines()[-1]
-    assert "ATTNLIB_CONCURRENT_PASSES" in last
-    assert "whole number of at least 1" in last
-    assert repr(setting) in last
+def test_a_number_with_which_every_pass_would_wait_is_refused(
+    afresh: pytest.MonkeyPatch, setting: str
+) -> None:
+    afresh.setenv("ATTNLIB_CONCURRENT_PASSES", setting)
+    with pytest.raises(SettingsError) as refused, passes.admitted():
+        pass
+    said = str(refused.value)
+    assert "ATTNLIB_CONCURRENT_PASSES" in said
+    assert "whole number of at least 1" in said
+    assert repr(setting) in said

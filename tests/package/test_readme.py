@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib.util
 import itertools
+import json
 import re
 import shlex
 import tomllib
@@ -173,11 +174,12 @@ def test_the_commands_of_the_library_run(
     monkeypatch.chdir(tmp_path)
     Path("image.png").write_bytes(demo.images()[3].data)
     commands = [line for line in COMMANDS if line.startswith("attnlib ")]
-    assert {shlex.split(line)[1] for line in commands} == {"cost", "explain"}
+    assert {shlex.split(line)[1] for line in commands} == {"cost", "explain", "diagnose"}
     for line in commands:
         assert main(shlex.split(line)[1:]) == 0, line
         assert capsys.readouterr().out
     assert Path("overlay.png").is_file()
+    assert json.loads(Path("findings.json").read_text())["images"] == 80
 
 
 def test_the_table_of_pages_is_what_the_app_declares() -> None:

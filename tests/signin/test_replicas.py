@@ -10,6 +10,8 @@ import hashlib
 import io
 import os
 import shutil
+import socket
+import ssl
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -78,10 +80,26 @@ def proxy(port: int, ports: list[int], home: Path) -> Iterator[None]:
     with open(home / "caddy.log", "wb") as log:
         process = subprocess.Popen(command, cwd=home, env=env, stdout=log, stderr=log)
         try:
+            _answers(port)
             yield
         finally:
             process.terminate()
             process.wait(20)
+
+
+def _answers(port: int) -> None:
+    """Wait until the proxy has made its certificate."""
+    trusting = ssl.create_default_context()
+    trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
+    latest = time.monotonic() + 60
+    while True:
+        try:
+            with socket.create_connection(("localhost", port), timeout=5) as plain:
+                trusting.wrap_socket(plain, server_hostname="localhost").close()
+                return
+        except OSError:
+            assert time.monotonic() < latest, "the proxy does not answer"
+            time.sleep(0.1)
 
 
 def keep_two_images(page: Any, kept: store.Store) -> str:

@@ -13,6 +13,7 @@ from attnlib.audit import Prediction
 from attnlib.dashboard.parts.board import Figure, Pair
 from attnlib.dashboard.parts.pictures import Style, draw, plain, scale_of
 from attnlib.dashboard.state import results
+from attnlib.dashboard.state.drawing import DRAWING
 from attnlib.dashboard.state.workspace import Workspace
 from attnlib.errors import AttnlibError
 from attnlib.methods import Heat
@@ -128,6 +129,7 @@ def build(space: Workspace, prediction: Prediction, maps: Maps) -> Case:
     Args:
         maps: gives a map, or None where it is not there yet.
     """
+    DRAWING.give_way()
     return _Builder(space, prediction, maps).build()
 
 

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import streamlit as st
 
 from attnlib.dashboard.mistakes.case import Maps, Wanted, computed, kept
-from attnlib.dashboard.state import presence
+from attnlib.dashboard.state import presence, turns
+from attnlib.dashboard.state.drawing import DRAWING
 from attnlib.dashboard.state.runner import Progress, Work
 from attnlib.dashboard.state.workspace import Workspace
 from attnlib.errors import AttnlibError
@@ -84,18 +85,23 @@ class Filling:
             )
             self._work.start()
         until, look = time.monotonic() + wait, kept(space)
-        while time.monotonic() < until:
-            if all(one in self.failed or look(one) is not None for one in self._asked):
-                return
-            time.sleep(0.01)
+        with DRAWING.waits():
+            while time.monotonic() < until:
+                if all(one in self.failed or look(one) is not None for one in self._asked):
+                    return
+                time.sleep(0.01)
 
     def _fill(self, progress: Progress) -> None:
         while self._queue:
             progress(self.made, self.made + len(self._queue))
             if not self._inspected_enough():
-                time.sleep(SOON_S)
+                with turns.released():
+                    time.sleep(SOON_S)
                 continue
-            wanted = self._queue.pop(0)
+            if not (queue := self._queue):
+                # Asked for nothing more meanwhile.
+                return
+            wanted = queue.pop(0)
 
             def step(done: int, total: int, wanted: Wanted = wanted) -> None:
                 progress(self.made, self.made + 1 + len(self._queue))

@@ -18,6 +18,7 @@ import streamlit as st
 
 from attnlib.dashboard.parts.codecs import Codec
 from attnlib.dashboard.parts.markdown import literal
+from attnlib.dashboard.state.drawing import DRAWING
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -111,8 +112,9 @@ def fragment(show: Callable[P, None]) -> Callable[P, None]:
     @st.fragment
     @wraps(show)
     def drawn(*args: P.args, **kwargs: P.kwargs) -> None:
-        show(*args, **kwargs)
-        flush()
+        with DRAWING.draws("part"):
+            show(*args, **kwargs)
+            flush()
 
     return drawn
 
@@ -155,6 +157,7 @@ def settle(
     that is just opened, what was chosen before, and the default. What does not exist here falls
     back to the default, in one sentence.
     """
+    DRAWING.give_way()
     memory = _memory()
     same = memory.of.get(key, of) == of
     texts = st.query_params.get_all(key) if linked else []

@@ -20,6 +20,7 @@ import streamlit as st
 from PIL import Image
 
 from attnlib.dashboard.parts.pictures import Style
+from attnlib.dashboard.state.drawing import DRAWING
 from attnlib.methods import Heat
 from attnlib.pictures.colormaps import Scale
 from attnlib.pictures.layer import OUTLINED, SATURATION, layer, outline
@@ -197,6 +198,7 @@ def _card(card: Card, pictures: Pictures, style: Style) -> dict[str, Any]:
 
 
 def _figure(one: Figure, pictures: Pictures, style: Style) -> dict[str, Any]:
+    DRAWING.give_way()
     heat, scale = one.heat, one.scale
     rows, cols = one.grid if heat is None else heat.values.shape
     said: dict[str, Any] = {

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 from PIL import Image
 
 from attnlib.dashboard.parts.markdown import literal
+from attnlib.dashboard.state.drawing import DRAWING
 from attnlib.methods import Heat
 from attnlib.methods.heat import SCALES as SCALES
 from attnlib.methods.heat import ScaleKind as ScaleKind
@@ -85,6 +86,7 @@ def show(picture: Image.Image | bytes, width: int, *, alt: str, caption: str | N
         alt: what it shows, for those who cannot see it.
         caption: below it, as plain text.
     """
+    DRAWING.give_way()
     data = picture if isinstance(picture, bytes) else encoded(picture)
     shown = None if caption is None else literal(caption)
     with st.container(width=width, gap=None):

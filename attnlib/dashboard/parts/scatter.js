@@ -3,7 +3,7 @@
 // scatter_marks.js and scatter_near.js define stands before this in one module.
 const views = new WeakMap()
 const asked = new Map()
-const SIZE = 88, REACH = 14, DWELL = 90, AGAIN = 6000
+const SIZE = 88, REACH = 14, DWELL = 90, AGAIN = 6000, HOLD = 2000
 
 export default function (component) {
   const { data, parentElement, setTriggerValue } = component
@@ -138,7 +138,14 @@ export default function (component) {
     const number = value === null ? "" : Number.isNaN(value) ? "none" : `${+value.toPrecision(3)}`
     return [data.names[i], data.lines[said[i]], number && `${data.title}: ${number}`]
   }
-  let waiting = 0
+  let waiting = 0, decided = 0
+  // Of two things that are said while the server is busy it hears the second only: a thumbnail that
+  // is asked for must not take the place of what somebody chose.
+  const choose = (name, value) => {
+    clearTimeout(waiting)
+    decided = Date.now()
+    setTriggerValue(name, value)
+  }
   const picture = () => {
     const i = view.at
     if (i < 0 || i >= n) return
@@ -155,7 +162,7 @@ export default function (component) {
     }
     clearTimeout(waiting)
     waiting = setTimeout(() => {
-      if (Date.now() - (asked.get(name) || 0) < AGAIN) return
+      if (Date.now() - decided < HOLD || Date.now() - (asked.get(name) || 0) < AGAIN) return
       asked.set(name, Date.now())
       setTriggerValue("sheet", { number })
     }, DWELL)
@@ -190,7 +197,7 @@ export default function (component) {
     const box = hand.getBoundingClientRect()
     return [event.clientX - box.left, event.clientY - box.top]
   }
-  const open = (i) => i >= 0 && i < n && setTriggerValue("open", { number: i })
+  const open = (i) => i >= 0 && i < n && choose("open", { number: i })
   let drag = null
   hand.onpointerdown = (event) => {
     if (event.button) return
@@ -223,7 +230,7 @@ export default function (component) {
     if (!ended) return
     if (!ended.moved) { open(nearest(...at(event))); return }
     if (ended.move) return
-    if (ended.line.length > 2) setTriggerValue("lasso", { corners: ended.line.slice(0, 4000) })
+    if (ended.line.length > 2) choose("lasso", { corners: ended.line.slice(0, 4000) })
     else { view.line = null; over() }
   }
   hand.onpointercancel = () => { drag = null; view.line = null; over() }
@@ -282,7 +289,7 @@ export default function (component) {
   mode(view.mode)
   find(".reset").onclick = () => { Object.assign(view, whole); draw() }
   find(".clear").style.display = data.erasable ? "" : "none"
-  find(".clear").onclick = () => setTriggerValue("lasso", { corners: [] })
+  find(".clear").onclick = () => choose("lasso", { corners: [] })
   find(".count").textContent = chosen ? `${chosen.reduce((a, b) => a + b, 0)} of ${n} inside` : ""
   const legend = () => {
     const only = (code) => { view.only = view.only === code ? null : code; legend(); draw() }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 import streamlit as st
@@ -18,6 +19,8 @@ HOUR = 3600.0  # seconds
 # A provider's clock may be ahead of ours by so much.
 SKEW = 300.0  # seconds
 _SEEN_ON = threading.Event()
+# Seconds for which an answer of Streamlit holds, which reads its file at each question.
+LOOK_S = 2.0
 
 
 class NoRole(SignInError):
@@ -30,9 +33,19 @@ def sign_in_is_on() -> bool:
     Once it is on it stays on, whatever becomes of the file that configured it: a mistake there
     must not open the doors.
     """
-    if settings.current().oidc_client_id or get_secrets_auth_section():
+    if not _SEEN_ON.is_set() and (settings.current().oidc_client_id or _configured(_moment())):
         _SEEN_ON.set()
     return _SEEN_ON.is_set()
+
+
+def _moment() -> int:
+    return int(time.monotonic() / LOOK_S)
+
+
+@lru_cache(maxsize=1)
+def _configured(moment: int) -> bool:
+    """Whether Streamlit's own file configures it, as seen at this moment."""
+    return bool(get_secrets_auth_section())
 
 
 def alone() -> bool:

@@ -15,6 +15,8 @@ from typing import Generic, TypeVar
 
 from attnlib import settings
 from attnlib.capture.admission import ASKER, Asker
+from attnlib.dashboard.state import turns
+from attnlib.dashboard.state.drawing import DRAWING
 from attnlib.dashboard.state.lines import Lines
 from attnlib.errors import AttnlibError
 
@@ -49,7 +51,8 @@ class Work(Generic[T]):
             where it can be stopped. It runs in another thread: it MUST NOT call Streamlit.
         key: what it is computed from; another key means another result.
         connected: whether the visitor's session is connected now; asked from any thread.
-        person: whose forward passes these are; "" where nobody waits for the result.
+        person: whose forward passes and turns these are; "" for what takes none, since it hardly
+            computes.
         counted: whether it is one of the computations of which a person may have so many.
         clock: seconds that never go back.
 
@@ -80,6 +83,7 @@ class Work(Generic[T]):
         self._missed_since: float | None = None
         self._asker = Asker(person, beside=True, here=self._here)
         self._counted = counted and person != ""
+        self._turn = turns.Turn(turns.places(), self._asker) if person else None
         self._ended = threading.Event()
 
     def start(self, wait: float = 0.0) -> None:
@@ -88,7 +92,9 @@ class Work(Generic[T]):
             _LINES.join(self._asker.person, self._begin)
         else:
             _POOL.submit(self.run)
-        self._ended.wait(wait)
+        if wait:
+            with DRAWING.waits():
+                self._ended.wait(wait)
 
     @property
     def waiting(self) -> bool:
@@ -112,9 +118,11 @@ class Work(Generic[T]):
 
     def run(self) -> None:
         """Compute in this thread. Never raises."""
-        before = ASKER.set(self._asker)
+        before, turn = ASKER.set(self._asker), turns.TURN.set(self._turn)
         try:
             self._check()
+            if self._turn is not None:
+                self._turn.take()
             self.result = self._compute(self._report)
         except Stopped as reason:
             self.failure = str(reason)
@@ -125,12 +133,17 @@ class Work(Generic[T]):
             self.failure = "This could not be computed; the server's log says why."
         finally:
             ASKER.reset(before)
+            turns.TURN.reset(turn)
+            if self._turn is not None:
+                self._turn.give_back()
         self.finished = True
         self._ended.set()
 
     def _report(self, done: int, total: int) -> None:
         self.done, self.total = done, total
         self._check()
+        if self._turn is not None:
+            self._turn.give_way()
 
     def _here(self) -> bool:
         """While its page is away it waits: it takes no turn from those who are there.

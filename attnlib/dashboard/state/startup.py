@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -28,6 +29,9 @@ PAGES = next(top for top in (_PACKAGE / "_app", _PACKAGE.parent) if (top / "page
 )
 # Of every page; the first answers at the root.
 ADDRESSES = ("/", *(f"/{page.name.replace('_', '-')}" for page in sorted(PAGES.iterdir())))
+# A page lets the interpreter go some hundred times while it is drawn, and gets it back from
+# somebody else only after this long: at Python's own 5 ms that alone is half a second.
+SWITCH_S = 0.0005
 # A picture of our own: a named icon is fetched from an outside host for the browser's tab.
 ICON = _PACKAGE / "dashboard" / "icon.png"
 
@@ -78,6 +82,7 @@ def once() -> bool:
     threads = settings.current().threads
     if threads is not None:
         torch.set_num_threads(threads)
+    sys.setswitchinterval(SWITCH_S)
     admission.found_by(presence.asker)
     garbage.keep_settled()
     return True

@@ -1,0 +1,174 @@
+"""What could be a shortcut to a class: a place, a thing that moves, a frame, a cast of colour."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attnlib.diagnosis import casts, locating, regions
+from attnlib.diagnosis.casts import Cast
+from attnlib.diagnosis.examined import Examined
+from attnlib.diagnosis.locating import MAKES, Part
+from attnlib.diagnosis.pasting import Inputs, margins
+from attnlib.diagnosis.regions import Mask
+
+# A class that draws fewer mistakes to itself is looked at one by one.
+FEWEST = 4
+# As many mistakes, the surest first, are cut up.
+SOURCES = 8
+# Into as many other images is pasted: to search, and to say which images have the mark.
+HOSTS = 4
+# At least so many mistakes must share a mark.
+SHARED = 3
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """Something in some images that seems to make a class.
+
+    Attributes:
+        target: the class.
+        form: "place", "moving", "frame", "strip along the top", …, or "cast".
+        marked: places of images that have it, the surest first.
+        masks: of each of them, where in it.
+        region: where in all.
+        cast: how it changes colours, if it is one.
+    """
+
+    target: int
+    form: str
+    marked: tuple[int, ...]
+    masks: Mapping[int, Mask]
+    region: Mask
+    cast: Cast | None = field(default=None)
+
+
+@dataclass(frozen=True)
+class Search:
+    """The images among which shortcuts to one class are looked for; all are places in the set.
+
+    Attributes:
+        target: the class.
+        drawn: all images of that prediction, the surest first.
+        wrong: the mistakes among them.
+        hosts: right images of other classes, in random order.
+    """
+
+    target: int
+    drawn: tuple[int, ...]
+    wrong: tuple[int, ...]
+    hosts: tuple[int, ...]
+
+    @property
+    def few(self) -> tuple[int, ...]:
+        """The hosts that are used to search."""
+        return self.hosts[:HOSTS]
+
+
+def searches(examined: Examined, kept: NDArray[np.bool_]) -> list[Search]:
+    """One for each class that draws mistakes to itself, most first."""
+    logits = np.stack([record.logits for record in examined.records]).astype(np.float64)
+    if logits.shape[1] == 1:
+        logits = np.concatenate([np.zeros_like(logits), logits], axis=1)
+    usable, found = kept & examined.labelled, []
+    for target in np.unique(examined.predicted[examined.wrong]):
+        lead = margins(logits, int(target))
+        drawn = np.flatnonzero(usable & (examined.predicted == target))
+        drawn = drawn[np.argsort(-lead[drawn], kind="stable")]
+        hosts = np.flatnonzero(usable & examined.right & (examined.labels != target))
+        hosts = np.random.default_rng(0).permutation(hosts)
+        wrong = drawn[examined.wrong[drawn]]
+        if len(wrong) >= FEWEST and len(hosts) >= HOSTS:
+            found.append(Search(int(target), *(tuple(map(int, p)) for p in (drawn, wrong, hosts))))
+    return sorted(found, key=lambda search: -len(search.wrong))
+
+
+def candidates(inputs: Inputs, search: Search) -> Iterator[Candidate]:
+    """What is to be proved: small regions, then frames and strips, then colours."""
+    sources = search.wrong[:SOURCES]
+    parts = locating.compact(inputs, sources, search.few, search.target)
+    strong = [part for part in parts if part.flips >= MAKES and _small(part, inputs)]
+    if len(strong) >= max(SHARED, 0.3 * len(sources)):
+        mask = locating.common(strong, inputs.grid)
+        if mask is not None:
+            yield from _placed(inputs, search, mask, "place")
+        yield from _moving(inputs, search)
+    yield from _large(inputs, search, sources)
+    yield from _cast(inputs, search)
+
+
+def _small(part: Part, inputs: Inputs) -> bool:
+    return part.box.area <= 0.3 * inputs.grid[0] * inputs.grid[1]
+
+
+def _placed(inputs: Inputs, search: Search, mask: Mask, form: str) -> Iterator[Candidate]:
+    """Of all images of the prediction, those whose region makes the class elsewhere."""
+    marked = _making(inputs, search, mask)
+    if len(marked) < SHARED:
+        return
+    mistakes = [place for place in marked if place in set(search.wrong)]
+    better = locating.refined(inputs, mistakes, search.hosts[:60], mask, search.target)
+    if (better != mask).any():
+        again = _making(inputs, search, better)
+        if len(again) >= 0.9 * len(marked):
+            mask, marked = better, again
+    yield Candidate(search.target, form, marked, dict.fromkeys(marked, mask), mask)
+
+
+def _making(inputs: Inputs, search: Search, mask: Mask) -> tuple[int, ...]:
+    """The images of the prediction whose region makes the class elsewhere, the surest first."""
+    flips = inputs.flips(search.drawn, search.few, [mask], search.target)[:, 0]
+    order = np.argsort(-flips, kind="stable")
+    return tuple(search.drawn[i] for i in order if flips[i] >= _level(flips))
+
+
+def _level(flips: NDArray[np.float64]) -> float:
+    """How often the part of an image must make the class for the image to have the mark.
+
+    Most marks do it nearly always, and what only sometimes does is then another thing.
+    """
+    strong = flips[flips >= MAKES]
+    return max(MAKES, 0.75 * float(np.median(strong))) if len(strong) else MAKES
+
+
+def _moving(inputs: Inputs, search: Search) -> Iterator[Candidate]:
+    """Of all images of the prediction, those of which a small part makes the class elsewhere."""
+    parts = locating.compact(inputs, search.drawn, search.few, search.target)
+    level = _level(np.array([part.flips for part in parts]))
+    strong = [part for part in parts if part.flips >= level and _small(part, inputs)]
+    if len(strong) < SHARED:
+        return
+    # A larger part than most is a piece of the class itself.
+    usual = float(np.median([part.box.area for part in strong]))
+    strong = [part for part in strong if part.box.area <= 1.5 * usual]
+    strong.sort(key=lambda part: -part.flips)
+    masks = {part.source: part.box.mask(inputs.grid) for part in strong}
+    region: Mask = np.any(list(masks.values()), axis=0)
+    yield Candidate(search.target, "moving", tuple(masks), masks, region)
+
+
+def _large(inputs: Inputs, search: Search, sources: Sequence[int]) -> Iterator[Candidate]:
+    """A frame or a strip: the one whose pasting makes the class most often."""
+    named = regions.large(inputs.grid)
+    masks = [mask for _, mask in named]
+    flips = inputs.flips(sources, search.few, masks, search.target)
+    # What right images of other classes do with the same region, which is nothing's mark.
+    plain = inputs.flips(search.hosts[-SOURCES:], search.few, masks, search.target)
+    strong = (flips >= MAKES).sum(axis=0)
+    excess = flips.mean(axis=0) - 2 * plain.mean(axis=0)
+    best = int(np.where(strong >= SHARED, excess, -1).argmax())
+    if strong[best] >= SHARED and excess[best] > 0:
+        yield from _placed(inputs, search, masks[best], named[best][0])
+
+
+def _cast(inputs: Inputs, search: Search) -> Iterator[Candidate]:
+    """Colours that most mistakes share and that make the class in other images."""
+    found = casts.shared(inputs, search.wrong, search.drawn, search.hosts, search.target)
+    if found is None:
+        return
+    cast, marked = found
+    whole: Mask = np.ones(inputs.grid, dtype=bool)
+    yield Candidate(search.target, "cast", marked, dict.fromkeys(marked, whole), whole, cast)

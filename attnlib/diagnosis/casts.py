@@ -1,0 +1,102 @@
+"""Casts of colour: the whole image in another light, which no region shows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from attnlib.diagnosis.locating import MAKES
+from attnlib.diagnosis.pasting import Array, Inputs, margins
+from attnlib.methods.perturbation import BATCH_SIZE
+
+# Colours are compared at these quantiles of all pixels, away from what is clipped.
+QUANTILES = np.linspace(0.1, 0.9, 17)
+FEWEST = 4
+HOSTS = 24
+Places = Sequence[int]
+
+
+@dataclass(frozen=True)
+class Cast:
+    """How colours change: ``value · gain + shift``, per channel, in the model's own units."""
+
+    gain: Tensor
+    shift: Tensor
+
+    def onto(self, pixels: Tensor, low: Tensor, high: Tensor) -> Tensor:
+        """``(B, C, h, w)`` with the cast, within what can be."""
+        return torch.clamp(pixels * self.gain + self.shift, min=low, max=high)
+
+    def off(self, pixels: Tensor, low: Tensor, high: Tensor) -> Tensor:
+        """``(B, C, h, w)`` without it."""
+        return torch.clamp((pixels - self.shift) / self.gain, min=low, max=high)
+
+
+def between(inputs: Inputs, some: Places, others: Places) -> Cast:
+    """The one that leads from the colours of some images to those of others."""
+
+    def quantiles(places: Places) -> Array:
+        chosen = inputs.pixels[list(places)].cpu().double().transpose(0, 1).flatten(1)
+        found: Array = np.quantile(chosen.numpy(), QUANTILES, axis=1).T
+        return found
+
+    fits = [np.polyfit(a, b, 1) for a, b in zip(quantiles(some), quantiles(others), strict=True)]
+    gain, shift = np.array(fits).T
+    like, shape = inputs.pixels, (1, -1, 1, 1)
+    return Cast(
+        like.new_tensor(gain.clip(0.2, 5.0)).view(shape), like.new_tensor(shift).view(shape)
+    )
+
+
+def applied(inputs: Inputs, cast: Cast, places: Places, *, off: bool = False) -> Array:
+    """``(B, C)`` logits of images with the cast put on, or taken off."""
+    low, high = _limits(inputs)
+
+    def batches() -> Iterator[Tensor]:
+        for start in range(0, len(places), BATCH_SIZE):
+            part = inputs.pixels[list(places[start : start + BATCH_SIZE])]
+            yield cast.off(part, low, high) if off else cast.onto(part, low, high)
+
+    return inputs.logits(batches())
+
+
+def _limits(inputs: Inputs) -> tuple[Tensor, Tensor]:
+    """Lowest and highest value of each channel in the set."""
+    shape = (1, -1, 1, 1)
+    seen = inputs.pixels[torch.from_numpy(inputs.kept)]
+    return seen.amin(dim=(0, 2, 3)).view(shape), seen.amax(dim=(0, 2, 3)).view(shape)
+
+
+def shared(
+    inputs: Inputs, wrong: Places, drawn: Places, hosts: Places, target: int
+) -> tuple[Cast, tuple[int, ...]] | None:
+    """The cast of the surest mistakes, if it makes the class in most other images.
+
+    Returns:
+        The cast and the images that have it, the surest first.
+    """
+    tried, some = hosts[:HOSTS], list(wrong[: max(FEWEST, len(wrong) * 2 // 3)])
+    cast = between(inputs, hosts, some)
+    if (margins(applied(inputs, cast, tried), target) > 0).mean() < MAKES / 2:
+        return None
+    # Once more from those that lose the class when it is taken off.
+    away = margins(applied(inputs, cast, list(wrong), off=True), target)
+    kept = [place for place, lead in zip(wrong, away, strict=True) if lead < 0]
+    if len(kept) < FEWEST:
+        return None
+    cast = between(inputs, hosts, kept)
+    if (margins(applied(inputs, cast, tried), target) > 0).mean() < MAKES:
+        return None
+    now = margins(applied(inputs, _none(cast), list(drawn)), target)
+    loss = now - margins(applied(inputs, cast, list(drawn), off=True), target)
+    typical = float(np.median([lost for p, lost in zip(drawn, loss, strict=True) if p in kept]))
+    order = np.argsort(-loss, kind="stable")
+    return cast, tuple(int(drawn[i]) for i in order if loss[i] > typical / 2)
+
+
+def _none(cast: Cast) -> Cast:
+    return Cast(torch.ones_like(cast.gain), torch.zeros_like(cast.shift))
