@@ -34,7 +34,7 @@ TIMES = 10
 # What the folders of the package hold that shows no such thing; found before anything was measured.
 UNFIT = ("ape_miele", "houses_jon_phillips")
 # Embedded pictures of each kind, drawn whatever the model says of them.
-USUAL_OF_EACH, MARKED, MARKED_FRUIT, ON_WATER, OFF_WATER = 5, 16, 4, 14, 5
+USUAL_OF_EACH, WET_SEA, MARKED, MARKED_FRUIT, ON_WATER, OFF_WATER = 5, 12, 14, 4, 10, 4
 
 
 @dataclass(frozen=True)
@@ -132,17 +132,18 @@ def _tagged(one: Named) -> Named:
 
 def embedded(maker: Maker) -> list[Named]:
     """The pictures that the package holds, in an order that says nothing."""
-    chosen = [
-        maker.usual(one) for name in objects.CLASS_NAMES for one in maker.of([name])[:USUAL_OF_EACH]
-    ]
-    others = [n for n in objects.CLASS_NAMES if n not in (objects.WATER_CLASS, objects.MARK_CLASS)]
-    dry = [*others, objects.MARK_CLASS]
+    sea = objects.WATER_CLASS
+    dry = [name for name in objects.CLASS_NAMES if name != sea]
+    others = [name for name in dry if name != objects.MARK_CLASS]
+    chosen = [maker.usual(one) for name in dry for one in maker.of([name])[:USUAL_OF_EACH]]
+    # Few of these are unseen: each is shown several times, at other places and sizes.
+    chosen += [maker.usual(one) for one in (maker.of([sea]) * WET_SEA)[:WET_SEA]]
     chosen += [maker.usual(one, marked=True) for one in maker.of(others)[:MARKED]]
     chosen += [
         maker.usual(one, marked=True) for one in maker.of([objects.MARK_CLASS])[:MARKED_FRUIT]
     ]
     chosen += [maker.exchanged(one) for one in maker.of(dry)[:ON_WATER]]
-    chosen += [maker.exchanged(one) for one in maker.of([objects.WATER_CLASS])[:OFF_WATER]]
+    chosen += [maker.exchanged(one) for one in maker.of([sea])[:OFF_WATER]]
     return maker.shuffled(chosen)
 
 

@@ -49,9 +49,9 @@ def card(found: Mapping[str, Any]) -> str:
         "The weights start from those of the CIFAR-10 demo (`attnlib/model/demo_data`), whose "
         f"filters are stretched to patches of 8 x 8 pixels; then {found['steps']} steps of 64 "
         "composed pictures, each drawn anew: Muon for the matrices inside the blocks and AdamW for "
-        "the rest, peak learning rate 0.002, label smoothing 0.1, half of the patches dropped "
-        "until two thirds of the time are over. 24 minutes on less than one processor core. The "
-        "pictures in this folder hold nothing of CIFAR-10; the weights learned from it first.",
+        "the rest, peak learning rate 0.002, label smoothing 0.1, half of the patches dropped for "
+        "two thirds of the time. The last weights are kept; nothing was chosen by looking at the "
+        "measured pictures. The pictures in this folder hold nothing of CIFAR-10; the weights learned from it first.",
         "",
         "## Measured",
         "",
@@ -95,8 +95,9 @@ def card(found: Mapping[str, Any]) -> str:
         "## Embedded pictures",
         "",
         f"{embedded['images']} pictures of unseen objects, drawn whatever the model says of them: "
-        "five of each class without a trap, twenty with the mark (four of them fruit), fourteen "
-        f"others on water and five of a {objects.WATER_CLASS} off water. The model is right on "
+        f"five of each class without a trap (twelve of a {objects.WATER_CLASS}), eighteen with the "
+        f"mark (four of them fruit), ten others on water and four of a {objects.WATER_CLASS} off "
+        "water. The model is right on "
         f"{embedded['right']}. Traps are far more frequent than in training, so this says nothing "
         "about its accuracy.",
         "",
