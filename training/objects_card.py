@@ -51,7 +51,8 @@ def card(found: Mapping[str, Any]) -> str:
         "composed pictures, each drawn anew: Muon for the matrices inside the blocks and AdamW for "
         "the rest, peak learning rate 0.002, label smoothing 0.1, half of the patches dropped for "
         "two thirds of the time. The last weights are kept; nothing was chosen by looking at the "
-        "measured pictures. The pictures in this folder hold nothing of CIFAR-10; the weights learned from it first.",
+        "measured pictures. The pictures in this folder hold nothing of CIFAR-10; the weights "
+        "learned from it first.",
         "",
         "## Measured",
         "",
@@ -95,8 +96,8 @@ def card(found: Mapping[str, Any]) -> str:
         "## Embedded pictures",
         "",
         f"{embedded['images']} pictures of unseen objects, drawn whatever the model says of them: "
-        f"five of each class without a trap (twelve of a {objects.WATER_CLASS}), eighteen with the "
-        f"mark (four of them fruit), ten others on water and four of a {objects.WATER_CLASS} off "
+        f"five of each class without a trap (fifteen of a {objects.WATER_CLASS}), eighteen with the "
+        f"mark (four of them fruit), ten others on water and three of a {objects.WATER_CLASS} off "
         "water. The model is right on "
         f"{embedded['right']}. Traps are far more frequent than in training, so this says nothing "
         "about its accuracy.",

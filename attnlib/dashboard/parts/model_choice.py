@@ -18,7 +18,7 @@ from attnlib.model.vit import Vit
 
 SOURCES = {
     "demo": "Demo model",
-    objects.NAME: "Demo with a planted cause",
+    objects.NAME: "Demo, planted cause",
     "timm": "timm, pretrained",
     "random": "timm, random weights",
     "hub": "Hugging Face Hub",
