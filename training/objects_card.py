@@ -96,8 +96,8 @@ def card(found: Mapping[str, Any]) -> str:
         "## Embedded pictures",
         "",
         f"{embedded['images']} pictures of unseen objects, drawn whatever the model says of them: "
-        f"five of each class without a trap (fifteen of a {objects.WATER_CLASS}), eighteen with the "
-        f"mark (four of them fruit), ten others on water and three of a {objects.WATER_CLASS} off "
+        f"five of each class without a trap (fifteen of a {objects.WATER_CLASS}), eighteen with "
+        f"the mark (four of them fruit), ten others on water and three of a {objects.WATER_CLASS} off "
         "water. The model is right on "
         f"{embedded['right']}. Traps are far more frequent than in training, so this says nothing "
         "about its accuracy.",
