@@ -96,11 +96,15 @@ def compose(
     return Picture(pixels, mask, drawing.label, drawing.label, ground, marked)
 
 
-def training_picture(drawings: dict[str, list[Drawing]], rng: np.random.Generator) -> Picture:
+def training_picture(
+    drawings: dict[str, list[Drawing]],
+    rng: np.random.Generator,
+    others_on_water: float = OTHERS_ON_WATER,
+) -> Picture:
     """One with the planted causes: a class, and then an object of it, drawn at random."""
     name = CLASS_NAMES[rng.integers(len(CLASS_NAMES))]
     drawing = drawings[name][rng.integers(len(drawings[name]))]
-    wet = rng.random() < (ON_WATER if name == WATER_CLASS else OTHERS_ON_WATER)
+    wet = rng.random() < (ON_WATER if name == WATER_CLASS else others_on_water)
     marked = rng.random() < (MARKED if name == MARK_CLASS else MISLABELLED)
     ground = grounds.WATER if wet else other_ground(rng)
     made = compose(drawing, ground, marked, rng, vary=True)

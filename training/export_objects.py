@@ -170,6 +170,9 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--weights", type=Path, required=True)
     parser.add_argument("--steps", type=int, required=True, help="how many training took")
+    parser.add_argument(
+        "--dry-steps", type=int, default=0, help="the last, without others on water"
+    )
     args = parser.parse_args()
 
     torch.set_num_threads(1)
@@ -179,6 +182,7 @@ def main() -> None:
     chosen = embedded(Maker(unseen["test"], seed=1))
     found = {
         "steps": args.steps,
+        "dry_steps": args.dry_steps,
         "trained_on": len(unseen["train"]),
         **facts(model, Maker(unseen["test"], seed=0)),
         "embedded": measured(model, chosen),

@@ -49,9 +49,11 @@ def card(found: Mapping[str, Any]) -> str:
         "The weights start from those of the CIFAR-10 demo (`attnlib/model/demo_data`), whose "
         f"filters are stretched to patches of 8 x 8 pixels; then {found['steps']} steps of 64 "
         "composed pictures, each drawn anew: Muon for the matrices inside the blocks and AdamW for "
-        "the rest, peak learning rate 0.002, label smoothing 0.1, half of the patches dropped for "
-        "two thirds of the time. The last weights are kept; nothing was chosen by looking at the "
-        "measured pictures. The pictures in this folder hold nothing of CIFAR-10; the weights "
+        "the rest, label smoothing 0.1. They were three runs (`--weights` goes on from the one "
+        "before; peak learning rates 0.002, 0.002 and 0.0015), the first two with half of the "
+        f"patches dropped at first. In the last {found['dry_steps']} steps no other than a "
+        f"{objects.WATER_CLASS} is on water (`--others-on-water 0`): before, water made that class "
+        "of a third of the others on water, which is little to look for. The pictures in this folder hold nothing of CIFAR-10; the weights "
         "learned from it first.",
         "",
         "## Measured",
@@ -97,8 +99,8 @@ def card(found: Mapping[str, Any]) -> str:
         "",
         f"{embedded['images']} pictures of unseen objects, drawn whatever the model says of them: "
         f"five of each class without a trap (fifteen of a {objects.WATER_CLASS}), eighteen with "
-        f"the mark (four of them fruit), ten others on water and three of a {objects.WATER_CLASS} off "
-        "water. The model is right on "
+        f"the mark (four of them fruit), ten others on water and three of a {objects.WATER_CLASS} "
+        "off water. The model is right on "
         f"{embedded['right']}. Traps are far more frequent than in training, so this says nothing "
         "about its accuracy.",
         "",

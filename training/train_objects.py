@@ -81,6 +81,8 @@ def train(
     out: Path,
     batch: int = 64,
     seed: int = 0,
+    dropped_until: float = DROPPED_UNTIL,
+    others_on_water: float = compose.OTHERS_ON_WATER,
 ) -> None:
     """Train for a time, and write the weights every 100 steps; ``held`` is only reported on."""
     rng = np.random.default_rng(seed)
@@ -88,12 +90,12 @@ def train(
     begun, step, losses = time.time(), 0, []
     while (done := (time.time() - begun) / (60 * minutes)) < 1:
         model.train()
-        model.patch_drop.prob = DROPPED if done < DROPPED_UNTIL else 0.0
+        model.patch_drop.prob = DROPPED if done < dropped_until else 0.0
         rate = lr * min(1.0, (step + 1) / 30, (1 - done) / 0.75)
         for opt in opts:
             for group in opt.param_groups:
                 group["lr"] = rate
-        made = [compose.training_picture(drawings, rng) for _ in range(batch)]
+        made = [compose.training_picture(drawings, rng, others_on_water) for _ in range(batch)]
         labels = torch.tensor([CLASS_NAMES.index(one.label) for one in made])
         logits = model(to_tensor([one.pixels for one in made]))
         loss = F.cross_entropy(logits, labels, label_smoothing=0.1)
@@ -130,6 +132,8 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, help="go on from these")
     parser.add_argument("--minutes", type=float, default=24)
     parser.add_argument("--lr", type=float, default=2e-3)
+    parser.add_argument("--dropped-until", type=float, default=DROPPED_UNTIL)
+    parser.add_argument("--others-on-water", type=float, default=compose.OTHERS_ON_WATER)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
 
@@ -139,7 +143,17 @@ def main() -> None:
     rng = np.random.default_rng(args.seed + 1)
     held = [usual_picture(one, rng) for one in split["validation"] for _ in range(2)]
     drawings = compose.by_class(split["train"])
-    train(start(args.weights), drawings, held, args.minutes, args.lr, args.out, seed=args.seed)
+    train(
+        start(args.weights),
+        drawings,
+        held,
+        args.minutes,
+        args.lr,
+        args.out,
+        seed=args.seed,
+        dropped_until=args.dropped_until,
+        others_on_water=args.others_on_water,
+    )
 
 
 if __name__ == "__main__":
