@@ -13,7 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnlib.diagnosis import casts, chance, regions
-from attnlib.diagnosis.candidates import FEWEST, SHARED, Candidate, Search, candidates, searches
+from attnlib.diagnosis.candidates import (
+    FEWEST,
+    SHARED,
+    Candidate,
+    Search,
+    candidates,
+    completed,
+    searches,
+)
 from attnlib.diagnosis.examined import Examined
 from attnlib.diagnosis.finder import ALPHA, Finder, needs_mistakes
 from attnlib.diagnosis.finding import Certainty, Evidence, Finding
@@ -87,6 +95,8 @@ def find(examined: Examined, progress: Progress) -> list[Finding]:
             if held is None:
                 break
             one, proof = held
+            rest = np.flatnonzero(inputs.kept & (examined.predicted != search.target))
+            one = completed(inputs, one, search.few, [int(place) for place in rest])
             found.append(_finding(examined, one, proof, inputs))
             if len(found) == MOST:
                 return found
