@@ -29,6 +29,13 @@ page = st.navigation(
             help="What the model got wrong, each image beside the attention behind the mistake.",
         ),
         st.Page(
+            startup.PAGES / "diagnosis/page.py",
+            title="Diagnosis",
+            icon=":material/stethoscope:",
+            url_path="diagnosis",
+            help="What is wrong with this model and these images, with the evidence.",
+        ),
+        st.Page(
             startup.PAGES / "cls_attention/page.py",
             title="CLS attention",
             icon=":material/visibility:",

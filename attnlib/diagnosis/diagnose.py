@@ -77,17 +77,17 @@ def diagnose(
     if unknown:
         raise AttnlibError(f"There is no finding {unknown[0]!r}; there are: {', '.join(FINDERS)}.")
     chosen = [finder for kind, finder in FINDERS.items() if kinds is None or kind in kinds]
-    share = _Share(progress, len(chosen) + 1)
+    share = Share(progress, len(chosen) + 1)
     examined = examine(vit, images, labels, masks, share.of(0))
     return report(examined, chosen, share)
 
 
-def report(examined: Examined, finders: Collection[Finder], share: _Share | None = None) -> Report:
+def report(examined: Examined, finders: Collection[Finder], share: Share | None = None) -> Report:
     """The same of a set that was examined already.
 
     Each finder starts from the set in which what earlier ones found is put right or left out.
     """
-    share = share or _Share(None, len(finders) + 1)
+    share = share or Share(None, len(finders) + 1)
     findings: list[Finding] = []
     left_out = {}
     given = examined
@@ -110,7 +110,7 @@ def report(examined: Examined, finders: Collection[Finder], share: _Share | None
     )
 
 
-class _Share:
+class Share:
     """One progress out of the progress of several parts, each as long as the others."""
 
     def __init__(self, progress: Progress | None, parts: int) -> None:

@@ -23,6 +23,7 @@ from attnlib.dashboard.state.startup import MAIN
 # The parts of every page: the key that chooses one, and their names.
 PAGES: dict[str, tuple[str | None, tuple[str, ...]]] = {
     "prediction_debugging": (None, ()),
+    "diagnosis": (None, ()),
     "cls_attention": (
         "attention_view",
         ("One head", "All layers × heads", "Through the layers", "Token × token", "Compare"),

@@ -40,6 +40,7 @@ SCENES: dict[str, tuple[str, dict[str, Any]]] = {
         f"attention, {view}": ("cls_attention", {"attention_view": view})
         for view in ("One head", "Heads of a layer", "All layers × heads", "Through the layers")
     },
+    "diagnosis": ("diagnosis", {"image": None}),
     "attention, matrix": (
         "cls_attention",
         {"attention_view": "Token × token", "attention_head": "1"},

@@ -102,7 +102,7 @@ def keys() -> list[str]:
 
 
 PAGES = (
-    "", "cls-attention", "head-similarity", "rollout-vs-flow", "model-comparison",
+    "", "diagnosis", "cls-attention", "head-similarity", "rollout-vs-flow", "model-comparison",
     "attention-walkthrough", "complexity-calculator", "workspaces",
 )  # fmt: skip
 

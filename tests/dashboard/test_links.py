@@ -43,6 +43,7 @@ VALUES: dict[str, Any] = {
     "gallery_confidence_from": 20,
     "gallery_confidence_to": 99,
     "gallery_narrow": False,  # no such cat
+    "gallery_finding": "heads-3",  # not found in the demo
     "gallery_versus": None,  # no second model is chosen
     "label_means": {"kitty": "cat"},
     "gallery_density": "Cards",  # in scenes of their own

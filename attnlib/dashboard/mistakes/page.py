@@ -7,7 +7,7 @@ import streamlit as st
 from attnlib.dashboard.mistakes import detail, gallery, labelling, summary
 from attnlib.dashboard.parts import chosen
 from attnlib.dashboard.state.workspace import Workspace
-from attnlib.dashboard.triage import opened, strip
+from attnlib.dashboard.triage import concerns, opened, strip
 
 
 def show(space: Workspace) -> None:
@@ -15,6 +15,7 @@ def show(space: Workspace) -> None:
     name = st.session_state.get(opened.IMAGE)
     if name is not None:
         if strip.show(space, picture=False) is not None:
+            concerns.show(space, name)
             detail.show(space, name)
         return
     summary.intro(space)
@@ -25,4 +26,5 @@ def show(space: Workspace) -> None:
     if problem := chosen.absent(space):
         st.warning(problem)
     gallery.show(space)
+    concerns.wait_for_filter(space)
     summary.exports(space)

@@ -27,6 +27,7 @@ def run(
     help: str,
     eager: bool = False,
     shared: bool = False,
+    percent: bool = False,
 ) -> T | None:
     """The result for ``key``, or the means to get it: a button, then a progress bar.
 
@@ -38,13 +39,9 @@ def run(
         button: label of the button that starts it.
         eager: start without being asked.
         shared: take the result from the store of all visitors, and keep it there.
+        percent: whether its steps are shares of the whole that nobody counts.
     """
-    running: dict[str, Work[Any]] = st.session_state.setdefault("tasks", {})
-    task = running.get(name)
-    if task is not None and task.key != key:
-        task.stop()
-        del running[name]
-        task = None
+    running, task = _mine(), current(name, key)
     if task is None and shared:
         kept: T | None = results.kept((name, key))
         if kept is not None:
@@ -54,13 +51,9 @@ def run(
         if not eager and not place.button(button, key=f"task_{name}", help=help, type="primary"):
             return None
         place.empty()
-        compute = _keeping(name, key, work) if shared else work
-        task = running[name] = Work(
-            compute, key=key, connected=presence.of_visitor(), person=presence.person()
-        )
-        task.start(wait=PATIENCE_S)
+        task = begin(name, key, work, shared=shared, wait=PATIENCE_S)
     if not task.finished:
-        _running(task, button)
+        _running(task, button, percent)
         return None
     if task.failure:
         st.warning(literal(task.failure))
@@ -70,6 +63,49 @@ def run(
         return None
     result: T | None = task.result
     return result
+
+
+def current(name: str, key: Hashable) -> Work[Any] | None:
+    """The visitor's computation of that name; one that has another key is stopped and forgotten."""
+    running = _mine()
+    task = running.get(name)
+    if task is not None and task.key != key:
+        task.stop()
+        del running[name]
+        return None
+    return task
+
+
+def begin(
+    name: str,
+    key: Hashable,
+    work: Callable[[Progress], T],
+    *,
+    shared: bool = False,
+    wait: float = 0.0,
+) -> Work[T]:
+    """Start what :func:`run` shows, or find it started; the page need not show it."""
+    task = current(name, key)
+    if task is None:
+        compute = _keeping(name, key, work) if shared else work
+        task = _mine()[name] = Work(
+            compute, key=key, connected=presence.of_visitor(), person=presence.person()
+        )
+        task.start(wait=wait)
+    return task
+
+
+def known(name: str, key: Hashable) -> Any:
+    """The result of a shared computation where there is one, whoever asked for it; else None."""
+    task = _mine().get(name)
+    if task is not None and task.key == key and task.result is not None:
+        return task.result
+    return results.kept((name, key))
+
+
+def _mine() -> dict[str, Work[Any]]:
+    found: dict[str, Work[Any]] = st.session_state.setdefault("tasks", {})
+    return found
 
 
 def _keeping(name: str, key: Hashable, work: Callable[[Progress], T]) -> Callable[[Progress], T]:
@@ -86,11 +122,12 @@ def _keeping(name: str, key: Hashable, work: Callable[[Progress], T]) -> Callabl
 
 
 @st.fragment(run_every=0.7)
-def _running(task: Work[Any], title: str) -> None:
+def _running(task: Work[Any], title: str, percent: bool) -> None:
     if task.finished:
         st.rerun()
     with st.container(horizontal=True, vertical_alignment="center"):
         share = min(1.0, task.done / max(1, task.total))
-        state = WAITING if task.waiting else f"{task.done} of {task.total}"
+        done = f"{share:.0%}" if percent else f"{task.done} of {task.total}"
+        state = WAITING if task.waiting else done
         st.progress(share, f"{title}: {state}")
         st.button("Stop", key=f"stop_{id(task)}", on_click=task.stop, help="Stop computing this.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from attnlib.dashboard.triage.filters.base import Filter
 from attnlib.dashboard.triage.filters.classes import ByCell, ByClass
+from attnlib.dashboard.triage.filters.finding import ByFinding
 from attnlib.dashboard.triage.filters.judged import ByJudged
 from attnlib.dashboard.triage.filters.lasso import ByLasso
 from attnlib.dashboard.triage.filters.numbers import ByConfidence, ByNarrowMiss
@@ -13,6 +14,7 @@ from attnlib.dashboard.triage.filters.words import ByTag, ByText
 
 OUTCOME: Filter = ByOutcome()
 CELL = ByCell()
+FINDING = ByFinding()
 # Behind the button “Filter”.
 MORE: tuple[Filter, ...] = (
     ByClass("true"),
@@ -25,4 +27,4 @@ MORE: tuple[Filter, ...] = (
     ByNarrowMiss(),
     ByVersus(),
 )
-FILTERS: tuple[Filter, ...] = (OUTCOME, *MORE, CELL, ByLasso())
+FILTERS: tuple[Filter, ...] = (OUTCOME, *MORE, CELL, FINDING, ByLasso())
