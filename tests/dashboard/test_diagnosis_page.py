@@ -24,6 +24,7 @@ from attnlib.pictures.layer import layer
 from attnlib.pictures.overlay import data_uri, enlarge, png_bytes
 from tests.dashboard.driving import finish, open_image, path, settle, text, use
 from tests.dashboard.library import Library
+from tests.dashboard.scenes import Walker, opened
 from tests.dashboard.screen import Screen, as_read
 
 REGION = np.zeros((4, 6), dtype=bool)
@@ -276,6 +277,20 @@ def test_the_report_begins_with_what_was_found(
         crop = library.vit.crop(library.images[name])
         crop.thumbnail((128, 128))
         assert data_uri(png_bytes(crop), "image/png") in page
+
+
+def test_a_link_opens_the_finding_that_its_sender_saw(
+    walker: Walker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    two = [planted([]), planted([], evidence=(Evidence("Seen in the second."),), classes=(3,))]
+    plant(monkeypatch, lambda examined: two)
+    app = opened(walker, "diagnosis", {"diagnosis_open": "planted-3"})
+    assert "Seen in the second." in text(app) and "Pasted into 8" not in text(app)
+    assert not app.get("toast")
+    app = opened(walker, "diagnosis", {"diagnosis_open": "gone-3"})
+    assert "Pasted into 8" in text(app)
+    (toast,) = app.get("toast")
+    assert "gone\\-3" in toast.value
 
 
 # -- what is asked, and what it costs ----------------------------------------------------------
