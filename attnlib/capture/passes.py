@@ -102,7 +102,7 @@ def admitted() -> Iterator[None]:
         try:
             yield
         except RuntimeError as error:
-            if not _memory(error):
+            if not is_memory(error):
                 raise
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
@@ -130,7 +130,7 @@ def _place() -> Iterator[None]:
             TRAFFIC.step(running=-1, ended=1)
 
 
-def _memory(error: Exception) -> bool:
+def is_memory(error: Exception) -> bool:
     """Whether it says that the device ran out of memory."""
     return isinstance(error, torch.OutOfMemoryError) or "can't allocate" in str(error).lower()
 
@@ -185,7 +185,7 @@ def _output(module: nn.Module, pixels: Tensor, precision: Precision) -> object:
         raise
     except Exception as error:
         # A module is other people's code: whatever it raises is one situation to the person.
-        if _memory(error):
+        if is_memory(error):
             raise
         height, width = pixels.shape[-2:]
         text = " ".join(str(error).split())[:300].rstrip(".") or type(error).__name__

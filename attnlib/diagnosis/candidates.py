@@ -71,8 +71,6 @@ class Search:
 def searches(examined: Examined, kept: NDArray[np.bool_]) -> list[Search]:
     """One for each class that draws mistakes to itself, most first."""
     logits = np.stack([record.logits for record in examined.records]).astype(np.float64)
-    if logits.shape[1] == 1:
-        logits = np.concatenate([np.zeros_like(logits), logits], axis=1)
     usable, found = kept & examined.labelled, []
     for target in np.unique(examined.predicted[examined.wrong]):
         lead = margins(logits, int(target))

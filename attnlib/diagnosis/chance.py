@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import optimize, stats
+from scipy import stats
 
 Array = NDArray[np.float64]
+# Into so many steps the sum that is asked for is divided.
+GRID = 4000
 
 
 def corrected(p: float, tried: int) -> float:
@@ -27,23 +29,28 @@ def at_least(count: int, probabilities: Array) -> float:
 
 
 def sum_at_least(total: float, gains: Array, losses: Array, shares: Array) -> float:
-    """An upper bound of the chance that a sum of independent numbers of two values is as large.
+    """The chance that a sum of independent numbers of two values is as large.
 
-    Chernoff's bound, ``min over t of E[exp(t (S - total))]``: never too small.
+    Counted through on a fine grid up to what it takes, each number rounded up: never too
+    small.
 
     Args:
-        gains, losses: ``(n,)`` the two values of each number.
+        gains, losses: ``(n,)`` the two values of each number; the first is the larger.
         shares: ``(n,)`` the probability of the first.
     """
-    if not len(shares) or total <= float((shares * gains + (1 - shares) * losses).sum()):
+    needed = total - float(losses.sum())
+    if needed <= 0:
         return 1.0
-
-    def exponent(t: float) -> float:
-        parts = np.logaddexp(np.log(shares) + t * gains, np.log1p(-shares) + t * losses)
-        return float(parts.sum() - t * total)
-
-    found = optimize.minimize_scalar(exponent, bounds=(0.0, 20.0), method="bounded")
-    return float(min(1.0, np.exp(found.fun)))
+    steps = np.minimum(np.ceil((gains - losses) / needed * GRID), GRID).astype(np.int64)
+    made = np.zeros(GRID + 1)
+    made[0] = 1.0
+    for step, share in zip(steps, shares, strict=True):
+        # What reaches the total stays there.
+        moved = np.zeros_like(made)
+        moved[step:] = made[: GRID + 1 - step]
+        moved[GRID] += made[GRID + 1 - step :].sum()
+        made = (1 - share) * made + share * moved
+    return float(min(1.0, made[GRID]))
 
 
 def rarer(k: int, n: int, other_k: int, other_n: int) -> float:

@@ -30,8 +30,8 @@ from attnlib.model.vit import Vit
 # What a fault must cost at least: less than that any two good preparations differ.
 COST = 0.04
 FEWEST = 20
-# More labelled images than that tell no more.
-MOST = 256
+# More labelled images than that tell no more; and so many tell what is worth trying on all.
+MOST, SCREENED = 256, 96
 # Of the gain, what share must be left among the images that the class it helps most did not draw.
 ELSEWHERE = 0.34
 
@@ -54,16 +54,15 @@ class Tried:
 class _Trial:
     """Labelled images under one preparation after the other."""
 
-    def __init__(self, examined: Examined, progress: Progress) -> None:
-        places = np.flatnonzero(examined.labelled)
-        if len(places) > MOST:
-            places = np.sort(np.random.default_rng(0).permutation(places)[:MOST])
+    def __init__(
+        self, examined: Examined, places: NDArray[np.int64], count: int, progress: Progress
+    ) -> None:
         self.places, self.vit = places, examined.vit
         self.labels = examined.labels[places]
         self.images: list[Image.Image] = [examined.images[i] for i in places]
         logits = np.stack([examined.records[i].logits for i in places])
         self.now = Tried({}, self._scored(torch.from_numpy(logits)))
-        self.count = 0
+        self.count = count
         self._progress = progress
 
     def _scored(self, logits: Tensor) -> Score:
@@ -97,9 +96,14 @@ class _Trial:
 
 def find(examined: Examined, progress: Progress) -> list[Finding]:
     """At most one: what is to be prepared otherwise."""
-    trial = _Trial(examined, progress)
-    best = _searched(trial)
-    gain = int(best.score.right.sum()) - int(trial.now.score.right.sum())
+    places = np.random.default_rng(0).permutation(np.flatnonzero(examined.labelled))
+    screen = _Trial(examined, places[:SCREENED], 0, progress)
+    best = _searched(screen)
+    if best is screen.now or best.rank[0] - screen.now.rank[0] < COST / 2 * len(screen.labels):
+        return []
+    trial = _Trial(examined, places[:MOST], screen.count, progress)
+    best = trial.tried(best.changes, trial.plain(best.changes))
+    gain = best.rank[0] - trial.now.rank[0]
     if gain < max(3, COST * len(trial.labels)) or trial.p_value(best) >= ALPHA:
         return []
     if not _everywhere(trial, best, examined.predicted[trial.places]):
@@ -280,6 +284,6 @@ PREPROCESSING = Finder(
     question="Are images prepared as in the model's training?",
     find=find,
     lacks=lacks,
-    passes=lambda examined: PASSES * min(MOST, int(examined.labelled.sum())),
+    passes=lambda examined: PASSES * min(SCREENED, int(examined.labelled.sum())),
     amend=amend,
 )

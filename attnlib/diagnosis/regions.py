@@ -65,15 +65,17 @@ def large(grid: tuple[int, int]) -> list[tuple[str, Mask]]:
     """Regions that no small window shows: a frame, and strips along each side and corner."""
     found: list[tuple[str, Mask]] = []
     rows, cols = grid
-    width = max(1, min(grid) // 8)
-    for name, box in (
-        ("strip along the top", Box(0, 0, width, cols)),
-        ("strip along the bottom", Box(rows - width, 0, width, cols)),
-        ("strip along the left", Box(0, 0, rows, width)),
-        ("strip along the right", Box(0, cols - width, rows, width)),
-    ):
-        found.append((name, box.mask(grid)))
-    found.append(("frame around the image", ring(grid, width)))
+    narrow = max(1, min(grid) // 8)
+    for width in (narrow, 2 * narrow):
+        boxes = {
+            "strip along the top": Box(0, 0, width, cols),
+            "strip along the bottom": Box(rows - width, 0, width, cols),
+            "strip along the left": Box(0, 0, rows, width),
+            "strip along the right": Box(0, cols - width, rows, width),
+        }
+        if 4 * width <= min(grid):
+            found += [(name, box.mask(grid)) for name, box in boxes.items()]
+            found.append(("frame around the image", ring(grid, width)))
     return found
 
 

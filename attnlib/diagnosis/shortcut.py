@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnlib.diagnosis import casts, chance, regions
-from attnlib.diagnosis.candidates import FEWEST, Candidate, Search, candidates, searches
+from attnlib.diagnosis.candidates import FEWEST, SHARED, Candidate, Search, candidates, searches
 from attnlib.diagnosis.examined import Examined
 from attnlib.diagnosis.finder import ALPHA, Finder, needs_mistakes
 from attnlib.diagnosis.finding import Certainty, Evidence, Finding
@@ -77,8 +77,11 @@ def find(examined: Examined, progress: Progress) -> list[Finding]:
     found: list[Finding] = []
     for search in searches(examined, inputs.kept):
         for _ in range(PER_CLASS):
+            # What right images of the class alone have is the class itself.
             tried = (
-                (one, _proved(inputs, examined, search, one)) for one in candidates(inputs, search)
+                (one, _proved(inputs, examined, search, one))
+                for one in candidates(inputs, search)
+                if len(set(one.marked) & set(search.wrong)) >= SHARED
             )
             held = next(((one, proof) for one, proof in tried if proof.holds), None)
             if held is None:

@@ -1,4 +1,4 @@
-"""What a head does to a prediction: take it away and predict again."""
+"""What a head does to a prediction: take it away or exchange it, and predict again."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _TAPE_BYTES = 512 * 2**20
 
 @dataclass(frozen=True)
 class HeadEffects:
-    """One image with each head taken away in turn.
+    """One image with each head taken away, or replaced, in turn.
 
     Attributes:
         predicted: the class that the whole model predicts; about an independent label it is
@@ -61,6 +61,7 @@ def head_effects(
     progress: Callable[[int, int], None] | None = None,
     *,
     decision: Decision | None = None,
+    donor: Tensor | None = None,
 ) -> HeadEffects:
     """Zero every head in turn, ``L·H`` predictions of ``pixels`` ``(1, 3, h, w)``.
 
@@ -71,18 +72,22 @@ def head_effects(
         label: the true class, if it is known.
         progress: told (layers done, layers) after each layer.
         decision: what is decided, instead of ``label``: about one of independent labels.
+        donor: another image of the same size ``(1, 3, h, w)``: instead of nothing, what the same
+            head gives on that image stands in each head's place.
 
     Raises:
         CaptureError: the model has no layers of attention between all tokens, or no classes.
+        AttnlibError: the donor is of another size.
     """
     vit = vit.fitting(pixels)
     decided = decision or Decision(label)
     heads = _heads(vit)
     layers = len(vit.support.calls("layer"))
     batch = heads
+    gifts = None if donor is None else _gifts(vit, pixels, donor)
     while True:
         try:
-            plain, logits = _without_each(vit, pixels, layers, heads, batch, progress)
+            plain, logits = _without_each(vit, pixels, layers, heads, batch, progress, gifts)
             break
         except OutOfMemory:
             if batch == 1:
@@ -154,8 +159,13 @@ def _without_each(
     heads: int,
     batch: int,
     progress: Callable[[int, int], None] | None,
+    gifts: list[Tensor] | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Logits of the whole model ``(C,)`` and without each head ``(L, H, C)``."""
+    """Logits of the whole model ``(C,)`` and without each head ``(L, H, C)``.
+
+    Args:
+        gifts: what stands in the place of a head, ``(1, H, T, dv)`` for each layer.
+    """
     tokens = vit.layout.tokens * vit.width * pixels.element_size()
     batch = max(1, min(batch, heads, _TAPE_BYTES // (2 * layers * tokens)))
     batch = math.ceil(heads / math.ceil(heads / batch))
@@ -177,7 +187,8 @@ def _without_each(
                 keep = whole.clone()
                 for place, head in enumerate(range(start, min(start + batch, heads))):
                     keep[place, head] = 0
-                parts.append(_from_layer(vit, images, tape, layer, keep))
+                gift = None if gifts is None else gifts[layer]
+                parts.append(_from_layer(vit, images, tape, layer, keep, gift))
             result.append(torch.cat(parts)[:heads])
             if progress is not None:
                 progress(layer + 1, layers)
@@ -216,14 +227,21 @@ def _alike(left: Tensor, right: Tensor) -> bool:
     return bool((left - right).abs().amax() <= 100 * torch.finfo(left.dtype).eps * max(1.0, size))
 
 
-def _from_layer(vit: Vit, images: Tensor, tape: Tape | None, layer: int, keep: Tensor) -> Tensor:
+def _from_layer(
+    vit: Vit,
+    images: Tensor,
+    tape: Tape | None,
+    layer: int,
+    keep: Tensor,
+    gift: Tensor | None = None,
+) -> Tensor:
     """Logits ``(B, C)`` where image b goes on without the heads that ``keep[b]`` has zero for."""
 
     def note(now: int, call: AttentionCall) -> Tensor | None:
         if tape is not None and now < layer:
             # What the recording did here comes off the tape, operation by operation.
             return _kept(call, keep)
-        return _kept(call, keep) if now == layer else None
+        return _kept(call, keep, gift) if now == layer else None
 
     if tape is None:
         return intervention.forward(vit, images, note)
@@ -231,14 +249,41 @@ def _from_layer(vit: Vit, images: Tensor, tape: Tape | None, layer: int, keep: T
         return intervention.forward(vit, images, note)
 
 
-def _kept(call: AttentionCall, keep: Tensor) -> Tensor:
-    """``A V`` ``(B, H, T, dv)`` times 1 or 0 for each image and head ``(B, H)``."""
+def _kept(call: AttentionCall, keep: Tensor, gift: Tensor | None = None) -> Tensor:
+    """``A V`` ``(B, H, T, dv)`` times 1 or 0 for each image and head ``(B, H)``.
+
+    Args:
+        gift: ``(1, H, T, dv)``, what stands where the factor is 0; nothing if None.
+    """
     factor = keep[:, :, None, None]
+    kept = _given(call) * factor
+    return kept if gift is None else kept + gift * (1 - factor)
+
+
+def _given(call: AttentionCall) -> Tensor:
+    """What the heads give, ``A V`` ``(B, H, T, dv)``."""
     if call.finish is None:
         assert call.output is not None
-        return call.output * factor
+        return call.output
     # Here the operator's output is behind its projection, where heads are mixed.
-    return call.product() * factor
+    return call.product()
+
+
+def _gifts(vit: Vit, pixels: Tensor, donor: Tensor) -> list[Tensor]:
+    """What the heads of each layer give on another image, ``(1, H, T, dv)``."""
+    if donor.shape != pixels.shape:
+        raise AttnlibError(
+            f"The other image is seen as {tuple(donor.shape)} and this one as "
+            f"{tuple(pixels.shape)}: heads are exchanged between images of one size."
+        )
+    found: list[Tensor] = []
+
+    def note(layer: int, call: AttentionCall) -> None:
+        found.append(_given(call).detach().clone())
+
+    with torch.no_grad():
+        intervention.forward(vit, donor, note)
+    return found
 
 
 def _heads(vit: Vit) -> int:

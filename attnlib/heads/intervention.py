@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from attnlib.capture import passes
@@ -76,3 +78,52 @@ def tempered(call: AttentionCall, temperature: float) -> AttentionCall:
     if call.weights is None:
         return replace(call, scale=call.scale / temperature)
     return replace(call, weights=torch.softmax(call.weights.log() / temperature, dim=-1))
+
+
+def without_attention(
+    vit: Vit,
+    pixels: Tensor,
+    queries: NDArray[np.bool_],
+    keys: NDArray[np.bool_],
+    layers: Collection[int] | None = None,
+) -> Tensor:
+    """Logits ``(B, C)`` where some tokens cannot look at some others.
+
+    As if the scores had been masked before the softmax: the rest of each row grows to sum to 1.
+    A row of which nothing is left stays as it is, since a softmax over nothing is undefined.
+
+    Args:
+        queries, keys: ``(T,)`` bool, tokens in sequence order.
+        layers: in which layers, counted from 0; in all if None.
+
+    Raises:
+        AttnlibError: there is no such layer, or the masks are not of this model's tokens.
+        CaptureError: the model has no layers of attention between all tokens.
+    """
+    vit = vit.fitting(pixels)
+    count, tokens = len(vit.support.calls("layer")), vit.layout.tokens
+    if not count:
+        raise CaptureError(
+            f"{vit.name} has no layers of attention between all tokens: {vit.support.reason}."
+        )
+    wanted = set(range(count) if layers is None else layers)
+    strangers = sorted(wanted - set(range(count)))
+    if strangers:
+        raise AttnlibError(f"There is no layer {strangers[0]}: this model has {count} layers.")
+    if queries.shape != (tokens,) or keys.shape != (tokens,):
+        raise AttnlibError(
+            f"Tokens are chosen by masks of shape ({tokens},), not {queries.shape} and "
+            f"{keys.shape}."
+        )
+    cut = torch.from_numpy(queries[:, None] & keys).to(vit.device)
+
+    def change(layer: int, call: AttentionCall) -> Tensor | None:
+        if layer not in wanted:
+            return None
+        rows = call.rows()
+        left = rows.masked_fill(cut, 0)
+        sums = left.sum(dim=-1, keepdim=True)
+        return call.product(rows=torch.where(sums > 0, left / sums, rows))
+
+    with torch.no_grad():
+        return forward(vit, pixels, change)

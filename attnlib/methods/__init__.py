@@ -9,16 +9,20 @@ from __future__ import annotations
 
 from attnlib.methods.attnlrp import ATTNLRP, ATTNLRP_CONTRAST
 from attnlib.methods.base import Method, Option, Registry
-from attnlib.methods.baselines import RANDOM, UNIFORM
+from attnlib.methods.baselines import CENTRE, RANDOM, UNIFORM
 from attnlib.methods.contrast import CONTRAST
 from attnlib.methods.cplrp import CPLRP
+from attnlib.methods.daam import DAAM
 from attnlib.methods.flow import FLOW
 from attnlib.methods.gradcam import GRADCAM
 from attnlib.methods.heat import Heat
+from attnlib.methods.integrated import INTEGRATED
+from attnlib.methods.legrad import LEGRAD
 from attnlib.methods.occlusion import OCCLUSION
 from attnlib.methods.raw import RAW
 from attnlib.methods.relevance import RELEVANCE
 from attnlib.methods.residual import RESIDUAL
+from attnlib.methods.rise import RISE
 from attnlib.methods.rollout import ROLLOUT
 from attnlib.methods.subject import Subject
 
@@ -34,7 +38,12 @@ METHODS = Registry(
         ATTNLRP,
         ATTNLRP_CONTRAST,
         CPLRP,
+        LEGRAD,
+        DAAM,
+        INTEGRATED,
         OCCLUSION,
+        RISE,
+        CENTRE,
         RANDOM,
         UNIFORM,
     ]

@@ -83,6 +83,7 @@ class Method:
             too, by which it can be followed and stopped, and asks for its places among the
             forward passes itself, piece by piece, rather than hold one all the time. A page
             computes it beside itself, and unbidden only with a small model.
+        baseline: whether it knows nothing of the image, so that others have to beat it.
         patented: whether it is of a family under patent, which the setting ``lrp`` takes out.
     """
 
@@ -101,6 +102,7 @@ class Method:
     abbreviation: str = ""
     compared: bool = True
     slow: bool = False
+    baseline: bool = False
     patented: bool = False
 
     def __post_init__(self) -> None:

@@ -33,6 +33,38 @@ def random(subject: Subject, target: int | None, *, seed: int = 0) -> Tensor:
     return draws / draws.sum()
 
 
+def centre(subject: Subject, target: int | None) -> Tensor:
+    """Shares that fall from the middle of the grid, ``(N,)``: a Gaussian that sums to 1.
+
+    Its standard deviation is a quarter of each side, so that photographers' habit of putting the
+    object in the middle is what a map has to beat.
+    """
+    rows, cols = subject.layout.grid
+    y, x = (
+        ((torch.arange(side, dtype=torch.float64) + 0.5) / side - 0.5) / 0.25
+        for side in (rows, cols)
+    )
+    heights = torch.exp(-0.5 * (y[:, None].square() + x.square())).flatten()
+    return heights / heights.sum()
+
+
+CENTRE = Method(
+    name="centre",
+    title="Centre prior",
+    short="centre",
+    abbreviation="mid",
+    description=(
+        "The middle of the picture, whatever is in it: objects mostly are there, so a map that "
+        "points no better has found nothing."
+    ),
+    source="baseline, as in salience benchmarks (Judd, Durand & Torralba 2012)",
+    unit="share",
+    compute=centre,
+    share=True,
+    needs="nothing",
+    baseline=True,
+)
+
 UNIFORM = Method(
     name="uniform",
     title="Uniform",
@@ -43,17 +75,20 @@ UNIFORM = Method(
     compute=uniform,
     share=True,
     needs="nothing",
+    baseline=True,
 )
 
 RANDOM = Method(
     name="random",
     title="Random",
     short="random",
+    abbreviation="rnd",
     description="A random map: a method that does no better than this explains nothing.",
     source="baseline, as in SaCo (Wu et al., CVPR 2024)",
     unit="share",
     compute=random,
     share=True,
     needs="nothing",
+    baseline=True,
     options={"seed": Option(0, "Seed of the random numbers.", low=0, high=2**31 - 1, shown=False)},
 )

@@ -65,6 +65,7 @@ OCCLUSION = Method(
     name="occlusion",
     title="Occlusion",
     short="occlusion",
+    abbreviation="occ",
     slow=True,
     description=(
         "What the class's probability loses when a patch is replaced: measured on the model's "

@@ -57,6 +57,7 @@ RELEVANCE = Method(
     name="relevance",
     title="Gradient-weighted relevance",
     short="relevance",
+    abbreviation="rel",
     description=(
         "Attention counts where raising it would raise the chosen class's logit. It answers "
         "why this class, and differs from class to class."

@@ -63,6 +63,7 @@ RESIDUAL = Method(
     name="residual",
     title="Residual propagation",
     short="residual",
+    abbreviation="res",
     description=(
         "Attention added layer by layer to what came before, R = R + A R. It is often published "
         "as attention flow, which it is not: it is rollout with more weight on the residual "

@@ -47,6 +47,7 @@ ROLLOUT = Method(
     name="rollout",
     title="Attention rollout",
     short="rollout",
+    abbreviation="roll",
     description=(
         "Attention followed through all layers, with the residual connection as one half of "
         "each layer: how much of every patch reaches the readout if attention were all that "

@@ -12,7 +12,16 @@ from hypothesis import strategies as st
 
 from attnlib.dashboard.heads.similarity import Pair
 from attnlib.dashboard.parts.checkpoint_form import parse_options, parse_size
-from attnlib.dashboard.parts.codecs import LARGEST, Codec, Number, OneOf, SomeOf, Text, YesNo
+from attnlib.dashboard.parts.codecs import (
+    LARGEST,
+    Codec,
+    Number,
+    OneOf,
+    Places,
+    SomeOf,
+    Text,
+    YesNo,
+)
 from attnlib.dashboard.parts.look import number_of
 from attnlib.errors import AttnlibError
 
@@ -28,6 +37,7 @@ CODECS: dict[str, Codec[Any]] = {
     "switch": YesNo(),
     "text": Text(),
     "pair": Pair(24),
+    "places": Places(24),
 }
 NASTY = [
     "",
@@ -98,6 +108,19 @@ def test_numbers_come_back_exactly(value: float) -> None:
 @given(st.lists(st.sampled_from(LAYERS.options), unique=True))
 def test_choices_come_back_in_their_order(chosen: list[int]) -> None:
     assert SomeOf(LAYERS).read(SomeOf(LAYERS).write(chosen)) == chosen
+
+
+@given(st.sets(st.integers(0, 195)))
+def test_places_come_back_and_fit_a_link(chosen: set[int]) -> None:
+    (text,) = Places(196).write(tuple(sorted(chosen)))
+    assert Places(196).read([text]) == tuple(sorted(chosen))
+    assert len(text) <= 500
+
+
+@pytest.mark.parametrize("text", ["5.3", "3.3", "3-3.2", "4-2", "196", "0-196", "1.", ".1", "1--2"])
+def test_places_out_of_order_or_out_of_bounds_are_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="places from 0 to 195 in order"):
+        Places(196).read([text])
 
 
 def test_bounds_are_inclusive_and_said() -> None:

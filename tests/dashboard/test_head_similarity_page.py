@@ -18,8 +18,10 @@ from streamlit.testing.v1 import AppTest
 import attnlib
 from attnlib.dashboard.heads import comparison, heat_map, names, pairs, removal
 from attnlib.dashboard.parts.markdown import literal
+from attnlib.dashboard.state.session import Session, demo_samples
 from attnlib.heads import accumulate, flag, head_statistics, mean_statistics
 from attnlib.heads.ablation import head_effects, mean_effects, without_heads
+from attnlib.heads.control import strangers
 from attnlib.model import demo
 from attnlib.pictures.colormaps import Scale
 from tests.dashboard.driving import finish, text, use
@@ -95,9 +97,50 @@ def test_the_effect_of_every_head_on_a_mistake(app: AppTest, vit: attnlib.Vit) -
     assert shown["selected"] == []
     assert effects.repairs, "this image was chosen since single heads repair it"
     table = app.dataframe[0].value
-    assert list(table["head"])[: len(effects.repairs)] == [names.name(*h) for h in effects.repairs]
-    assert table["change of margin"][0] == pytest.approx(effects.change.min(), abs=1e-4)
+    count = len(effects.repairs)
+    assert sorted(table["head"][:count]) == sorted(names.name(*h) for h in effects.repairs)
+    for _, row in table.iterrows():
+        change = effects.change[names.parse(row["head"])]
+        assert row["change of margin"] == pytest.approx(change, abs=1e-4)
     assert f"{effects.margin:+.2f}" in text(app)
+
+
+def test_a_repair_stands_beside_the_heads_of_unrelated_images(
+    app: AppTest, vit: attnlib.Vit
+) -> None:
+    """The heads come in the order of the excess over them, and the page says what they give."""
+    opened(app, REPAIRABLE)
+    found = [vit.inspect(sample(one.name)[0], rollout=False).predicted for one in demo.images()]
+    labels = [label_of(vit, one.name) for one in demo.images()]
+    place = [one.name for one in demo.images()].index(REPAIRABLE)
+    donors = strangers(labels, found, place, labels[place])
+    assert all(labels[d] == found[d] not in (labels[place], found[place]) for d in donors)
+    pixels = vit.pixels(sample(REPAIRABLE)[0])
+    effects = head_effects(vit, pixels, labels[place])
+    pictures = [sample(demo.images()[donor].name)[0] for donor in donors]
+    now = np.stack(
+        [
+            head_effects(vit, pixels, labels[place], donor=vit.pixels(picture)).now
+            for picture in pictures
+        ]
+    )
+    repairs = now == labels[place]
+    repairing = int(repairs.any(axis=(1, 2)).sum())
+    assert f"**{repairing} of 5** repair the prediction by some head as well" in text(app)
+    assert "24 heads were tried" in text(app)
+    table = app.dataframe[0].value[: len(effects.repairs)]
+    shares = [repairs.mean(axis=0)[names.parse(head)] for head in table["head"]]
+    assert shares == sorted(shares), "those first of which the fewest strangers do the same"
+    assert list(table["random heads that repair"]) == [f"{share:.0%}" for share in shares]
+    assert list(table["excess"]) == [f"{1 - share:+.0%}" for share in shares]
+
+
+def test_without_a_third_class_the_page_says_that_there_is_no_control(app: AppTest) -> None:
+    alone = tuple(one for one in demo_samples() if one.name == REPAIRABLE)
+    app.session_state["session"] = Session(alone)
+    opened(app, REPAIRABLE)
+    assert "There is no control here" in text(app)
+    assert "random heads that repair" not in app.dataframe[0].value
 
 
 def test_heads_removed_together_and_put_back(app: AppTest, vit: attnlib.Vit) -> None:
@@ -160,19 +203,32 @@ def test_the_mean_over_all_wrong_images(app: AppTest, vit: attnlib.Vit) -> None:
     assert not drawn(app), "nothing is computed before it is asked for"
     button(app, "Remove every head in turn, on").click().run()
     finish(app)
-    wrong = []
-    for image in demo.images():
-        picture = Image.open(io.BytesIO(image.data)).convert("RGB")
-        label = list(vit.class_names).index(image.label)
-        if vit.inspect(picture, rollout=False).predicted != label:
-            wrong.append(head_effects(vit, vit.pixels(picture), label))
+    pictures = [sample(image.name)[0] for image in demo.images()]
+    labels = [label_of(vit, image.name) for image in demo.images()]
+    predicted = [record.predicted for record in vit.inspect_many(pictures, rollout=False)]
+    wrong, given = [], []
+    for place, (picture, label) in enumerate(zip(pictures, labels, strict=True)):
+        if predicted[place] != label:
+            pixels = vit.pixels(picture)
+            wrong.append(head_effects(vit, pixels, label))
+            (donor,) = strangers(labels, predicted, place, label, 1)
+            gift = vit.pixels(pictures[donor])
+            given.append(head_effects(vit, pixels, label, donor=gift))
     change, repaired, count = mean_effects(wrong)
     np.testing.assert_allclose(values(cells(app, "Mean change")), change, atol=1e-5)
     np.testing.assert_allclose(values(cells(app, "Share of images")), repaired, atol=1e-6)
     assert f"over {count} wrong predictions" in text(app)
-    assert app.dataframe[0].value["share of images repaired"][0] == pytest.approx(
-        repaired.max(), abs=1e-4
-    )
+    also = np.mean([one.now == one.against for one in given], axis=0)
+    table = app.dataframe[0].value
+    assert list(table["excess"]) == sorted(table["excess"], reverse=True)
+    assert table["excess"][0] == pytest.approx((repaired - also).max(), abs=1e-4)
+    for _, row in table.iterrows():
+        head = names.parse(row["head"])
+        assert row["share of images repaired"] == pytest.approx(repaired[head], abs=1e-4)
+        assert row["by random heads"] == pytest.approx(also[head], abs=1e-4)
+    repairing = sum(bool(one.repairs) for one in given)
+    assert f"removal repairs {sum(bool(one.repairs) for one in wrong)} of 29" in text(app)
+    assert f"**{repairing} of 29**" in text(app)
 
 
 # -- similarity ----------------------------------------------------------------------------------

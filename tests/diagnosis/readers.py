@@ -11,17 +11,25 @@ import attnlib
 
 
 class Reader(nn.Module):
-    """The demo model whose logits are a function of the pixels ``(B, 3, h, w)``."""
+    """The demo model whose logits are a function of the pixels ``(B, 3, h, w)``.
 
-    def __init__(self, inner: nn.Module, read: Callable[[Tensor], Tensor], trust: float) -> None:
+    A trust of None leaves the demo's own pass out: quick, but nothing can be captured.
+    """
+
+    def __init__(
+        self, inner: nn.Module, read: Callable[[Tensor], Tensor], trust: float | None
+    ) -> None:
         super().__init__()
         self.inner, self.read, self.trust = inner, read, trust
 
     def forward(self, pixels: Tensor) -> Tensor:
-        return self.trust * self.inner(pixels) + self.read(pixels)
+        own = 0.0 if self.trust is None else self.trust * self.inner(pixels)
+        return own + self.read(pixels)
 
 
-def reader(vit: attnlib.Vit, read: Callable[[Tensor], Tensor], trust: float = 0.0) -> attnlib.Vit:
+def reader(
+    vit: attnlib.Vit, read: Callable[[Tensor], Tensor], trust: float | None = 0.0
+) -> attnlib.Vit:
     """The demo model with other logits: its own times ``trust``, plus what is read."""
     return vit.around(Reader(vit.module, read, trust))
 

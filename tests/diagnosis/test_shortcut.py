@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
@@ -12,7 +12,9 @@ from PIL import Image
 from torch import Tensor, nn
 
 import attnlib
-from attnlib.diagnosis import diagnose
+from attnlib.diagnosis import diagnose, shortcut
+from attnlib.diagnosis.candidates import Candidate, Search
+from attnlib.diagnosis.pasting import Inputs
 from tests.diagnosis.planted import demo_images, demo_labels
 
 MAGENTA = np.array([255, 0, 255], dtype=np.uint8)
@@ -159,6 +161,18 @@ def test_a_cast_is_found_as_one(vit: attnlib.Vit) -> None:
     assert finding.classes == (TARGET,) and finding.detail["form"] == "cast"
     shared = set(finding.images) & set(marked)
     assert len(shared) >= 0.7 * len(marked) and len(shared) >= 0.7 * len(finding.images)
+
+
+def test_what_right_images_alone_have_is_no_shortcut(
+    vit: attnlib.Vit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def of_right_images(inputs: Inputs, search: Search) -> Iterator[Candidate]:
+        right = tuple(place for place in search.drawn if place not in search.wrong)
+        mask = np.ones(inputs.grid, dtype=bool)
+        yield Candidate(search.target, "place", right, dict.fromkeys(right, mask), mask)
+
+    monkeypatch.setattr(shortcut, "candidates", of_right_images)
+    assert not diagnose(vit, demo_images(), demo_labels(), kinds=["shortcut"]).findings
 
 
 def test_demo_images_before_the_demo_model_have_no_shortcut(vit: attnlib.Vit) -> None:

@@ -27,7 +27,7 @@ REPLACED: dict[Replacement, str] = {
 
 def show(space: Workspace, prediction: Prediction, compared: Compared) -> None:
     """The sentence, once every map is there that is computed without being asked for."""
-    heats = [heat for name, heat in compared.heats.items() if name != "random"]
+    heats = [heat for name, heat in compared.heats.items() if not METHODS[name].baseline]
     if not heats or space.vit.layout.patches < 2:
         return
     sample, target = space.by_name[prediction.name], compared.target
@@ -84,9 +84,11 @@ def sentence(found: Belief) -> str:
         )
     others = [_named(entry) for entry in found.tried if entry.believed and entry is not best]
     also = f" Better than random too: {', '.join(others)}." if others else ""
+    own = METHODS[best.method].options.get("replacement")
     ruler = (
-        " It replaces patches by zero itself, so here it is measured with its own ruler."
-        if best.method == "occlusion" and found.replacement == "zero"
+        f" It replaces patches by {found.replacement} itself, so here it is measured with its own "
+        "ruler."
+        if own is not None and own.default == found.replacement
         else ""
     )
     return (

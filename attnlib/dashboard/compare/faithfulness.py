@@ -20,7 +20,7 @@ from attnlib.dashboard.state.workspace import Workspace
 from attnlib.data.collection import Sample
 from attnlib.evaluation import faithfulness
 from attnlib.evaluation.faithfulness import Faithfulness
-from attnlib.methods import METHODS, Heat
+from attnlib.methods import METHODS, Heat, Method
 from attnlib.methods.perturbation import REPLACEMENTS, Replacement
 from attnlib.model.vit import Vit
 
@@ -53,11 +53,7 @@ def show(space: Workspace, prediction: Prediction, compared: Compared, _: Settin
         "faithful if deletion falls early (small area) and insertion rises early (large area). "
         "Grey: random orders, mean and where 95 % of them lie "
         f"({len(found.random_deletion.probabilities)} drawn)."
-        + (
-            " Occlusion replaces patches by zero itself, so here it measures with its own ruler."
-            if wanted == "zero"
-            else ""
-        )
+        + _own_ruler([METHODS[entry.method] for entry in found.methods], wanted)
     )
     _charts(prediction, found, space.vit.outputs.quantity)
 
@@ -101,6 +97,16 @@ def _evaluated(
     )
 
 
+def _own_ruler(methods: list[Method], wanted: Replacement) -> str:
+    """A sentence on the methods that replace patches themselves by what the curves do."""
+    own = [
+        m.title
+        for m in methods
+        if "replacement" in m.options and m.options["replacement"].default == wanted
+    ]
+    return f" {', '.join(own)}: measured with its own ruler, {wanted}." if own else ""
+
+
 def _charts(prediction: Prediction, found: Faithfulness, quantity: str) -> None:
     stem = f"{stem_of(prediction.name)}-{found.replacement}"
     titles = [METHODS[entry.method].title for entry in found.methods]
@@ -117,7 +123,7 @@ def _charts(prediction: Prediction, found: Faithfulness, quantity: str) -> None:
                     rows,
                     words=f"{kind} curves of all methods beside random orders",
                     width=455,
-                    height=440,
+                    height=280 + 20 * len(titles),
                     more={"band": band},
                     axis=axis,
                     shown=tuple(titles),
@@ -133,7 +139,7 @@ def _charts(prediction: Prediction, found: Faithfulness, quantity: str) -> None:
                     ],
                     words=f"Area under the {kind} curve of each method, beside random orders",
                     width=455,
-                    height=225,
+                    height=65 + 20 * len(titles),
                     more={"random": [{"low": low, "mean": mean, "high": high}]},
                     title=f"area under the {kind} curve ({better} is better)",
                     quantity=quantity,

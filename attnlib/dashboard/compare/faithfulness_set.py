@@ -223,7 +223,7 @@ def _charts(rows: list[Row]) -> None:
                     listed,
                     words=f"{title.format(kind)}: mean and 95 % interval of each method",
                     width=455,
-                    height=240,
+                    height=80 + 20 * len(listed),
                     more={"random": [dict(zip(("mean", "low", "high"), beside, strict=True))]},
                     numbers={"left": min(ends), "right": max(ends)},
                     title=title.format(kind),

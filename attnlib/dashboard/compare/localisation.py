@@ -63,7 +63,7 @@ def show(space: Workspace, prediction: Prediction, compared: Compared, _: Settin
                 ],
                 words=f"{title} of every method",
                 width=228,
-                height=250,
+                height=90 + 20 * len(found),
                 more={"chance": [{"value": CHANCE.get(name, area)}]},
                 title=title,
                 share=name != "ratio",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from attnlib.audit import Outcome
-from attnlib.dashboard.heads import decided, grid, names, reasons
+from attnlib.dashboard.heads import decided, grid, names, reasons, strangers
 from attnlib.dashboard.parts import downloads
 from attnlib.dashboard.state import results, tasks
 from attnlib.dashboard.state.models import ModelChoice
@@ -33,11 +33,17 @@ class Average:
     Attributes:
         change: ``(L, H)``, of the margin without the head.
         turned: ``(L, H)``, share of images on which the other class wins without it.
+        by_strangers: ``(L, H)``, share on which it wins with the same head of a random right image
+            of a third class in its place; None where there is no such control.
+        some, some_by_strangers: how many images some head turns, by its removal and by a stranger.
     """
 
     change: NDArray[np.float32]
     turned: NDArray[np.float32]
     images: int
+    by_strangers: NDArray[np.float32] | None = None
+    some: int = 0
+    some_by_strangers: int = 0
 
 
 def show(space: Workspace, outcome: Outcome) -> None:
@@ -51,16 +57,36 @@ def show(space: Workspace, outcome: Outcome) -> None:
         st.caption(f"{waiting} images are not inspected yet, or could not be read.")
     choice, vit = space.choice, space.vit
     pairs = [(space.by_name[p.name], decided.of(p)) for p in found]
+    # One stranger an image: over many images that is enough, and costs as much as the removal.
+    donors = [strangers.of(space, p, 1) for p in found] if outcome == "wrong" else []
+    controlled = bool(donors) and all(donors)
+    gifts = [one[0] for one in donors] if controlled else []
 
     def work(progress: Progress) -> Average | CaptureError:
+        # Two rounds where there is a control.
+        rounds = 2 * len(pairs) if gifts else len(pairs)
         try:
-            return Average(*mean_effects(_each(choice, vit, pairs, progress)))
+            removed = list(_each(choice, vit, pairs, lambda done, _: progress(done, rounds)))
+            some = sum(bool(one.repairs) for one in removed)
+            if not gifts:
+                return Average(*mean_effects(removed), some=some)
+            given = list(
+                _each(
+                    choice, vit, pairs, lambda done, _: progress(len(pairs) + done, rounds), gifts
+                )
+            )
+            also = sum(bool(one.repairs) for one in given)
+            return Average(*mean_effects(removed), mean_effects(given)[1], some, also)
         except CaptureError as error:
             return error
 
     result = tasks.run(
         f"head effects, {outcome}",
-        (choice, tuple((sample.sha256, decision) for sample, decision in pairs)),
+        (
+            choice,
+            tuple((sample.sha256, decision) for sample, decision in pairs),
+            tuple(gift.sha256 for gift in gifts),
+        ),
         work,
         button=f"Remove every head in turn, on {len(found)} images",
         help="Predict each image once without each head, and average.",
@@ -73,13 +99,22 @@ def show(space: Workspace, outcome: Outcome) -> None:
 
 
 def _each(
-    choice: ModelChoice, vit: Vit, pairs: list[tuple[Sample, Decision]], progress: Progress
+    choice: ModelChoice,
+    vit: Vit,
+    pairs: list[tuple[Sample, Decision]],
+    progress: Progress,
+    gifts: Sequence[Sample] = (),
 ) -> Iterator[HeadEffects]:
+    """The effects on each image; with ``gifts``, of putting that image's heads in the place."""
     for done, (sample, decision) in enumerate(pairs):
         progress(done, len(pairs))
+        gift = gifts[done] if gifts else None
 
         def make(
-            sample: Sample = sample, decision: Decision = decision, done: int = done
+            sample: Sample = sample,
+            decision: Decision = decision,
+            done: int = done,
+            gift: Sample | None = gift,
         ) -> HeadEffects:
             # Asked after each layer too, so that “Stop” is heard within a large model's image.
             pixels = vit.pixels(results.decoded(choice, vit, sample))
@@ -88,9 +123,11 @@ def _each(
                 pixels,
                 progress=lambda *_: progress(done, len(pairs)),
                 decision=decision,
+                donor=None if gift is None else vit.pixels(results.decoded(choice, vit, gift)),
             )
 
-        yield results.numbers(choice, sample, ("head effects", decision), make)
+        what = ("head effects", decision, *(() if gift is None else (gift.sha256,)))
+        yield results.numbers(choice, sample, what, make)
     progress(len(pairs), len(pairs))
 
 
@@ -119,10 +156,13 @@ def _show(found: Average, outcome: Outcome) -> None:
             key=f"share-{turned.split()[0]}",
             title=f"Share of images {turned}",
         )
-    order = np.lexsort((found.change.ravel(), -found.turned.ravel()))
+    by = found.turned if found.by_strangers is None else found.turned - found.by_strangers
+    order = np.lexsort((found.change.ravel(), -by.ravel()))
     rows = [_facts(found, divmod(int(i), found.change.shape[1]), turned) for i in order]
     if not found.turned.any():
         st.info(f"No single head's removal gives any image {turned}.")
+    if outcome == "wrong":
+        st.markdown(_control(found))
     st.dataframe(rows[:LISTED], hide_index=True, width=620, alt="Heads by effect")
     if outcome == "wrong":
         st.caption(
@@ -132,9 +172,27 @@ def _show(found: Average, outcome: Outcome) -> None:
     downloads.table(rows, f"mean-head-effects-{outcome}-list", "All heads (CSV)")
 
 
+def _control(found: Average) -> str:
+    """What repairs are worth: beside those by heads of unrelated images."""
+    if found.by_strangers is None:
+        return strangers.NONE
+    return (
+        f"Some head's removal repairs {found.some} of {found.images} mistakes. That is no evidence "
+        f"by itself: {found.change.size} heads were tried on each, and with the same head of a "
+        "random right image of a third class in its place some head repairs "
+        f"**{found.some_by_strangers} of {found.images}**. Heads come in the order of the excess "
+        "over that."
+    )
+
+
 def _facts(found: Average, head: names.Head, turned: str) -> dict[str, object]:
-    return {
+    facts: dict[str, object] = {
         "head": names.name(*head),
         f"share of images {turned}": round(float(found.turned[head]), 4),
         "mean change of margin": round(float(found.change[head]), 4),
     }
+    if found.by_strangers is not None:
+        share = float(found.by_strangers[head])
+        facts["by random heads"] = round(share, 4)
+        facts["excess"] = round(float(found.turned[head]) - share, 4)
+    return facts

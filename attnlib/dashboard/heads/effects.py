@@ -7,7 +7,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from attnlib.audit import Prediction
-from attnlib.dashboard.heads import averaged, decided, grid, names, reasons, removal
+from attnlib.dashboard.heads import averaged, decided, grid, names, reasons, removal, strangers
 from attnlib.dashboard.heads.names import Head
 from attnlib.dashboard.parts import address, downloads, views
 from attnlib.dashboard.parts.markdown import literal
@@ -16,6 +16,7 @@ from attnlib.dashboard.state.tasks import Progress
 from attnlib.dashboard.state.workspace import Workspace
 from attnlib.errors import CaptureError
 from attnlib.heads.ablation import HeadEffects, head_effects
+from attnlib.heads.control import DONORS, Control
 from attnlib.heads.decision import Decision
 from attnlib.pictures.colormaps import Scale
 
@@ -72,18 +73,28 @@ def _effects(space: Workspace, prediction: Prediction) -> HeadEffects | CaptureE
         except CaptureError as error:
             return error
 
-    shapes = [vit.support.shapes[i] for i in vit.support.calls("layer")]
-    passes = sum(shape[1] for shape in shapes)
-    weights = sum(parameter.numel() for parameter in vit.module.parameters())
+    passes = _passes(space)
     return tasks.run(
         "head effects",
         (choice, sample.sha256, decision),
         work,
         button=f"Remove every head in turn ({passes} predictions)",
         help="Predict this image again and again, each time without one head.",
-        eager=passes * weights * vit.layout.tokens <= QUICK,
+        eager=_work(space) <= QUICK,
         shared=True,
     )
+
+
+def _passes(space: Workspace) -> int:
+    """How many heads there are."""
+    support = space.vit.support
+    return sum(support.shapes[i][1] for i in support.calls("layer"))
+
+
+def _work(space: Workspace) -> float:
+    """Multiplications of as many passes as there are heads."""
+    weights = sum(parameter.numel() for parameter in space.vit.module.parameters())
+    return float(_passes(space) * weights * space.vit.layout.tokens)
 
 
 def _map(
@@ -127,6 +138,10 @@ def _turned(space: Workspace, prediction: Prediction, effects: HeadEffects) -> N
     title = "Heads whose removal repairs the prediction"
     st.subheader(title if prediction.wrong else "Heads that the prediction depends on")
     layers, heads = effects.change.shape
+    found = None
+    if prediction.wrong and effects.repairs:
+        quick = (DONORS + 1) * _work(space) <= QUICK
+        found = strangers.measured(space, prediction, effects, eager=quick)
     other = [
         (layer, head)
         for layer in range(layers)
@@ -136,6 +151,10 @@ def _turned(space: Workspace, prediction: Prediction, effects: HeadEffects) -> N
     if effects.repairs:
         count = len(effects.repairs)
         st.markdown(f"Removing any one of {count} head{'s' * (count > 1)} {verb}:")
+        if found is not None:
+            st.markdown(strangers.sentence(found))
+        elif prediction.wrong and not strangers.of(space, prediction):
+            st.caption(strangers.NONE)
     else:
         layer, head = divmod(int(effects.change.argmin()), heads)
         change = float(effects.change[layer, head])
@@ -146,30 +165,40 @@ def _turned(space: Workspace, prediction: Prediction, effects: HeadEffects) -> N
                 f"{effects.margin:+.2f} to {effects.margin + change:+.2f}."
             )
         st.info(text)
-    rows = [_facts(space, decision, effects, head) for head in [*effects.repairs, *other]]
+    first = effects.repairs if found is None else found.ranked(effects)
+    rows = [_facts(space, decision, effects, head, found) for head in [*first, *other]]
     if rows:
         height = 36 * (min(len(rows), 8) + 1)
-        st.dataframe(rows, hide_index=True, width=620, height=height, alt=title)
+        width = 620 if found is None else 800
+        st.dataframe(rows, hide_index=True, width=width, height=height, alt=title)
     if other:
         st.caption(f"{len(other)} of these give a class that is neither of the two.")
     every = [(layer, head) for layer in range(layers) for head in range(heads)]
     downloads.table(
-        lambda: [_facts(space, decision, effects, head) for head in every],
+        lambda: [_facts(space, decision, effects, head, found) for head in every],
         "head-effects-list",
         "All heads (CSV)",
     )
 
 
 def _facts(
-    space: Workspace, decision: Decision, effects: HeadEffects, head: Head
+    space: Workspace,
+    decision: Decision,
+    effects: HeadEffects,
+    head: Head,
+    found: Control | None = None,
 ) -> dict[str, object]:
     change = float(effects.change[head])
-    return {
+    facts: dict[str, object] = {
         "head": names.name(*head),
         "change of margin": round(change, 4),
         "margin without it": round(effects.margin + change, 4),
         "prediction without it": decided.name(space, decision, int(effects.now[head])),
     }
+    if found is not None:
+        facts["random heads that repair"] = f"{found.share[head]:.0%}"
+        facts["excess"] = f"{found.excess(effects)[head]:+.0%}"
+    return facts
 
 
 SCOPES: dict[str, Callable[[Workspace, Prediction], None]] = {

@@ -1,0 +1,337 @@
+"""Erase, keep and paste by hand: what the model says of the opened image without a part of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from numpy.typing import NDArray
+from torch import Tensor
+
+from attnlib.audit import Prediction
+from attnlib.dashboard.parts import address, controls, downloads, pictures
+from attnlib.dashboard.parts.cells import Cell, cells
+from attnlib.dashboard.parts.codecs import Places
+from attnlib.dashboard.parts.downloads import stem_of
+from attnlib.dashboard.parts.markdown import literal
+from attnlib.dashboard.parts.pictures import plain
+from attnlib.dashboard.state import results, tasks
+from attnlib.dashboard.state.workspace import Workspace
+from attnlib.data.text import counted
+from attnlib.diagnosis import editing
+from attnlib.diagnosis.editing import STAND_INS, WORDS, Edit, StandIn
+from attnlib.diagnosis.smallest import Smallest, smallest
+from attnlib.errors import AttnlibError
+from attnlib.methods import Heat
+from attnlib.methods.base import Progress
+from attnlib.model import crop
+
+Region = NDArray[np.bool_]
+
+SIDE = 264  # pixels of a picture on screen
+REGION = "change_region"
+ERASE, KEEP = "Erase these patches", "Keep only these"
+ONE, RECTANGLE = "a patch", "a rectangle"
+# The share of patches of a map that a button takes, and random sets of as many patches beside it.
+TOP, RANDOM = 0.1, 40
+SHOWN = 4  # classes
+
+
+def show(space: Workspace, prediction: Prediction, heat: Heat) -> None:
+    """Behind a switch, since it costs a pass."""
+    if space.vit.outputs.kind != "classes":
+        return
+    if not controls.toggle(
+        "change_open",
+        "Change the image",
+        help="Erase, keep or paste parts of it, and see whether the prediction changes.",
+    ):
+        return
+    space = space.about(prediction.name)
+    name, grid = prediction.name, space.vit.layout.grid
+    places = address.value(
+        REGION, (), Places(space.vit.layout.patches), label="Patches", of=(name, grid)
+    )
+    region = np.zeros(grid, dtype=bool)
+    region.flat[list(places)] = True
+    keep, rectangle, stand_in, other = _choose(space, name)
+    pixels = _pixels(space, name)
+    try:
+        paste = None if other is None else _pixels(space, other)
+        edit = _edited(space, name, region, stand_in, other, keep, pixels, paste)
+    except AttnlibError as error:
+        st.warning(literal(str(error)))
+        return
+    _draw(space, prediction, heat, region, edit, rectangle)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        _random(space, name, region, stand_in, other, keep, pixels, paste)
+        _fewest(space, prediction, stand_in, other, pixels, paste)
+
+
+def _choose(space: Workspace, name: str) -> tuple[bool, bool, StandIn, str | None]:
+    """Whether the region is kept, whether clicks make rectangles, what stands in, and its image."""
+    others = [one for one in space.by_name if one != name]
+    ways = [one for one in STAND_INS if one != "image" or others]
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        keep = controls.segments(
+            "change_what", "What to do", [ERASE, KEEP], help="Erased is what is not kept."
+        )
+        click = controls.segments(
+            "change_click",
+            "A click takes",
+            [ONE, RECTANGLE],
+            help="A rectangle by two clicks on its corners. A second click gives a patch back.",
+        )
+        stand_in = controls.choice(
+            "change_with",
+            "In their place",
+            ways,
+            title=WORDS.__getitem__,
+            width=280,
+            help="A model answers to what stands in, too: try several.",
+        )
+        if stand_in != "image":
+            return keep == KEEP, click == RECTANGLE, stand_in, None
+        other = controls.choice(
+            "change_other",
+            "Image to paste from",
+            others,
+            width=300,
+            of=name,
+            help="The same place of this image, as the model sees it.",
+        )
+    return keep == KEEP, click == RECTANGLE, stand_in, other
+
+
+def _pixels(space: Workspace, name: str) -> Tensor:
+    return results.subject(space.choice, space.vit, space.by_name[name]).pixels
+
+
+def _edited(
+    space: Workspace,
+    name: str,
+    region: Region,
+    stand_in: StandIn,
+    other: str | None,
+    keep: bool,
+    pixels: Tensor,
+    paste: Tensor | None,
+) -> Edit:
+    key = ("edit", region.tobytes(), stand_in, _digest(space, other), keep)
+    return results.numbers(
+        space.choice,
+        space.by_name[name],
+        key,
+        lambda: editing.edit(space.vit, pixels, region, stand_in, other=paste, keep=keep),
+    )
+
+
+def _digest(space: Workspace, name: str | None) -> str:
+    return "" if name is None else space.by_name[name].sha256
+
+
+def _draw(
+    space: Workspace,
+    prediction: Prediction,
+    heat: Heat,
+    region: Region,
+    edit: Edit,
+    rectangle: bool,
+) -> None:
+    """The image with its region, what the model got instead, and both predictions."""
+    name, layout = prediction.name, space.vit.layout
+    with st.container(horizontal=True, gap="medium"):
+        with st.container(width=SIDE, gap=None):
+            picture = space.crop(name)
+            cells(
+                plain(picture, 2 * SIDE),
+                layout.grid,
+                key="change_cells",
+                alt="The image; click on patches to choose them",
+                width=SIDE,
+                selected=[(int(row), int(col)) for row, col in np.argwhere(region)],
+                on_pick=partial(_pick, region, rectangle),
+                smooth=True,
+                covers=layout.covers(edit.region.shape),
+            )
+            _buttons(heat, region)
+        with st.container(width=SIDE, gap="small"):
+            shown, _ = crop.picture(space.vit.preparation, edit.pixels[0])
+            pictures.show(
+                plain(shown, 2 * SIDE),
+                SIDE,
+                alt="What the model got",
+                caption="what the model got",
+            )
+        with st.container(width=380, gap="small"):
+            st.markdown(_sentence(space, prediction, region, edit))
+            st.dataframe(
+                _table(space, prediction, edit),
+                hide_index=True,
+                column_config={
+                    column: st.column_config.NumberColumn(column, format="percent")
+                    for column in ("before", "after")
+                },
+            )
+            downloads.picture(lambda: plain(shown, 896), f"{stem_of(name)}-changed")
+
+
+def _buttons(heat: Heat, region: Region) -> None:
+    count = max(1, round(TOP * region.size))
+    with st.container(horizontal=True, gap="small"):
+        if heat.values.shape == region.shape:
+            st.button(
+                f"Top {count} of the map",
+                on_click=_take,
+                args=(top(heat.values, count),),
+                help=f"The {counted(count, 'patch', 'patches')} with the largest values above.",
+            )
+        st.button("None", on_click=_take, args=(np.zeros_like(region),), help="Begin anew.")
+
+
+def top(values: NDArray[np.floating], count: int) -> Region:
+    """``(rows, cols)``: the patches with the largest values, the first of equal ones."""
+    found = np.zeros(values.size, dtype=bool)
+    found[np.argsort(-values.ravel(), kind="stable")[:count]] = True
+    return found.reshape(values.shape)
+
+
+def _take(region: Region) -> None:
+    """Have this region from the next run on."""
+    st.session_state[REGION] = tuple(int(place) for place in np.flatnonzero(region))
+    st.session_state.pop("change_corner", None)
+
+
+def _pick(region: Region, rectangle: bool, cell: Cell) -> None:
+    """A click on a patch: it changes sides, or is a corner."""
+    corner: Cell | None = st.session_state.get("change_corner")
+    changed = region.copy()
+    if rectangle and corner is not None:
+        rows, cols = (slice(*_span(*ends)) for ends in zip(corner, cell, strict=True))
+        changed[rows, cols] = True
+        _take(changed)
+        return
+    changed[cell] = rectangle or not region[cell]
+    _take(changed)
+    if rectangle:
+        st.session_state["change_corner"] = cell
+
+
+def _span(one: int, other: int) -> tuple[int, int]:
+    return min(one, other), max(one, other) + 1
+
+
+def _sentence(space: Workspace, prediction: Prediction, region: Region, edit: Edit) -> str:
+    """What it is now, in words."""
+    if not region.any():
+        return "Choose patches: click on them, or take the strongest ones of the map."
+    before, after = int(edit.before.argmax()), int(edit.after.argmax())
+    if before == after:
+        return (
+            f"It stays **{literal(space.class_name(before))}**, with "
+            f"{edit.after[after]:.1%} in place of {edit.before[before]:.1%}."
+        )
+    repaired = "the true class: it is repaired" if after == prediction.label else "another class"
+    return (
+        f"It becomes **{literal(space.class_name(after))}** ({edit.after[after]:.1%}), "
+        f"{repaired}; it was {literal(space.class_name(before))} ({edit.before[before]:.1%})."
+    )
+
+
+def _table(space: Workspace, prediction: Prediction, edit: Edit) -> pd.DataFrame:
+    """The largest probabilities before and after, and the true class."""
+    label = [] if prediction.label is None else [prediction.label]
+    ranked = [*np.argsort(-edit.before)[:SHOWN], *np.argsort(-edit.after)[:SHOWN], *label]
+    classes = list(dict.fromkeys(map(int, ranked)))
+    return pd.DataFrame(
+        {
+            "class": [
+                space.class_name(index) + (" (true)" if index == prediction.label else "")
+                for index in classes
+            ],
+            "before": edit.before[classes],
+            "after": edit.after[classes],
+        }
+    )
+
+
+def _random(
+    space: Workspace,
+    name: str,
+    region: Region,
+    stand_in: StandIn,
+    other: str | None,
+    keep: bool,
+    pixels: Tensor,
+    paste: Tensor | None,
+) -> None:
+    """The control: what as many patches at random do."""
+    count = int(region.sum())
+    if not 0 < count < region.size:
+        return
+    vit = space.vit
+
+    def work(progress: Progress) -> list[bool]:
+        found = []
+        for done, one in enumerate(random_regions(region.shape, count, RANDOM)):
+            progress(done, RANDOM)
+            found.append(editing.edit(vit, pixels, one, stand_in, other=paste, keep=keep).flips)
+        return found
+
+    turned = tasks.run(
+        "change_random",
+        (space.choice, space.by_name[name].sha256, count, stand_in, _digest(space, other), keep),
+        work,
+        button=f"Compare with {RANDOM} random sets of {counted(count, 'patch', 'patches')}",
+        help="Whether it matters which patches these are.",
+    )
+    if turned is not None:
+        st.caption(
+            f"Of {len(turned)} random sets of {counted(count, 'patch', 'patches')}, treated "
+            f"alike, {sum(turned)} change the prediction."
+        )
+
+
+def random_regions(grid: tuple[int, ...], count: int, sets: int) -> Sequence[Region]:
+    """``sets`` regions ``(rows, cols)`` of ``count`` patches each, the same at every call."""
+    rng = np.random.default_rng(0)
+    found = []
+    for _ in range(sets):
+        one = np.zeros(int(np.prod(grid)), dtype=bool)
+        one[rng.permutation(one.size)[:count]] = True
+        found.append(one.reshape(grid))
+    return found
+
+
+def _fewest(
+    space: Workspace,
+    prediction: Prediction,
+    stand_in: StandIn,
+    other: str | None,
+    pixels: Tensor,
+    paste: Tensor | None,
+) -> None:
+    """The fewest patches whose erasing repairs a mistake, or turns what is right."""
+    vit, label = space.vit, prediction.label
+    target = label if prediction.wrong and label is not None else None
+    work: Callable[[Progress], Smallest] = lambda progress: smallest(  # noqa: E731
+        vit, pixels, stand_in, target=target, other=paste, progress=progress
+    )
+    sample = space.by_name[prediction.name]
+    found = tasks.run(
+        "change_fewest",
+        (space.choice, sample.sha256, stand_in, _digest(space, other), target),
+        work,
+        button="Find the fewest patches that "
+        + ("turn the prediction" if target is None else "repair it"),
+        help="Single patches, then pairs, then step by step: some thousand passes at most.",
+    )
+    if found is None:
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(literal(found.sentence))
+        if found.region is not None:
+            st.button("Show them", on_click=_take, args=(found.region,), help="As the region.")
