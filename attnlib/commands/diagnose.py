@@ -33,12 +33,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "cannot be read or run. Labels are the folders' names, or a table's; masks are PNG files "
         "beside the images (cat_mask.png, or a folder “masks”)."
     )
-    parser.add_argument("source", help="a folder, a zip or an image; demo: the embedded images")
+    parser.add_argument(
+        "source", help="a folder, a zip or an image; demo or demo-objects: embedded images"
+    )
     parser.add_argument(
         "--model",
         default="demo",
-        help="demo, a timm name, a folder of transformers or timm, hf-hub:org/name, or auto: the "
-        "architecture that fits the checkpoint",
+        help="demo, demo-objects, a timm name, a folder of transformers or timm, hf-hub:org/name, "
+        "or auto: the architecture that fits the checkpoint",
     )
     parser.add_argument("--checkpoint", help="a file of weights for that architecture")
     parser.add_argument("--weights", help="which of several in that file: ema, student, …")

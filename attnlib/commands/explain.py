@@ -23,8 +23,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model",
         default="demo",
-        help="demo, a timm name, a folder of transformers or timm, hf-hub:org/name, or auto: the "
-        "architecture that fits the checkpoint",
+        help="demo, demo-objects, a timm name, a folder of transformers or timm, hf-hub:org/name, "
+        "or auto: the architecture that fits the checkpoint",
     )
     parser.add_argument("--checkpoint", help="a file of weights for that architecture")
     parser.add_argument("--weights", help="which of several in that file: ema, student, …")

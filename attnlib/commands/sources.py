@@ -1,4 +1,4 @@
-"""Images with labels and masks out of a folder, a zip, a file, or the embedded demo."""
+"""Images with labels and masks out of a folder, a zip, a file, or an embedded demo."""
 
 from __future__ import annotations
 
@@ -16,10 +16,9 @@ from attnlib.data.collection import Sample, collect
 from attnlib.data.image import decode
 from attnlib.data.labels import LabelTable, match_labels, read_label_table
 from attnlib.errors import AttnlibError, LabelError
-from attnlib.model import demo
+from attnlib.model import demo, embedded, objects
 from attnlib.model.vit import Vit
 
-DEMO = "demo"
 # Decoded pictures lie in memory at 4 bytes a pixel: this is 2 GB.
 MAX_PIXELS = 500_000_000
 
@@ -45,7 +44,7 @@ def read(place: str, table: Path | None, vit: Vit, limit: int | None) -> Source:
     """The images at a place, decoded for a model.
 
     Args:
-        place: a folder, a zip or an image file, or "demo" for the embedded images.
+        place: a folder, a zip or an image file, or the name of an embedded demo for its images.
         table: a CSV of file names and labels; tables and folders of the source are labels else.
         limit: at most so many images, drawn at random, the same ones each time.
 
@@ -63,8 +62,9 @@ def read(place: str, table: Path | None, vit: Vit, limit: int | None) -> Source:
     tables = [read_label_table(data) for _, data in collection.tables] if table is None else []
     if table is not None:
         tables = [read_label_table(_read(table))]
-    if not tables and place == DEMO and not Path(place).exists():
-        tables = [LabelTable({one.name: one.label for one in demo.images()}, ())]
+    if not tables and place in embedded.NAMES and not Path(place).exists():
+        shown = demo.images() if place == "demo" else objects.images()
+        tables = [LabelTable({one.name: one.label for one in shown}, ())]
     _label(found, samples, tables, vit, asked=table is not None)
     if limit is not None and len(samples) > limit:
         chosen = np.random.default_rng(0).choice(len(samples), limit, replace=False)
@@ -133,12 +133,17 @@ def _files(place: str) -> Iterator[tuple[str, bytes]]:
     """(name or relative path, bytes) of all files at a place."""
     path = Path(place)
     if not path.exists():
-        if place == DEMO:
+        if place == "demo":
             yield from ((one.name, one.data) for one in demo.images())
             return
+        if place == objects.NAME:
+            for drawn in objects.images():
+                yield drawn.name, drawn.data
+                yield f"masks/{drawn.name}", drawn.mask
+            return
         raise AttnlibError(
-            f"There is no folder, zip or image {place}. Give one, or {DEMO!r} for the embedded "
-            "images."
+            f"There is no folder, zip or image {place}. Give one, or "
+            f"{' or '.join(map(repr, embedded.NAMES))} for embedded images."
         )
     if path.is_file():
         yield path.name, _read(path)

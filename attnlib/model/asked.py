@@ -12,6 +12,7 @@ from torch import nn
 
 from attnlib.data.name_lists import MAX_NAMES
 from attnlib.errors import ModelError
+from attnlib.model import embedded
 
 # timm's own parameters: they name files and addresses to read from, or switch what all models
 # of the process share.
@@ -89,7 +90,7 @@ def refuse_idle(source: str | nn.Module, **given: object) -> None:
     """
     ready = isinstance(source, nn.Module)
     idle = [name for name, value in given.items() if value is not None]
-    if idle and (ready or source == "demo"):
+    if idle and (ready or source in embedded.NAMES):
         what = "A ready module" if ready else "The demo model"
         out = (
             "load its weights into it before, with module.load_state_dict(...)"

@@ -11,7 +11,7 @@ import timm
 from torch import nn
 
 from attnlib.errors import ModelError
-from attnlib.model import asked, demo, huggingface, memory, network
+from attnlib.model import asked, embedded, huggingface, memory, network
 from attnlib.model import checkpoint as checkpoints
 from attnlib.model.architectures import candidates, likeliest, named
 from attnlib.model.built import Built
@@ -55,16 +55,8 @@ def build(
     )
     if isinstance(source, nn.Module):
         return Built(type(source).__name__, source, own_config(source), "timm's configuration")
-    if source == "demo":
-        return Built(
-            "demo",
-            demo.build(),
-            dict(demo.DATA_CONFIG),
-            "the demo's model card",
-            arguments={"loss": "cross entropy"},
-            class_names=demo.CLASS_NAMES,
-            names_source="the demo's model card",
-        )
+    if source in embedded.NAMES:
+        return embedded.built(source)
     repository = huggingface.repository(source) if checkpoint is None else None
     if repository is not None and not repository.of_timm:
         asked.refuse_for_folder(

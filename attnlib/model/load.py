@@ -49,12 +49,13 @@ def load(
     """Load a Vision Transformer.
 
     Args:
-        source: ``"demo"``; a timm name; ``"hf-hub:org/name"``; ``"auto"``, which finds the
-            architecture of ``checkpoint`` by its arguments or shapes; or a ready module of timm,
-            torchvision or transformers, which is used as it is (in evaluation mode).
+        source: ``"demo"`` or ``"demo-objects"``; a timm name; ``"hf-hub:org/name"``; ``"auto"``,
+            which finds the architecture of ``checkpoint`` by its arguments or shapes; or a ready
+            module of timm, torchvision or transformers, which is used as it is (in evaluation
+            mode).
         checkpoint: a file with weights for the architecture ``source`` as training writes it
             (safetensors, or whatever ``torch.save`` wrote: no code of it is run), its bytes, or
-            its content. This, ``num_classes`` and ``pretrained`` are refused for the demo and
+            its content. This, ``num_classes`` and ``pretrained`` are refused for a demo and
             for a ready module, which are used as they are.
         weights: which weights of several in the checkpoint: ``"ema"``, ``"student"``, …; an
             average over training by default.

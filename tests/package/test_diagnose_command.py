@@ -16,7 +16,7 @@ from attnlib.__main__ import main
 from attnlib.commands import sources
 from attnlib.diagnosis import diagnose
 from attnlib.errors import AttnlibError, LabelError
-from attnlib.model import demo
+from attnlib.model import demo, objects
 from tests.audit.test_report import Page
 from tests.diagnosis.planted import demo_images, demo_labels, ill
 
@@ -164,3 +164,13 @@ def test_more_than_memory_holds_is_refused_with_the_way_out(
 def test_links_are_not_followed(vit: attnlib.Vit, tmp_path: Path, folder: Path) -> None:
     (tmp_path / "set" / "link.png").symlink_to(next(folder.rglob("*.png")))
     assert len(sources.read(str(folder), None, vit, None).images) == 6
+
+
+def test_the_second_demo_brings_its_labels_and_masks() -> None:
+    vit = attnlib.load(objects.NAME, device="cpu")
+    found = sources.read(objects.NAME, None, vit, None)
+    assert not found.notes
+    for image in objects.images():
+        assert vit.class_names[found.labels[image.name]] == image.label
+        drawn = np.asarray(Image.open(io.BytesIO(image.mask)))
+        np.testing.assert_array_equal(found.masks[image.name], drawn)

@@ -6,6 +6,7 @@ from typing import Any
 
 from attnlib.dashboard.parts.downloads import stem_of
 from attnlib.dashboard.parts.pictures import Style
+from attnlib.dashboard.state import embedded
 from attnlib.dashboard.state.models import ModelChoice
 from attnlib.dashboard.state.workspace import Workspace
 from attnlib.methods import METHODS, Heat
@@ -48,11 +49,12 @@ def _image(space: Workspace, name: str) -> list[str]:
             f"with open({name!r}, 'rb') as file:",
             f"    image = decode(file.read(){how})",
         ]
+    demo = "demo" if space.session.demo == embedded.FIRST else "objects"
     return [
         "import io",
-        "from attnlib.model import demo",
+        f"from attnlib.model import {demo}",
         "",
-        f"data = next(one.data for one in demo.images() if one.name == {name!r})",
+        f"data = next(one.data for one in {demo}.images() if one.name == {name!r})",
         "image = Image.open(io.BytesIO(data)).convert('RGB')",
     ]
 

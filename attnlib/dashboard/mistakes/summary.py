@@ -14,12 +14,12 @@ from attnlib.dashboard.mistakes import case as cases
 from attnlib.dashboard.parts import drawn
 from attnlib.dashboard.parts.pictures import encoded
 from attnlib.dashboard.parts.style import map_bar
-from attnlib.dashboard.state import diagnoses
+from attnlib.dashboard.state import diagnoses, embedded
 from attnlib.dashboard.state.models import DEMO
 from attnlib.dashboard.state.workspace import Workspace
 from attnlib.dashboard.triage import opened, verdict
 from attnlib.diagnosis.words import PICTURES, sections
-from attnlib.model import demo
+from attnlib.model import demo, objects
 
 REPORT_LIMIT = 60
 _HEADINGS = {**audit.HEADINGS, **audit.SAID_HEADINGS}
@@ -48,12 +48,25 @@ def line(space: Workspace) -> None:
         return
     st.markdown(" · ".join(_numbers(space, found)), help=_HELP)
     if not space.session.own:
+        st.caption(_about(space.session.demo))
+
+
+def _about(set_: str) -> str:
+    """What the images of an embedded demo are, and how the demo's model does on all of them."""
+    if set_ == embedded.FIRST:
         facts = demo.facts()
-        st.caption(
+        return (
             "Demo images of CIFAR-10: 60 drawn at random and the model's 20 most confident "
             f"mistakes. Over all {facts['test_images']:,} test images its accuracy is "
             f"{facts['test_accuracy']:.1%}."
         )
+    usual = objects.facts()["usual"]
+    return (
+        "Drawings of things that the demo model was not trained on, laid on backgrounds, each "
+        "with a mask that says where the thing is. Its training pictures held two traps, and so "
+        "do some of these: what makes it go wrong? On pictures without a trap its accuracy is "
+        f"{usual['accuracy']:.0%} ({usual['right']} of {usual['images']})."
+    )
 
 
 _HELP = (

@@ -10,11 +10,12 @@ from attnlib import settings
 from attnlib.dashboard.parts import controls, output_kind
 from attnlib.dashboard.parts.markdown import literal
 from attnlib.dashboard.state import models
-from attnlib.dashboard.state.models import DEMO, ModelChoice
+from attnlib.dashboard.state.models import ModelChoice
 from attnlib.dashboard.state.session import Session
 from attnlib.dashboard.state.shelf import Kept, identity
 from attnlib.data.image import sha256
 from attnlib.data.text import counted
+from attnlib.model import embedded
 from attnlib.model.vit import Vit
 
 KEY = "loaded_model"
@@ -61,7 +62,7 @@ def _pick(visitor: Session, entries: dict[str, Kept]) -> None:
 def another(
     visitor: Session, key: str, label: str = "Other model", *, help: str
 ) -> tuple[ModelChoice, Vit] | None:
-    """A second model to set beside the one in use: a loaded one, the demo's, or one of timm's.
+    """A second model to set beside the one in use: a loaded one, a demo's, or one of timm's.
 
     Returns:
         None while nothing is chosen.
@@ -73,7 +74,8 @@ def another(
     known = {
         _code(kept): kept for kept in shelf if identity(kept.choice) != identity(visitor.choice)
     }
-    known.setdefault(DEMO.source, Kept(DEMO))
+    for name in embedded.NAMES:
+        known.setdefault(name, Kept(ModelChoice(name)))
     options = [*known, *(name for name in models.timm_names() if name not in known)]
     code = controls.maybe(
         key,

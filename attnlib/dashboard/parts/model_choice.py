@@ -13,10 +13,12 @@ from attnlib.dashboard.state import models
 from attnlib.dashboard.state.models import DEMO, ModelChoice
 from attnlib.dashboard.state.session import Session
 from attnlib.errors import AttnlibError
+from attnlib.model import embedded, objects
 from attnlib.model.vit import Vit
 
 SOURCES = {
     "demo": "Demo model",
+    objects.NAME: "Demo with a planted cause",
     "timm": "timm, pretrained",
     "random": "timm, random weights",
     "hub": "Hugging Face Hub",
@@ -35,7 +37,10 @@ def show(visitor: Session) -> Vit:
         "Model source",
         list(SOURCES),
         title=SOURCES.__getitem__,
-        help="Where the model comes from. The demo model needs no network.",
+        help=(
+            "Where the model comes from. The demos need no network. The one with a planted cause "
+            "was trained on pictures with two traps in them, and brings pictures with masks."
+        ),
     )
     device, precision = _device()
     said = output_kind.choose()
@@ -77,7 +82,7 @@ def summary(title: str, vit: Vit) -> None:
     rows, cols = vit.layout.grid
     outputs, names = vit.outputs, vit.names
     count = f"{len(names.names)} {'classes' if outputs.classifies else 'outputs'}"
-    if vit.name not in (title, "demo") and vit.name not in title:
+    if vit.name not in (title, *embedded.NAMES) and vit.name not in title:
         title = f"{title} ({vit.name})"
     st.caption(
         f"**{literal(title)}** · {rows} × {cols} patches · {vit.device} · {vit.precision}  \n"
@@ -159,7 +164,7 @@ def _wish(source: str) -> tuple[ModelChoice | None, bytes | None]:
         return checkpoint_form.local(), None
     if source == "upload":
         return checkpoint_form.upload()
-    return DEMO, None
+    return (ModelChoice(source) if source in embedded.NAMES else DEMO), None
 
 
 def _hub() -> ModelChoice | None:

@@ -17,6 +17,7 @@ from attnlib.dashboard.state.session import Session
 from attnlib.dashboard.state.workspace import Workspace
 from attnlib.data.image import DECODINGS, Decoding
 from attnlib.errors import AttnlibError
+from attnlib.model import embedded
 from attnlib.model.preparation import CHANNELS, CROP_MODES, INTERPOLATIONS, Preparation
 from attnlib.model.vit import Vit
 
@@ -82,7 +83,7 @@ def choose(visitor: Session, vit: Vit) -> Vit:
 
 def resizable(choice: ModelChoice) -> bool:
     """Whether a model is fetched by its name, so that it can be built for another input size."""
-    return choice.source != "demo" and not choice.checkpoint and not choice.digest
+    return choice.source not in embedded.NAMES and not choice.checkpoint and not choice.digest
 
 
 def size() -> tuple[int, int] | None:

@@ -15,7 +15,7 @@ from attnlib.dashboard.parts import (
     preprocessing,
     uploads,
 )
-from attnlib.dashboard.state import session, workspace
+from attnlib.dashboard.state import embedded, session, workspace
 from attnlib.dashboard.state.inspection import Inspection
 from attnlib.dashboard.state.workspace import Workspace
 
@@ -28,6 +28,7 @@ def show() -> Workspace:
         kept.show(visitor)
         st.subheader("Model", divider="gray")
         vit = model_choice.show(visitor)
+        visitor.embed(embedded.of(visitor.choice.source))
         summary = st.container()
         vit = naming.imagenet(visitor, vit)
         vit = preprocessing.choose(visitor, vit)

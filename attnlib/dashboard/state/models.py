@@ -21,7 +21,7 @@ from attnlib.dashboard.state import garbage, people
 from attnlib.dashboard.state.copies import Copies
 from attnlib.data.image import Decoding, sha256
 from attnlib.errors import ModelError
-from attnlib.model import memory
+from attnlib.model import embedded, memory, objects
 from attnlib.model.build import AUTO, HUB, build
 from attnlib.model.built import Built
 from attnlib.model.classes import ClassNames
@@ -34,7 +34,7 @@ class ModelChoice:
     """What to load. Hashable, and equal only if the loaded model is the same.
 
     Attributes:
-        source: ``"demo"``, a timm name or a hub id.
+        source: an embedded demo, a timm name or a hub id.
         checkpoint: path of a checkpoint on this machine, or ``""``.
         digest: SHA-256 of an uploaded checkpoint, or path, size and time of a local one.
         class_names: names of the classes; empty for those the model brings along.
@@ -82,6 +82,8 @@ class ModelChoice:
         """What the model is called on screen."""
         if self.source == "demo":
             return "Demo ViT (CIFAR-10)"
+        if self.source == objects.NAME:
+            return "Demo ViT (planted cause)"
         if self.checkpoint or self.file:
             name = Path(self.checkpoint or self.file).name
             return name if self.source == AUTO else f"{name} ({self.source})"
@@ -90,8 +92,8 @@ class ModelChoice:
     @property
     def form(self) -> tuple[str, str]:
         """The source under which it is asked for, and the field that then says its name; or ""."""
-        if self.source == "demo":
-            return "demo", ""
+        if self.source in embedded.NAMES:
+            return self.source, ""
         if self.checkpoint:
             return "file", ""
         if self.digest:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from attnlib.dashboard.state import model_reference, saving, storage
+from attnlib.dashboard.state import embedded, model_reference, saving, storage
 from attnlib.dashboard.state.session import File, Session, demo_samples
 from attnlib.dashboard.state.stored import Stored
 from attnlib.data.annotation import read_coco
@@ -21,6 +21,7 @@ def load(me: Person, id: str) -> Session:
     store = storage.store()
     contents = store.open(me, id)
     visitor = Session(demo_samples())
+    visitor.embed(embedded.of(str(contents.setup.model.get("source"))))
     head = contents.head
     visitor.stored = Stored(
         head.id,

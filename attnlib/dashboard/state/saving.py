@@ -57,7 +57,7 @@ def said(visitor: Session, image: str) -> Case:
 def worth(visitor: Session) -> bool:
     """Whether there is anything that a visitor would miss."""
     said = visitor.remarks or visitor.manual or visitor.stored.unsent
-    objects = visitor.objects.masks or visitor.objects.coco
+    objects = visitor.given_masks() or visitor.objects.coco
     return bool(visitor.own or said or objects or visitor.choice.digest)
 
 

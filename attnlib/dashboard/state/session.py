@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import streamlit as st
 
 from attnlib.audit import Prediction
+from attnlib.dashboard.state import embedded
 from attnlib.dashboard.state.inspection import Inspection
 from attnlib.dashboard.state.models import DEMO, ModelChoice
 from attnlib.dashboard.state.shelf import Shelf
@@ -22,12 +23,10 @@ from attnlib.dashboard.state.training import Run
 from attnlib.data import masks
 from attnlib.data.annotation import Coco
 from attnlib.data.collection import Collection, Opened, Refusal, Sample, collect
-from attnlib.data.image import sha256
 from attnlib.data.labels import LabelMatch, LabelTable, Rule, read_label_table
 from attnlib.data.masks import Objects
 from attnlib.data.remarks import Remark
 from attnlib.errors import LabelError
-from attnlib.model import demo
 
 T = TypeVar("T")
 
@@ -50,6 +49,7 @@ class Session:
     Attributes:
         samples: the images, the demo's or the visitor's own.
         own: whether the images are the visitor's own.
+        demo: the embedded demo whose images these are otherwise.
         changes: how often the images have changed.
         files: all that was uploaded and not taken away again, by a number of its own.
         refusals: files that were not taken, with the reason.
@@ -74,6 +74,7 @@ class Session:
 
     samples: tuple[Sample, ...]
     own: bool = False
+    demo: str = embedded.FIRST
     changes: int = 0
     files: dict[int, File] = field(default_factory=dict)
     refusals: tuple[Refusal, ...] = ()
@@ -139,7 +140,7 @@ class Session:
         return numbers
 
     def drop(self, numbers: Several[int]) -> None:
-        """Take files away; without any image left, the demo's come back."""
+        """Take files away; without any image left, a demo's come back."""
         if not any(number in self.files for number in numbers):
             return
         self.files = {key: file for key, file in self.files.items() if key not in numbers}
@@ -148,14 +149,21 @@ class Session:
     def back_to_demo(self) -> None:
         """Forget the visitor's own images and labels."""
         self.drop(list(self.files))
-        self.objects = Objects()
+        self.objects = Objects(dict(self._masks))
         self.uploader += 1
+
+    def embed(self, name: str) -> None:
+        """Have the images of another embedded demo where there are none of the visitor's own."""
+        if name != self.demo:
+            self.demo = name
+            self._use(collect((), [file.opened for file in self.files.values()]))
 
     def _use(self, collection: Collection) -> None:
         """The images, labels and masks of all files there are now."""
         self.table = _table(collection)
         images, found = masks.set_apart(collection.samples)
-        images = images or demo_samples()
+        if not images:
+            images, found = embedded.samples(self.demo), embedded.masks(self.demo)
         self.own = bool(collection.samples)
         if images != self.samples:
             before = {(sample.name, sample.sha256) for sample in self.samples}
@@ -216,10 +224,6 @@ def current() -> Session:
     return session
 
 
-@st.cache_resource(max_entries=1, show_spinner=False)
 def demo_samples() -> tuple[Sample, ...]:
-    """The embedded images; their labels stand where an upload has its folder's name."""
-    return tuple(
-        Sample(image.name, image.data, sha256(image.data), image.label, image.chosen)
-        for image in demo.images()
-    )
+    """The images that a visit begins with."""
+    return embedded.samples(embedded.FIRST)
