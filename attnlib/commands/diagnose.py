@@ -3,15 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import json
-import math
 import sys
-from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 import attnlib
 from attnlib import audit
@@ -22,6 +16,7 @@ from attnlib.commands import sources
 from attnlib.data.labels import read_class_names
 from attnlib.diagnosis import FINDERS, Examined, Report, examine, report
 from attnlib.diagnosis.words import lines, printable, sections
+from attnlib.diagnosis.written import as_json
 from attnlib.errors import AttnlibError
 from attnlib.pictures.encoding import png_bytes
 
@@ -88,9 +83,7 @@ def run(given: argparse.Namespace) -> int:
     found = report(examined, wanted)
     print(printable([f"{vit.name} on {given.source}", *lines(found)]))
     if given.json is not None:
-        plain = _plain(found.to_dict())
-        text = json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False)
-        _write(given.json, f"{text}\n")
+        _write(given.json, f"{as_json(found)}\n")
     if given.html is not None:
         _write(given.html, page(examined, found, f"Diagnosis of {given.source}"))
     return FOUND if found.findings else 0
@@ -130,17 +123,6 @@ def page(examined: Examined, found: Report, title: str) -> str:
         vit.outputs,
         sections=sections(found, images),
     )
-
-
-def _plain(value: Any) -> Any:
-    """The same in what JSON has: numbers of NumPy are numbers, and what is not finite is null."""
-    if isinstance(value, Mapping):
-        return {str(name): _plain(one) for name, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _read(path: Path) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,8 @@ FEWEST = 4
 SOURCES = 8
 # Into as many other images is pasted: to search, and to say which images have the mark.
 HOSTS = 4
+# How often the place of an image that is predicted otherwise must make the class.
+SURELY = 0.75
 # At least so many mistakes must share a mark.
 SHARED = 3
 
@@ -96,6 +98,21 @@ def candidates(inputs: Inputs, search: Search) -> Iterator[Candidate]:
         yield from _moving(inputs, search)
     yield from _large(inputs, search, sources)
     yield from _cast(inputs, search)
+
+
+def completed(inputs: Inputs, one: Candidate, few: Sequence[int], rest: Sequence[int]) -> Candidate:
+    """With the images that have the mark at its place although they are predicted otherwise.
+
+    Args:
+        few: images to paste into.
+        rest: images of other predictions.
+    """
+    if one.form == "moving" or one.cast is not None or not rest:
+        return one
+    flips = inputs.flips(rest, few, [one.region], one.target)[:, 0]
+    order = np.argsort(-flips, kind="stable")
+    marked = (*one.marked, *(rest[i] for i in order if flips[i] >= SURELY))
+    return replace(one, marked=marked, masks=dict.fromkeys(marked, one.region))
 
 
 def _small(part: Part, inputs: Inputs) -> bool:

@@ -22,6 +22,8 @@ KEEPS = 0.7
 ALIKE = 0.45
 # Share of a patch's pixels that a mark covers at least.
 COVERS = 0.12
+# Of a patch far from where the mark was found: there are many, and some are alike by chance.
+FAR = 0.5
 # Where a mark shines through, pixels are shifted: squared, in standard errors, mean over a patch.
 SHIFTED = 12.0
 # So far a region may grow, in patches, and the class may stay in this share when it is replaced.
@@ -87,7 +89,8 @@ def refined(inputs: Inputs, mistakes: Places, hosts: Places, start: Mask, target
     if len(mistakes) < 5 or len(hosts) < 5:
         return start
     spread, shift = _likeness(inputs, mistakes, hosts)
-    alike = (spread > COVERS) | (shift > SHIFTED)
+    near = ndimage.binary_dilation(start, np.ones((3, 3)), iterations=2)
+    alike = (spread > np.where(near, COVERS, FAR)) | (shift > np.where(near, 1, 2) * SHIFTED)
     # A region that is alike nearly everywhere is what images are like, not a mark in them.
     if not (alike & start).any() or alike.mean() > 0.75:
         alike = start

@@ -13,7 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attnlib.diagnosis import casts, chance, regions
-from attnlib.diagnosis.candidates import FEWEST, SHARED, Candidate, Search, candidates, searches
+from attnlib.diagnosis.candidates import (
+    FEWEST,
+    SHARED,
+    Candidate,
+    Search,
+    candidates,
+    completed,
+    searches,
+)
 from attnlib.diagnosis.examined import Examined
 from attnlib.diagnosis.finder import ALPHA, Finder, needs_mistakes
 from attnlib.diagnosis.finding import Certainty, Evidence, Finding
@@ -32,7 +40,7 @@ PER_CLASS, MOST = 2, 6
 
 
 @dataclass(frozen=True)
-class _Proof:
+class Proof:
     """What came of putting a candidate in and taking it out, and of the same elsewhere.
 
     Attributes:
@@ -87,6 +95,8 @@ def find(examined: Examined, progress: Progress) -> list[Finding]:
             if held is None:
                 break
             one, proof = held
+            rest = np.flatnonzero(inputs.kept & (examined.predicted != search.target))
+            one = completed(inputs, one, search.few, [int(place) for place in rest])
             found.append(_finding(examined, one, proof, inputs))
             if len(found) == MOST:
                 return found
@@ -105,7 +115,7 @@ def _without(search: Search, marked: Sequence[int]) -> Search:
     )
 
 
-def _proved(inputs: Inputs, examined: Examined, search: Search, one: Candidate) -> _Proof:
+def _proved(inputs: Inputs, examined: Examined, search: Search, one: Candidate) -> Proof:
     rng = np.random.default_rng(1)
     hosts = search.hosts[len(search.few) :][:PROVED_ON] or search.hosts
     mistakes = tuple(place for place in one.marked if place in set(search.wrong))
@@ -133,7 +143,7 @@ def _proved(inputs: Inputs, examined: Examined, search: Search, one: Candidate) 
     turned, other = (margins(logits, one.target) > 0 for logits in (onto, onto_other))
     tried = max(1, inputs.tried)
     p = chance.rarer(int(turned.sum()), len(hosts), int(other.sum()), len(hosts))
-    return _Proof(
+    return Proof(
         len(hosts),
         int(turned.sum()),
         int(other.sum()),
@@ -152,7 +162,7 @@ def _mostly(logits: NDArray[np.float64], truth: NDArray[np.int64]) -> NDArray[np
     return mostly
 
 
-def _finding(examined: Examined, one: Candidate, proof: _Proof, inputs: Inputs) -> Finding:
+def _finding(examined: Examined, one: Candidate, proof: Proof, inputs: Inputs) -> Finding:
     name = examined.class_name(one.target)
     what, put, taken = _words(one)
     many = len(proof.mistakes)
@@ -215,7 +225,7 @@ def _words(one: Candidate) -> tuple[str, str, str]:
     return f"a {one.form}", "pasted into", "erased from"
 
 
-def _against(one: Candidate, proof: _Proof, many: int) -> Evidence:
+def _against(one: Candidate, proof: Proof, many: int) -> Evidence:
     other = "The opposite change of colour" if one.cast else "The same area elsewhere in the image"
     return Evidence(
         f"{other} turned {proof.turned_elsewhere} of {proof.hosts} and repaired "

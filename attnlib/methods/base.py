@@ -84,6 +84,7 @@ class Method:
             forward passes itself, piece by piece, rather than hold one all the time. A page
             computes it beside itself, and unbidden only with a small model.
         baseline: whether it knows nothing of the image, so that others have to beat it.
+        caution: what was measured against it, and what does better, in a sentence; "" for nothing.
         patented: whether it is of a family under patent, which the setting ``lrp`` takes out.
     """
 
@@ -103,6 +104,7 @@ class Method:
     compared: bool = True
     slow: bool = False
     baseline: bool = False
+    caution: str = ""
     patented: bool = False
 
     def __post_init__(self) -> None:

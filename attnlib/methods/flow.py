@@ -13,7 +13,7 @@ from attnlib.errors import AttnlibError, CaptureError
 from attnlib.methods import maxflow
 from attnlib.methods.base import Method, Option, Progress
 from attnlib.methods.maxflow import LayeredFlow
-from attnlib.methods.rollout import MIXING_OPTIONS
+from attnlib.methods.rollout import CAUTION, MIXING_OPTIONS
 from attnlib.methods.subject import Subject
 
 
@@ -108,6 +108,7 @@ FLOW = Method(
     source="Abnar & Zuidema 2020, section 3",
     unit="flow, at most 1",
     compute=flow,
+    caution=CAUTION,
     options={
         **MIXING_OPTIONS,
         "source_layer": Option(

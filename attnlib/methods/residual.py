@@ -7,7 +7,7 @@ from torch import Tensor
 from attnlib.capture.mixing import step_down
 from attnlib.capture.trace import Trace
 from attnlib.methods.base import Method, patches_of
-from attnlib.methods.rollout import MIXING_OPTIONS, START_LAYER
+from attnlib.methods.rollout import CAUTION, MIXING_OPTIONS, START_LAYER
 from attnlib.methods.subject import Subject
 
 
@@ -73,5 +73,6 @@ RESIDUAL = Method(
     unit="share of the readout",
     compute=residual,
     share=True,
+    caution=CAUTION,
     options={**MIXING_OPTIONS, "start_layer": START_LAYER},
 )

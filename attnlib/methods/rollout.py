@@ -41,6 +41,14 @@ MIXING_OPTIONS = {
         high=1.0,
     ),
 }
+# Measured with DINOv2-S and the masks of COCO: shares of images whose strongest patch is on the
+# object.
+CAUTION = (
+    "Followed through all layers of a large model, attention says little about where the object "
+    "is: on photographs "
+    "(DINOv2-S, COCO) its strongest patch is on the object in 25 %, a random patch in 30 %. From "
+    "layer 9 on, rollout is in 66 %; raw attention of the last layer in 73 %."
+)
 START_LAYER = Option(0, "First layer that takes part, counted from 0.", low=0)
 
 ROLLOUT = Method(
@@ -57,5 +65,6 @@ ROLLOUT = Method(
     unit="share of the readout",
     compute=rollout,
     share=True,
+    caution=CAUTION,
     options={**MIXING_OPTIONS, "start_layer": START_LAYER},
 )

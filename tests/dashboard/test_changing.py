@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from attnlib.dashboard.mistakes import changing
-from attnlib.dashboard.mistakes.changing import KEEP, REGION
+from attnlib.dashboard.mistakes import regions
+from attnlib.dashboard.mistakes.changing import KEEP
+from attnlib.dashboard.mistakes.regions import KEY as REGION
 from attnlib.diagnosis.smallest import smallest
 from attnlib.methods import perturbation
 from attnlib.pictures.sizes import enlarge
@@ -110,7 +111,7 @@ def test_random_patches_stand_beside_it(oblong: AppTest, library: Library) -> No
     source = perturbation.reference(pixels, "blur")
     before = int(said(library, pixels).argmax())
     turned = 0
-    for region in changing.random_regions(GRID, len(CHOSEN), 40):
+    for region in regions.random_regions(GRID, len(CHOSEN), 40):
         assert region.sum() == len(CHOSEN)
         made = perturbation.replace(pixels, source, torch.from_numpy(region[None]))
         turned += int(said(library, made).argmax()) != before
@@ -143,7 +144,7 @@ def test_the_strongest_patches_of_the_map(oblong: AppTest, library: Library) -> 
 
 def test_equal_values_are_taken_in_their_order() -> None:
     values = np.array([[0.5, 1.0, 1.0], [1.0, 0.0, 0.2]])
-    assert np.flatnonzero(changing.top(values, 2)).tolist() == [1, 2]
+    assert np.flatnonzero(regions.top(values, 2)).tolist() == [1, 2]
 
 
 def test_clicks_take_a_patch_give_it_back_and_span_a_rectangle(
@@ -158,13 +159,13 @@ def test_clicks_take_a_patch_give_it_back_and_span_a_rectangle(
         region.flat[list(state[REGION])] = True  # type: ignore[call-overload]
         return region
 
-    changing._pick(empty, False, (1, 2))
+    regions.pick(empty, False, (1, 2))
     assert state[REGION] == (8,)
-    changing._pick(now(), False, (1, 2))
+    regions.pick(now(), False, (1, 2))
     assert state[REGION] == ()
-    changing._pick(empty, True, (3, 4))
+    regions.pick(empty, True, (3, 4))
     assert state[REGION] == (22,)
-    changing._pick(now(), True, (1, 2))
+    regions.pick(now(), True, (1, 2))
     rows, cols = np.nonzero(now())
     assert (rows.min(), rows.max(), cols.min(), cols.max()) == (1, 3, 2, 4)
     assert now().sum() == 9

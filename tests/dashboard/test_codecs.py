@@ -17,12 +17,12 @@ from attnlib.dashboard.parts.codecs import (
     Codec,
     Number,
     OneOf,
-    Places,
     SomeOf,
     Text,
     YesNo,
 )
 from attnlib.dashboard.parts.look import number_of
+from attnlib.dashboard.parts.places import Places
 from attnlib.errors import AttnlibError
 
 LAYERS = OneOf([5, 4, 3, 2, 1, 0])

@@ -199,7 +199,7 @@ ALLOWED = {
     # Numbers, shapes and counts that the library measured.
     r"[\w.\[\]0]+\.(images|size|layer|layers|shape|heads|head|done|total|tokens|depth|dim|batch|count"
     r"|dimension|repeats|patch|patches|prefix_tokens|head_width|mlp_hidden|attention_per_head|number"
-    r"|needed|wrong|head_number|source_layer|max_jobs|max_models|dtype|precision|device|macs_\w+)",
+    r"|needed|wrong|some|some_by_strangers|head_number|source_layer|max_jobs|max_models|dtype|precision|device|macs_\w+)",
     # Words of the library's own, of a fixed list each.
     r"(METHODS\[\w+\]|method|number|kind|problem|way|option|shown|space\.vit\.outputs|outputs|one"
     r"|found|steps\[now\]|steps\[i\]|seen|timed|prediction|record|space\.vit\.layout|vit\.layout|page"
@@ -222,6 +222,8 @@ ALLOWED = {
     # Of lists that are written in the same file, or names of tokens.
     r"outcome|allowed|self\._title|titles\.get\(name, name\)|pattern\(.*\)\.name|place\.token"
     r"|startup\.PAGES|data_uri\(.*\)",
+    # Sentences of counts alone.
+    r"strangers\.(NONE|sentence\(found\))",
     # Escaped where they are made.
     r"problem|asked|said\((before|now), .*\)",
     # Whether there is one; it is not shown by itself.

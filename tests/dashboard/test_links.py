@@ -155,7 +155,8 @@ def test_a_link_opens_what_its_sender_saw(walker: Walker, scene: str) -> None:
     assert changed or scene == "heads, All wrong images"
     mine = seen(walker, app)
     shown = mine["pictures"] or mine["tables"] or mine["charts"]
-    assert shown or page == "complexity_calculator"
+    # Numbers are told in words there, and nothing is wrong with the demo.
+    assert shown or page in ("complexity_calculator", "diagnosis")
     theirs = seen(walker, opened(walker, page, app.query_params))
     assert theirs == mine
 

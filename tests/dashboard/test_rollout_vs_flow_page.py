@@ -116,6 +116,9 @@ def test_all_methods_stand_side_by_side(page: AppTest, drawn: Drawn, vit: attnli
     assert "× uniform" in text(page)
     assert "1 is what a patch gets if all patches get the same" in text(page)
     assert "Query: CLS token" in text(page)
+    (said,) = {METHODS[name].caution for name in ("rollout", "residual", "flow")}
+    assert f"**Attention rollout, Residual propagation, Attention flow**: {said}" in text(page)
+    assert "25 %" in said and "random patch in 30 %" in said and "layer 9" in said
 
 
 def test_every_control_changes_the_maps_that_have_the_option(

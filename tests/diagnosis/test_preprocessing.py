@@ -75,6 +75,16 @@ def test_the_factor_is_named_and_its_remedy_repairs(fault: dict[str, Any], facto
     assert set(finding.images) <= {one.names[i] for i in np.flatnonzero(one.wrong)}
 
 
+def test_blue_first_is_found_where_the_training_had_it() -> None:
+    blue, shown = trained().prepared({"channels": "BGR"}), pictures()
+    records = blue.inspect_many(list(shown.values()), rollout=False)
+    labels = {name: record.predicted for name, record in zip(shown, records, strict=True)}
+    one = examine(trained(), shown, labels)
+    (finding,) = find(one, silent)
+    assert finding.detail["use"] == {"channels": "BGR"}
+    assert not amend(one, [finding]).wrong.any()
+
+
 def test_a_model_that_is_right_has_no_fault() -> None:
     labels = answers()
     rng = np.random.default_rng(0)

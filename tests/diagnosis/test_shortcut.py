@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -161,6 +162,19 @@ def test_a_cast_is_found_as_one(vit: attnlib.Vit) -> None:
     assert finding.classes == (TARGET,) and finding.detail["form"] == "cast"
     shared = set(finding.images) & set(marked)
     assert len(shared) >= 0.7 * len(marked) and len(shared) >= 0.7 * len(finding.images)
+
+
+def test_a_proof_needs_both_ways_and_its_controls() -> None:
+    proof = shortcut.Proof(50, 45, 2, tuple(range(20)), 15, 1, 1e-9, ())
+    assert proof.holds
+    for change in (
+        {"turned": 24},
+        {"turned_elsewhere": 23},
+        {"repaired": 5},
+        {"repaired_elsewhere": 15},
+        {"p_value": 0.02},
+    ):
+        assert not replace(proof, **change).holds, change  # type: ignore[arg-type]
 
 
 def test_what_right_images_alone_have_is_no_shortcut(

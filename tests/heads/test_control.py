@@ -89,8 +89,8 @@ def test_a_donor_of_another_size_is_refused() -> None:
 
 
 def test_donors_are_right_and_of_a_third_class() -> None:
-    labels: list[int | None] = [0, 1, 2, 3, None, 3, 4, 4, 1]
-    predicted = [1, 1, 2, 3, 4, 2, 4, 4, 1]
+    labels: list[int | None] = [0, 1, 2, 3, None, 3, 4, 4, 1, 0]
+    predicted = [1, 1, 2, 3, 4, 2, 4, 4, 1, 0]
     found = [strangers(labels, predicted, 0, against=0, count=9) for _ in range(2)]
     assert found[0] == found[1]
     assert sorted(found[0]) == [2, 3, 6, 7]

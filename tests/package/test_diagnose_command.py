@@ -97,10 +97,13 @@ def test_bad_input_ends_with_2_and_a_sentence(
 def test_names_cannot_steer_the_terminal(
     sick: attnlib.Vit, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "a\x1b[31mred.png").write_bytes(demo.images()[0].data)
-    assert main(["diagnose", str(tmp_path), *QUICK]) == 3
+    place = tmp_path / "a\x1b[31mred"
+    place.mkdir()
+    (place / "b\x1b[31mred.png").write_bytes(demo.images()[0].data)
+    assert main(["diagnose", str(place), *QUICK]) == 3
     said = capsys.readouterr()
     assert "\x1b" not in said.out + said.err
+    assert "\ufffd[31mred" in said.out
 
 
 def test_a_table_labels_what_a_zip_holds(vit: attnlib.Vit, tmp_path: Path) -> None:

@@ -109,7 +109,7 @@ CLAIMS = {
         "dashboard/test_app.py::test_local_files_are_not_opened_for_visitors_of_a_host"
     ),
     "forward passes at a time; the others queue": (
-        "capture/test_admission.py::test_so_many_passes_at_a_time"
+        "capture/test_admission.py::test_so_many_places"
     ),
     "least recently used out first": (
         "dashboard/test_cache.py::test_follows_least_recently_used_within_its_limit"

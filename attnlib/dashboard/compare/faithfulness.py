@@ -100,9 +100,9 @@ def _evaluated(
 def _own_ruler(methods: list[Method], wanted: Replacement) -> str:
     """A sentence on the methods that replace patches themselves by what the curves do."""
     own = [
-        m.title
-        for m in methods
-        if "replacement" in m.options and m.options["replacement"].default == wanted
+        method.title
+        for method in methods
+        if "replacement" in method.options and method.options["replacement"].default == wanted
     ]
     return f" {', '.join(own)}: measured with its own ruler, {wanted}." if own else ""
 

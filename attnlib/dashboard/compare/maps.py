@@ -36,11 +36,20 @@ def show(space: Workspace, prediction: Prediction, compared: Compared, settings:
     scale = look.scale(shares.values())
     _grid(space, crop, compared, shares, look, scale)
     drawing.show_legend(scale, look, _words(space, prediction, compared, look))
+    cautions(list(shares))
     _downloads(space, prediction, crop, compared, shares, look, scale)
     if compared.flow is not None:
         closed_form.show(space, prediction, compared.flow, settings)
     st.subheader("Difference of two maps")
     difference(space, prediction, shares, look)
+
+
+def cautions(names: list[str]) -> None:
+    """What was measured against some of the methods, said once for those that share it."""
+    for caution in dict.fromkeys(METHODS[name].caution for name in names):
+        if caution:
+            titles = [METHODS[name].title for name in names if METHODS[name].caution == caution]
+            st.caption(f"**{', '.join(titles)}**: {caution}")
 
 
 def missing(compared: Compared) -> None:

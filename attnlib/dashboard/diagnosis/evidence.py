@@ -11,7 +11,7 @@ from attnlib.dashboard.state.workspace import Workspace
 from attnlib.dashboard.triage import opened
 from attnlib.dashboard.triage.filters import FILTERS, FINDING
 from attnlib.dashboard.triage.filters.finding import title
-from attnlib.diagnosis import Certainty, Finding, chance
+from attnlib.diagnosis import Finding, words
 
 GALLERY = startup.PAGES / "prediction_debugging" / "page.py"
 
@@ -24,7 +24,7 @@ def show(space: Workspace, code: str, finding: Finding) -> None:
         "What speaks against it, or was tried and changed nothing",
         [one.sentence for one in finding.evidence_against],
     )
-    st.markdown(f"**How sure:** {literal(certainty(finding.certainty))}")
+    st.markdown(f"**How sure:** {literal(words.certainty(finding.certainty))}")
     st.markdown(
         f"**Announced from {finding.threshold:.3g} on; here it is {finding.value:.3g}.** "
         f"Where that comes from: {literal(finding.threshold_source)}."
@@ -45,22 +45,6 @@ def show(space: Workspace, code: str, finding: Finding) -> None:
         ):
             st.switch_page(GALLERY)
         tagging.button(space, code, finding.kind, names)
-
-
-def certainty(found: Certainty) -> str:
-    """How sure a finding is, in a sentence."""
-    tried = f"{found.tried} things were tried" if found.tried > 1 else "one thing was tried"
-    parts = [tried]
-    if found.p_value is not None:
-        corrected = ", corrected for that" if found.tried > 1 else ""
-        parts.append(
-            f"chance alone makes as much with probability {chance.words(found.p_value)}{corrected}"
-        )
-    if found.interval is not None:
-        low, high = found.interval
-        parts.append(f"the value lies between {low:.3g} and {high:.3g} (95 % interval)")
-    text = "; ".join(parts)
-    return f"{text[0].upper()}{text[1:]}."
 
 
 def _side(heading: str, sentences: list[str]) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-
 import streamlit as st
 
 from attnlib.dashboard.parts import downloads
 from attnlib.dashboard.state.diagnoses import Diagnosed
 from attnlib.diagnosis import Finding
+from attnlib.diagnosis.written import as_json
 
 
 def show(found: Diagnosed) -> None:
@@ -17,7 +16,7 @@ def show(found: Diagnosed) -> None:
     with st.container(horizontal=True):
         st.download_button(
             "Diagnosis (JSON)",
-            lambda: json.dumps(report.to_dict(), indent=2, ensure_ascii=False),
+            lambda: as_json(report),
             "diagnosis.json",
             "application/json",
             key="json_diagnosis",

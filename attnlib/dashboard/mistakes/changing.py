@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
 import pandas as pd
 import streamlit as st
-from numpy.typing import NDArray
 from torch import Tensor
 
 from attnlib.audit import Prediction
+from attnlib.dashboard.mistakes import regions
+from attnlib.dashboard.mistakes.regions import KEY, Region
 from attnlib.dashboard.parts import address, controls, downloads, pictures
-from attnlib.dashboard.parts.cells import Cell, cells
-from attnlib.dashboard.parts.codecs import Places
+from attnlib.dashboard.parts.cells import cells
 from attnlib.dashboard.parts.downloads import stem_of
 from attnlib.dashboard.parts.markdown import literal
 from attnlib.dashboard.parts.pictures import plain
+from attnlib.dashboard.parts.places import Places
 from attnlib.dashboard.state import results, tasks
 from attnlib.dashboard.state.workspace import Workspace
 from attnlib.data.text import counted
@@ -29,10 +30,7 @@ from attnlib.methods import Heat
 from attnlib.methods.base import Progress
 from attnlib.model import crop
 
-Region = NDArray[np.bool_]
-
 SIDE = 264  # pixels of a picture on screen
-REGION = "change_region"
 ERASE, KEEP = "Erase these patches", "Keep only these"
 ONE, RECTANGLE = "a patch", "a rectangle"
 # The share of patches of a map that a button takes, and random sets of as many patches beside it.
@@ -53,7 +51,7 @@ def show(space: Workspace, prediction: Prediction, heat: Heat) -> None:
     space = space.about(prediction.name)
     name, grid = prediction.name, space.vit.layout.grid
     places = address.value(
-        REGION, (), Places(space.vit.layout.patches), label="Patches", of=(name, grid)
+        KEY, (), Places(space.vit.layout.patches), label="Patches", of=(name, grid)
     )
     region = np.zeros(grid, dtype=bool)
     region.flat[list(places)] = True
@@ -153,7 +151,7 @@ def _draw(
                 alt="The image; click on patches to choose them",
                 width=SIDE,
                 selected=[(int(row), int(col)) for row, col in np.argwhere(region)],
-                on_pick=partial(_pick, region, rectangle),
+                on_pick=partial(regions.pick, region, rectangle),
                 smooth=True,
                 covers=layout.covers(edit.region.shape),
             )
@@ -185,43 +183,11 @@ def _buttons(heat: Heat, region: Region) -> None:
         if heat.values.shape == region.shape:
             st.button(
                 f"Top {count} of the map",
-                on_click=_take,
-                args=(top(heat.values, count),),
+                on_click=regions.take,
+                args=(regions.top(heat.values, count),),
                 help=f"The {counted(count, 'patch', 'patches')} with the largest values above.",
             )
-        st.button("None", on_click=_take, args=(np.zeros_like(region),), help="Begin anew.")
-
-
-def top(values: NDArray[np.floating], count: int) -> Region:
-    """``(rows, cols)``: the patches with the largest values, the first of equal ones."""
-    found = np.zeros(values.size, dtype=bool)
-    found[np.argsort(-values.ravel(), kind="stable")[:count]] = True
-    return found.reshape(values.shape)
-
-
-def _take(region: Region) -> None:
-    """Have this region from the next run on."""
-    st.session_state[REGION] = tuple(int(place) for place in np.flatnonzero(region))
-    st.session_state.pop("change_corner", None)
-
-
-def _pick(region: Region, rectangle: bool, cell: Cell) -> None:
-    """A click on a patch: it changes sides, or is a corner."""
-    corner: Cell | None = st.session_state.get("change_corner")
-    changed = region.copy()
-    if rectangle and corner is not None:
-        rows, cols = (slice(*_span(*ends)) for ends in zip(corner, cell, strict=True))
-        changed[rows, cols] = True
-        _take(changed)
-        return
-    changed[cell] = rectangle or not region[cell]
-    _take(changed)
-    if rectangle:
-        st.session_state["change_corner"] = cell
-
-
-def _span(one: int, other: int) -> tuple[int, int]:
-    return min(one, other), max(one, other) + 1
+        st.button("None", on_click=regions.take, args=(np.zeros_like(region),), help="Begin anew.")
 
 
 def _sentence(space: Workspace, prediction: Prediction, region: Region, edit: Edit) -> str:
@@ -276,7 +242,7 @@ def _random(
 
     def work(progress: Progress) -> list[bool]:
         found = []
-        for done, one in enumerate(random_regions(region.shape, count, RANDOM)):
+        for done, one in enumerate(regions.random_regions(region.shape, count, RANDOM)):
             progress(done, RANDOM)
             found.append(editing.edit(vit, pixels, one, stand_in, other=paste, keep=keep).flips)
         return found
@@ -293,17 +259,6 @@ def _random(
             f"Of {len(turned)} random sets of {counted(count, 'patch', 'patches')}, treated "
             f"alike, {sum(turned)} change the prediction."
         )
-
-
-def random_regions(grid: tuple[int, ...], count: int, sets: int) -> Sequence[Region]:
-    """``sets`` regions ``(rows, cols)`` of ``count`` patches each, the same at every call."""
-    rng = np.random.default_rng(0)
-    found = []
-    for _ in range(sets):
-        one = np.zeros(int(np.prod(grid)), dtype=bool)
-        one[rng.permutation(one.size)[:count]] = True
-        found.append(one.reshape(grid))
-    return found
 
 
 def _fewest(
@@ -334,4 +289,6 @@ def _fewest(
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(literal(found.sentence))
         if found.region is not None:
-            st.button("Show them", on_click=_take, args=(found.region,), help="As the region.")
+            st.button(
+                "Show them", on_click=regions.take, args=(found.region,), help="As the region."
+            )

@@ -57,7 +57,7 @@ def show(space: Workspace, name: str) -> None:
     missing = _board(space, prediction, panels, style)
     legend_bar(
         scale,
-        f"{method.description} *{method.source}*",
+        f"{method.description} {method.caution} *{method.source}*",
         style=style,
     )
     _take_away(space, name, heats, scale, style)

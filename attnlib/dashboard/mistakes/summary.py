@@ -8,16 +8,17 @@ import streamlit as st
 
 from attnlib import audit
 from attnlib.audit import Prediction
-from attnlib.audit.report import ReportEntry, html_report
+from attnlib.audit.report import ReportEntry, Section, html_report
 from attnlib.dashboard.mistakes import cards
 from attnlib.dashboard.mistakes import case as cases
 from attnlib.dashboard.parts import drawn
 from attnlib.dashboard.parts.pictures import encoded
 from attnlib.dashboard.parts.style import map_bar
-from attnlib.dashboard.state import embedded
+from attnlib.dashboard.state import diagnoses, embedded
 from attnlib.dashboard.state.models import DEMO
 from attnlib.dashboard.state.workspace import Workspace
 from attnlib.dashboard.triage import opened, verdict
+from attnlib.diagnosis.words import PICTURES, sections
 from attnlib.model import demo, objects
 
 REPORT_LIMIT = 60
@@ -143,7 +144,18 @@ def report(space: Workspace) -> str:
         datetime.now(),
         space.vit.outputs,
         (cards.maps_count(space), map_bar(drawn.style())),
+        _findings(space),
     )
+
+
+def _findings(space: Workspace) -> list[Section]:
+    """What was found to be wrong with model and set, where it was looked for."""
+    found = diagnoses.known(space)
+    if found is None:
+        return []
+    names = {name for one in found.report.findings for name in one.images[:PICTURES]}
+    crops = {name: space.crop(name) for name in names if name in space.by_name}
+    return sections(found.report, crops)
 
 
 def _entry(space: Workspace, prediction: Prediction) -> ReportEntry:

@@ -65,7 +65,7 @@ def show(space: Workspace, there: Workspace, found: audit.Versus) -> None:
 def _unit(method: str) -> str:
     """What the map says, and that two of them can be compared."""
     said = METHODS[method]
-    return f"{said.title}: {said.description} Both maps of an image share one scale."
+    return f"{said.title}: {said.description} {said.caution} Both maps of an image share one scale."
 
 
 def _wanted(space: Workspace, there: Workspace) -> tuple[str | None, str]:
