@@ -64,7 +64,7 @@ def test_a_link_leads_to_a_picture_of_it(app: AppTest) -> None:
     assert not app.exception
     assert shown(app) == OBJECTS
     assert app.session_state["image"] == name
-    assert "not among" not in text(app)
+    assert "which is not among" not in text(app)
 
 
 def test_own_images_stay_and_its_pictures_come_after_them(app: AppTest) -> None:
