@@ -53,8 +53,9 @@ def card(found: Mapping[str, Any]) -> str:
         "before; peak learning rates 0.002, 0.002 and 0.0015), the first two with half of the "
         f"patches dropped at first. In the last {found['dry_steps']} steps no other than a "
         f"{objects.WATER_CLASS} is on water (`--others-on-water 0`): before, water made that class "
-        "of a third of the others on water, which is little to look for. The pictures in this "
-        "folder hold nothing of CIFAR-10; the weights learned from it first.",
+        "of a third of the others on water, which is little to look for. That was decided after a "
+        "look at the table below, whose rows on water are therefore no independent measurement. "
+        "The pictures in this folder hold nothing of CIFAR-10; the weights learned from it first.",
         "",
         "## Measured",
         "",
