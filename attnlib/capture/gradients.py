@@ -69,13 +69,29 @@ class Differentiable:
         Raises:
             CaptureError: the model takes them out of the graph.
         """
-        try:
-            return torch.autograd.grad(self._scores[0, target], nodes, retain_graph=True)
-        except torch.OutOfMemoryError:
-            raise
-        except RuntimeError as error:
-            raise CaptureError(
-                "This model gives no gradient of its logits with respect to its attention "
-                f"({' '.join(str(error).split())[:200].rstrip('.')}). Use a method that needs "
-                "none: attention rollout or occlusion."
-            ) from error
+        return slopes(self._scores[0, target], nodes, "its attention", again=True)
+
+
+def slopes(
+    score: Tensor, nodes: Sequence[Tensor], what: str, *, again: bool = False
+) -> tuple[Tensor, ...]:
+    """d score / d each of the nodes, of the nodes' shapes.
+
+    Args:
+        score: a single number.
+        what: what the nodes are, in words.
+        again: whether the graph is needed once more.
+
+    Raises:
+        CaptureError: the model takes them out of the graph.
+    """
+    try:
+        return torch.autograd.grad(score, nodes, retain_graph=again)
+    except torch.OutOfMemoryError:
+        raise
+    except RuntimeError as error:
+        raise CaptureError(
+            f"This model gives no gradient of its logits with respect to {what} "
+            f"({' '.join(str(error).split())[:200].rstrip('.')}). Use a method that needs "
+            "none: attention rollout or occlusion."
+        ) from error

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from attnlib.capture import passes
 from attnlib.capture.call import AttentionCall
+from attnlib.capture.gradients import slopes
 from attnlib.errors import AttnlibError, OutOfMemory
 from attnlib.methods import perturbation
 from attnlib.methods.base import Method, Option, Progress
@@ -66,7 +67,7 @@ def _slopes(subject: Subject, pixels: Tensor, target: int) -> Tensor:
         # Watched, so that a backbone that says no_grad has a graph all the same.
         logits, _ = passes.forward(vit.module, pixels, _ignore, precision=vit.precision, graph=True)
         score = vit.outputs.scores(logits)[:, target].sum()
-        (gradient,) = torch.autograd.grad(score, pixels)
+        (gradient,) = slopes(score, [pixels], "the image")
     return gradient.sum(dim=0, keepdim=True)
 
 

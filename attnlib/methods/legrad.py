@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from attnlib.capture.call import AttentionCall
+from attnlib.capture.gradients import slopes
 from attnlib.capture.lens import lens
 from attnlib.errors import AttnlibError, CaptureError
 from attnlib.methods.base import Method, Option, patches_of
@@ -41,7 +42,7 @@ def _slopes(call: AttentionCall, score: Tensor) -> Tensor:
     """The mean over heads and queries of max(0, ∂ score / ∂A), ``(T,)``."""
     if call.node is None or call.value is None or not call.node.requires_grad:
         raise CaptureError("This model takes its attention out of the graph, so it has no slope.")
-    (gradient,) = torch.autograd.grad(score, call.node, retain_graph=True)
+    (gradient,) = slopes(score, [call.node], "its attention", again=True)
     gradient = (call.pull(gradient) if call.pull else gradient)[0]
     values = call.value[0].detach().to(gradient.dtype)
     # Queries that the score does not depend on (all but a CLS token's in its last layer).

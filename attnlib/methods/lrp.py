@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from attnlib.capture import passes
-from attnlib.errors import AttnlibError, CaptureError
+from attnlib.capture.gradients import slopes
+from attnlib.errors import AttnlibError
 from attnlib.methods.lrp_rules import Rules
 from attnlib.methods.perturbation import per_patch
 from attnlib.methods.subject import Subject
@@ -43,10 +44,5 @@ def relevances(
             logits, _ = passes.forward(vit.module, pixels, precision=vit.precision)
         scores = vit.outputs.scores(logits)[0]
         explained = scores[target] if against is None else scores[target] - scores[against]
-    if not explained.requires_grad:
-        raise CaptureError(
-            "The logits of this model do not depend on the image by operations that a gradient "
-            "passes. Use a method that needs none: occlusion."
-        )
-    (gradient,) = torch.autograd.grad(explained, pixels)
+    (gradient,) = slopes(explained, [pixels], "the image")
     return per_patch(subject.layout, (pixels.detach() * gradient).sum(dim=1))

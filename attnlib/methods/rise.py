@@ -72,7 +72,7 @@ def rise(
             found[start : start + len(some)] = shares
             start += len(some)
         cells = torch.stack(
-            [perturbation.per_patch(subject.layout, mask[None].double()) for mask in masks]
+            [perturbation.per_patch(subject.layout, mask[None]).cpu().double() for mask in masks]
         )
         weighted, drawn = weighted + found @ cells, drawn + cells.sum(dim=0)
         if progress is not None:

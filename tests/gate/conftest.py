@@ -17,6 +17,7 @@ from tests.gate.asking import ORIGIN, SECRET
 def laptop(setting: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Nobody signs in, and no test leaves anything behind."""
     monkeypatch.setattr(people, "_SEEN_ON", type(people._SEEN_ON)())
+    people._configured.cache_clear()
     options = ("server.corsAllowedOrigins", "server.cookieSecret", "server.baseUrlPath")
     before = {name: config.get_option(name) for name in options}
     secrets_singleton._reset()

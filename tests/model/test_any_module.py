@@ -174,7 +174,7 @@ def test_only_errors_of_attnlib(name: str) -> None:
         tries(lambda: vit.inspect(PICTURE))
         tries(lambda: vit.attention(PICTURE, 0))
         for method in attnlib.methods():
-            options = {"against": 1} if method == "contrast" else {}
+            options = {"against": 1} if "contrast" in method else {}
             tries(partial(vit.attribute, PICTURE, method, 0, **options))
     assert said or done > 3
     for text in said:

@@ -124,7 +124,7 @@ def _everything(vit: attnlib.Vit, image: Image.Image) -> dict[str, Callable[[], 
         ),
     }
     for name in attnlib.methods():
-        options: dict[str, object] = {"against": 1} if name == "contrast" else {}
+        options: dict[str, object] = {"against": 1} if "contrast" in name else {}
         calls[name] = lambda name=name, options=options: vit.attribute(image, name, 3, **options)
     for name in ("rollout", "flow"):
         calls[f"{name}, discarding"] = lambda name=name: vit.attribute(
