@@ -10,9 +10,8 @@ from pathlib import Path
 import attnlib
 from attnlib import audit
 from attnlib.audit.report import ReportEntry, html_report
-from attnlib.capture.outputs import KINDS
 from attnlib.capture.passes import PRECISIONS
-from attnlib.commands import sources
+from attnlib.commands import models, sources
 from attnlib.data.labels import read_class_names
 from attnlib.diagnosis import FINDERS, Examined, Report, examine, report
 from attnlib.diagnosis.words import lines, printable, sections
@@ -36,18 +35,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "source", help="a folder, a zip or an image; demo or demo-objects: embedded images"
     )
-    parser.add_argument(
-        "--model",
-        default="demo",
-        help="demo, demo-objects, a timm name, a folder of transformers or timm, hf-hub:org/name, "
-        "or auto: the architecture that fits the checkpoint",
-    )
-    parser.add_argument("--checkpoint", help="a file of weights for that architecture")
-    parser.add_argument("--weights", help="which of several in that file: ema, student, …")
-    parser.add_argument(
-        "--outputs", choices=KINDS, help="what the logits mean; found out if absent"
-    )
-    parser.add_argument("--class-names", type=Path, help="a file with one name per line, or JSON")
+    models.arguments(parser)
     parser.add_argument("--labels", type=Path, help="a CSV file of file names and labels")
     parser.add_argument("--kinds", nargs="+", choices=tuple(FINDERS), help="what to look for")
     parser.add_argument("--limit", type=int, help="at most so many images, drawn at random")

@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 import attnlib
-from attnlib.capture.outputs import KINDS
 from attnlib.capture.passes import PRECISIONS
+from attnlib.commands import models
 from attnlib.data.image import check, decode
 from attnlib.data.labels import read_class_names
 from attnlib.data.numbering import number
@@ -20,18 +20,7 @@ HELP = "draw an attribution map over an image"
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("image", type=Path)
-    parser.add_argument(
-        "--model",
-        default="demo",
-        help="demo, demo-objects, a timm name, a folder of transformers or timm, hf-hub:org/name, "
-        "or auto: the architecture that fits the checkpoint",
-    )
-    parser.add_argument("--checkpoint", help="a file of weights for that architecture")
-    parser.add_argument("--weights", help="which of several in that file: ema, student, …")
-    parser.add_argument(
-        "--outputs", choices=KINDS, help="what the logits mean; found out if absent"
-    )
-    parser.add_argument("--class-names", type=Path, help="a file with one name per line, or JSON")
+    models.arguments(parser)
     parser.add_argument("--method", default="relevance", choices=tuple(attnlib.methods()))
     parser.add_argument("--target", help="class index or name; the predicted class if absent")
     parser.add_argument("--out", type=Path, default=Path("overlay.png"), help="PNG to write")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from attnlib.errors import AttnlibError
 from attnlib.methods.base import Method, Option
+from attnlib.methods.contrast import two
 from attnlib.methods.lrp import PATENT, relevances
 from attnlib.methods.subject import Subject
 
@@ -21,11 +21,7 @@ def attnlrp_contrast(subject: Subject, target: int | None, *, against: int | Non
     Raises:
         AttnlibError: the classes are not two.
     """
-    if target is None or against is None:
-        raise AttnlibError("Contrast compares two classes: give target and against.")
-    if target == against:
-        raise AttnlibError(f"Contrast compares two classes: both are {target}.")
-    return relevances(subject, target, against, through_weights=True)
+    return relevances(subject, *two(target, against), through_weights=True)
 
 
 SOURCE = "Achtibat et al., ICML 2024, section 3"

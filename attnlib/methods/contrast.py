@@ -25,10 +25,7 @@ def contrast(
     Raises:
         AttnlibError: the classes are not two.
     """
-    if target is None or against is None:
-        raise AttnlibError("Contrast compares two classes: give target and against.")
-    if target == against:
-        raise AttnlibError(f"Contrast compares two classes: both are {target}.")
+    target, against = two(target, against)
     # The gradient of a difference is the difference of the gradients: no further pass.
     gradients = [
         speaks - speaks_against
@@ -39,6 +36,19 @@ def contrast(
         )
     ]
     return propagate(subject, gradients, start_layer)
+
+
+def two(target: int | None, against: int | None) -> tuple[int, int]:
+    """The classes of a margin.
+
+    Raises:
+        AttnlibError: they are not two.
+    """
+    if target is None or against is None:
+        raise AttnlibError("Contrast compares two classes: give target and against.")
+    if target == against:
+        raise AttnlibError(f"Contrast compares two classes: both are {target}.")
+    return target, against
 
 
 CONTRAST = Method(
