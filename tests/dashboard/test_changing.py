@@ -11,8 +11,8 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from attnlib.dashboard.mistakes import regions
-from attnlib.dashboard.mistakes.ways import CUT, KEEP, OTHER
 from attnlib.dashboard.mistakes.regions import KEY as REGION
+from attnlib.dashboard.mistakes.ways import CUT, KEEP, OTHER
 from attnlib.diagnosis import knockout
 from attnlib.diagnosis.smallest import smallest
 from attnlib.methods import perturbation

@@ -60,7 +60,7 @@ def show(space: Workspace, prediction: Prediction, heat: Heat) -> None:
     except AttnlibError as error:
         st.warning(literal(str(error)))
         return
-    _draw(space, prediction, heat, region, edit, pointer)
+    _draw(space, prediction, heat, region, edit, way, pointer)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         _random(space, name, region, way)
         if way.erases is not None:
@@ -79,6 +79,7 @@ def _draw(
     heat: Heat,
     region: Region,
     edit: Edit,
+    way: Way,
     pointer: str,
 ) -> None:
     """The image with its region, what the model got instead, and both predictions."""
@@ -99,14 +100,15 @@ def _draw(
                 covers=layout.covers(edit.region.shape),
             )
             _buttons(heat, region)
-        with st.container(width=SIDE, gap="small"):
-            shown, _ = crop.picture(space.vit.preparation, edit.pixels[0])
-            pictures.show(
-                plain(shown, 2 * SIDE),
-                SIDE,
-                alt="What the model got",
-                caption="what the model got",
-            )
+        shown, _ = crop.picture(space.vit.preparation, edit.pixels[0])
+        if way.edits:
+            with st.container(width=SIDE, gap="small"):
+                pictures.show(
+                    plain(shown, 2 * SIDE),
+                    SIDE,
+                    alt="What the model got",
+                    caption="what the model got",
+                )
         with st.container(width=380, gap="small"):
             st.markdown(_sentence(space, prediction, region, edit))
             st.dataframe(
@@ -117,7 +119,8 @@ def _draw(
                     for column in ("before", "after")
                 },
             )
-            downloads.picture(lambda: plain(shown, 896), f"{stem_of(name)}-changed")
+            if way.edits:
+                downloads.picture(lambda: plain(shown, 896), f"{stem_of(name)}-changed")
 
 
 def _buttons(heat: Heat, region: Region) -> None:

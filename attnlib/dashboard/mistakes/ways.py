@@ -33,11 +33,13 @@ class Way:
         apply: a region changed so; raises AttnlibError.
         erases: what stands in where patches are erased, from which image; None where the region
             is kept or only attention is cut.
+        edits: whether the model gets another image.
     """
 
     key: Hashable
     apply: Callable[[Region], Edit]
     erases: tuple[StandIn, Tensor | None] | None = None
+    edits: bool = True
 
 
 def choose(space: Workspace, name: str, region: Region) -> tuple[Way, str]:
@@ -114,15 +116,13 @@ def _cut(space: Workspace, name: str, whole: list[knockout.Who], region: Region)
         "change_last", "to layer", last, first, last, help="The last one.", width=120, of=first
     )
     layers = range(first - 1, end)
-    if who != "other":
-        return Way(
-            (who, first, end), lambda region: knockout.knock_out(vit, given, region, who, layers)
-        )
     lookers = np.zeros(region.shape, dtype=bool)
-    lookers.flat[list(_lookers(name, region))] = True
+    if who == "other":
+        lookers.flat[list(_lookers(name, region))] = True
     return Way(
         (who, first, end, lookers.tobytes()),
         lambda region: knockout.knock_out(vit, given, region, who, layers, other=lookers),
+        edits=False,
     )
 
 
