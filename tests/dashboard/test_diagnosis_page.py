@@ -415,3 +415,31 @@ def test_independent_labels_say_what_is_not_defined(
     read = as_read(text(app))
     assert read.count("the model does not tell classes apart of which one is right") >= 2
     assert "no image has one right class" in read
+
+
+def links(app: AppTest) -> str:
+    """The words of the ways to other pages."""
+    return "\n".join(element.proto.label for element in app.get("page_link"))
+
+
+def test_the_gallery_says_the_costliest_finding(oblong: AppTest, library: Library) -> None:
+    sentence = planted([]).sentence
+    plant(lambda examined: [planted(library.wrong[:3]), planted([], mistakes=9, sentence="Big.")])
+    # Nothing is begun while the page is drawn: the first cards come first.
+    page = finish(oblong.switch_page(path("prediction_debugging")).run())
+    assert "Big." not in text(page)
+    diagnosed(page)
+    page = finish(page.switch_page(path("prediction_debugging")).run())
+    shown = as_read(text(page))
+    assert "Big. 1 finding more." in shown and sentence not in shown
+    next(b for b in page.button if b.key and b.key.startswith("found_")).click().run()
+    assert page.session_state["diagnosis_open"] == "planted"
+
+
+def test_the_gallery_says_that_nothing_was_found(oblong: AppTest, library: Library) -> None:
+    plant(lambda examined: [])
+    plant(lambda examined: [], kind="dear", passes=10**6, alone=False)
+    page = finish(oblong.switch_page(path("prediction_debugging")).run())
+    assert "looked for by itself" in links(page)
+    page = finish(diagnosed(page).switch_page(path("prediction_debugging")).run())
+    assert "nothing was found in 1 question; 1 that cost more can be asked." in links(page)
