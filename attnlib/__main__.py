@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from attnlib.commands import audit, backup, cost, dashboard, diagnose, explain, restore
+from attnlib.commands import audit, backup, compare, cost, dashboard, diagnose, explain, restore
 from attnlib.errors import AttnlibError
 
 COMMANDS = {
@@ -14,6 +14,7 @@ COMMANDS = {
     "explain": explain,
     "diagnose": diagnose,
     "audit": audit,
+    "compare": compare,
     "dashboard": dashboard,
     "backup": backup,
     "restore": restore,
