@@ -13,6 +13,7 @@ import pandas as pd
 
 from attnlib.audit.numbers import wilson
 from attnlib.audit.runs.manifest import Folder, Manifest
+from attnlib.audit.slices import CUTS, Key, Tally
 from attnlib.data.sets import Entry, ImageSet, open_set
 from attnlib.errors import AttnlibError, brief
 
@@ -27,6 +28,15 @@ _OUTCOME: dict[Outcome, str] = {
 }
 Sort = Literal["confidence", "loss", "margin", "probability_true", "name"]
 SORTS: tuple[Sort, ...] = get_args(Sort)
+_JUDGED = "error is null and label_index is not null"
+# What images are grouped by, beside classes and folders.
+PROPERTIES = {
+    "number of pixels": "width::double * height",
+    "width over height": "width::double / height",
+    "attention entropy": "list_avg(entropy)",
+    "attention distance": "list_avg(distance)",
+}
+MOST_GROUPS = 20_000
 SHOWN = (
     "name", "label", "predicted", "confidence", "probability_true", "margin", "loss", "error",
 )  # fmt: skip
@@ -178,13 +188,49 @@ class Opened:
             "not null group by label order by error_rate desc, images desc, label"
         )
 
-    def judged(self, columns: tuple[str, ...] = ()) -> pd.DataFrame:
-        """Every labelled image: ``name``, ``label``, ``predicted``, ``wrong`` and more columns."""
-        more = "".join(f", {column}" for column in columns)
+    def judged(self) -> pd.DataFrame:
+        """Every labelled image by name: ``name``, ``label``, ``predicted``, ``wrong``."""
         return self._frame(
-            "select name, label, predicted, label_index <> predicted_index as wrong"
-            f"{more} from rows where error is null and label_index is not null order by name"
+            "select name, label, predicted, label_index <> predicted_index as wrong from rows "
+            f"where {_JUDGED} order by name"
         )
+
+    def tallies(self) -> tuple[dict[Key, Tally], Tally]:
+        """How many images of each group are wrong, in two halves by their names; and of all.
+
+        Groups are the true classes, the top folders, and both ends of :data:`PROPERTIES`.
+        """
+        counts = (
+            "count(*) filter (first), count(*) filter (first and wrong), "
+            "count(*) filter (not first), count(*) filter (not first and wrong)"
+        )
+        judged = (
+            "(select *, hash(name) % 2 = 0 as first, label_index <> predicted_index as wrong "
+            f"from rows where {_JUDGED})"
+        )
+        found: dict[Key, Tally] = {}
+        for by, column in (("true class", "label"), ("folder", "split_part(name, '/', 1)")):
+            listed = self._ask(f"select {column}, {counts} from {judged} group by 1").fetchall()
+            if 1 < len(listed) <= MOST_GROUPS:
+                found |= {(by, str(value)): Tally(*numbers) for value, *numbers in listed}
+        classes = {value for by, value in found if by == "true class"}
+        if {value for by, value in found if by == "folder"} == classes:
+            # Folders that are the labels would be announced twice.
+            found = {key: one for key, one in found.items() if key[0] != "folder"}
+        for by, column in PROPERTIES.items():
+            (cuts,) = self._ask(
+                f"select quantile_cont({column}, {list(CUTS)}) from {judged}"
+            ).fetchall()[0]
+            for share, cut in zip(CUTS, cuts or (), strict=False):
+                sign, words = ("<=", "at most") if share < 0.5 else (">=", "at least")
+                (numbers,) = self._ask(
+                    f"select {counts} from {judged} where {column} {sign} ?", [cut]
+                ).fetchall()
+                found[by, f"{words} {cut:.4g}"] = Tally(*numbers)
+        (every,) = self._ask(f"select {counts} from {judged}").fetchall()
+        total = Tally(*every)
+        whole = total.first + total.second
+        return {k: one for k, one in found.items() if one.first + one.second < whole}, total
 
     def sample(self, count: int) -> pd.DataFrame:
         """Some rows at random, the same each time: name, label, predicted, wrong, embedding."""

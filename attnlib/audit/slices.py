@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
@@ -22,8 +21,21 @@ FEWEST = 5
 # As many groups, the worst of the first half, are tested on the second.
 TESTED = 50
 LEVEL = 0.05
-# A property that is a number is cut at these quantiles.
+# A property that is a number is cut at these quantiles: below the first two, above the others.
 CUTS = (0.1, 0.25, 0.75, 0.9)
+
+
+Key = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Tally:
+    """How many images of a group there are in each half, and how many of them are wrong."""
+
+    first: int
+    first_wrong: int
+    second: int
+    second_wrong: int
 
 
 @dataclass(frozen=True)
@@ -66,81 +78,57 @@ class Slice:
         )
 
 
-def groups(table: pd.DataFrame) -> dict[tuple[str, str], NDArray[np.bool_]]:
-    """The groups that columns make: each value of a text, and the ends of a number."""
-    found: dict[tuple[str, str], NDArray[np.bool_]] = {}
-    for name in table.columns:
-        column = table[name]
-        if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
-            values = column.to_numpy(dtype=float)
-            known = values[~np.isnan(values)]
-            if len(np.unique(known)) < 2:
-                continue
-            for share, cut in zip(CUTS, np.quantile(known, CUTS), strict=True):
-                low = share < 0.5
-                mask = values <= cut if low else values >= cut
-                if not mask.all():
-                    found[str(name), f"{'at most' if low else 'at least'} {cut:.4g}"] = mask
-            continue
-        codes, values_ = pd.factorize(column)
-        for code, value in enumerate(values_):
-            found[str(name), str(value)] = codes == code
-    return found
-
-
-def halves(names: pd.Series) -> NDArray[np.bool_]:
-    """Which half each image is in, by its name: the same in every run and every audit."""
-    digest = pd.util.hash_array(names.to_numpy(dtype=object))
-    return np.asarray(digest % 2 == 0)
-
-
-def slices(
-    found: Mapping[tuple[str, str], NDArray[np.bool_]],
-    wrong: NDArray[np.bool_],
-    first: NDArray[np.bool_],
-) -> list[Slice]:
-    """The groups that fail, in the order of how surely.
+def slices(tallies: Mapping[Key, Tally], every: Tally) -> list[Slice]:
+    """The groups that fail, the surest first.
 
     Args:
-        found: ``(n,)`` masks by (what, which).
-        wrong: ``(n,)``.
-        first: ``(n,)``, which images are searched; the others test.
+        tallies: of groups, by (what, which).
+        every: of all images together.
     """
-    tried = {key: mask for key, mask in found.items() if (mask & first).sum() >= FEWEST}
+    tried = {key: one for key, one in tallies.items() if one.first >= FEWEST}
     hopeful = sorted(
-        (p, key) for key, mask in tried.items() if (p := _p(mask, wrong, first)) < LEVEL
+        (p, key)
+        for key, one in tried.items()
+        if (p := _p(one.first, one.first_wrong, every.first, every.first_wrong)) < LEVEL
     )[:TESTED]
-    tested = [(key, _p(found[key], wrong, ~first)) for _, key in hopeful]
-    kept = [(key, p) for key, p in tested if (found[key] & ~first).sum() >= FEWEST]
-    if not kept:
+    tested = [(key, tallies[key]) for _, key in hopeful if tallies[key].second >= FEWEST]
+    if not tested:
         return []
-    adjusted = stats.false_discovery_control([p for _, p in kept])
+    chances = [
+        _p(one.second, one.second_wrong, every.second, every.second_wrong) for _, one in tested
+    ]
     result = []
-    for (key, p), q in zip(kept, adjusted, strict=True):
-        mask = found[key] & ~first
-        rest = ~found[key] & ~first
-        images, mistakes = int(mask.sum()), int((mask & wrong).sum())
-        if q <= LEVEL:
-            result.append(
-                Slice(
-                    *key,
-                    images,
-                    mistakes,
-                    wilson(mistakes, images),
-                    float(wrong[rest].mean()) if rest.any() else 0.0,
-                    p,
-                    float(q),
-                    len(tried),
-                )
+    for (key, one), p, q in zip(
+        tested, chances, stats.false_discovery_control(chances), strict=True
+    ):
+        if q > LEVEL:
+            continue
+        others = every.second - one.second
+        result.append(
+            Slice(
+                *key,
+                images=one.second,
+                wrong=one.second_wrong,
+                interval=wilson(one.second_wrong, one.second),
+                rest=(every.second_wrong - one.second_wrong) / others if others else 0.0,
+                p_value=p,
+                q_value=float(q),
+                tried=len(tried),
             )
+        )
     return sorted(result, key=lambda one: one.p_value)
 
 
-def _p(mask: NDArray[np.bool_], wrong: NDArray[np.bool_], half: NDArray[np.bool_]) -> float:
-    """Fisher's exact test whether more of a group are wrong than of the others, in one half."""
-    inside, total = mask & half, int(half.sum())
-    mistakes = int((wrong & half).sum())
-    # The upper tail of the hypergeometric distribution is Fisher's one-sided test.
-    return float(
-        stats.hypergeom.sf(int((wrong & inside).sum()) - 1, total, mistakes, int(inside.sum()))
-    )
+def _p(images: int, wrong: int, total: int, mistakes: int) -> float:
+    """Fisher's exact test, one-sided: whether more of a group are wrong than of the others.
+
+    That is the upper tail of the hypergeometric distribution.
+    """
+    return float(stats.hypergeom.sf(wrong - 1, total, mistakes, images))
+
+
+def tally(mask: NDArray[np.bool_], wrong: NDArray[np.bool_], first: NDArray[np.bool_]) -> Tally:
+    """Of a group of images, some of them wrong, some in the first half: masks ``(n,)``."""
+    inside = mask & first, mask & ~first
+    numbers = [int(n) for one in inside for n in (one.sum(), (one & wrong).sum())]
+    return Tally(*numbers)

@@ -19,7 +19,7 @@ from attnlib.audit.opened import OUTCOMES, SORTS, Opened, Where
 from attnlib.audit.regress import compare
 from attnlib.audit.runs import Folder, Manifest, Wanted
 from attnlib.audit.runs.schema import schema
-from attnlib.audit.slices import groups, halves, slices
+from attnlib.audit.slices import Key, slices, tally
 from attnlib.data.sets import Entry, open_set
 from attnlib.errors import AttnlibError
 from attnlib.model import demo
@@ -234,42 +234,60 @@ def test_audits_that_do_not_belong_together_are_refused(tmp_path: Path) -> None:
 # -- slices -----------------------------------------------------------------------------------
 
 
-def table(rng: np.random.Generator, count: int) -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            "label": rng.integers(0, 40, count).astype(str),
-            "source": rng.integers(0, 12, count).astype(str),
-            "width": rng.normal(size=count),
-        }
-    )
+def masks(rng: np.random.Generator, count: int) -> dict[Key, np.ndarray]:
+    """60 groups of all sizes."""
+    groups: dict[Key, np.ndarray] = {}
+    for by, values in (("label", 40), ("source", 12)):
+        drawn_ = rng.integers(0, values, count)
+        groups |= {(by, str(value)): drawn_ == value for value in range(values)}
+    groups |= {("width", str(share)): rng.random(count) < share for share in (0.1, 0.25, 0.5, 0.9)}
+    return groups
 
 
 def test_chance_is_announced_in_at_most_one_of_twenty_sets() -> None:
     """Errors that have nothing to do with any group: whatever is announced is false."""
     alarms = 0
-    for seed in range(200):
+    for seed in range(300):
         rng = np.random.default_rng(seed)
-        frame = table(rng, 2000)
-        wrong = rng.random(2000) < 0.2
-        alarms += bool(slices(groups(frame), wrong, rng.random(2000) < 0.5))
-    assert alarms <= stats.binom.ppf(0.99, 200, 0.05)
+        wrong, first = rng.random(2000) < 0.2, rng.random(2000) < 0.5
+        found = {key: tally(mask, wrong, first) for key, mask in masks(rng, 2000).items()}
+        alarms += bool(slices(found, tally(np.ones(2000, bool), wrong, first)))
+    assert alarms <= stats.binom.ppf(0.99, 300, 0.05)
 
 
 def test_a_slice_that_fails_is_found_with_its_numbers() -> None:
     rng = np.random.default_rng(0)
-    frame = table(rng, 4000)
-    bad = (frame["source"] == "7").to_numpy()
-    dark = frame["width"].to_numpy() <= np.quantile(frame["width"], 0.1)
-    wrong = rng.random(4000) < np.where(bad, 0.6, np.where(dark, 0.5, 0.1))
-    first = halves(pd.Series([f"{i}.png" for i in range(4000)]))
-    assert 1800 < first.sum() < 2200
-    found = slices(groups(frame), wrong, first)
-    assert {(one.by, one.value) for one in found[:2]} >= {("source", "7")}
-    assert any(one.by == "width" and one.value.startswith("at most") for one in found)
-    (one,) = [one for one in found if one.value == "7" and one.by == "source"]
+    groups = masks(rng, 4000)
+    bad = groups["source", "7"]
+    wrong = rng.random(4000) < np.where(bad, 0.6, 0.1)
+    first = rng.random(4000) < 0.5
+    found = slices(
+        {key: tally(mask, wrong, first) for key, mask in groups.items()},
+        tally(np.ones(4000, bool), wrong, first),
+    )
+    (one,) = found
+    assert (one.by, one.value) == ("source", "7")
     held = bad & ~first
     assert (one.images, one.wrong) == (held.sum(), (held & wrong).sum())
     rest = wrong[~bad & ~first]
     assert one.rest == pytest.approx(rest.mean())
     odds = [[one.wrong, one.images - one.wrong], [rest.sum(), len(rest) - rest.sum()]]
     assert one.p_value == pytest.approx(stats.fisher_exact(odds, "greater").pvalue, rel=1e-6)
+
+
+def test_tallies_of_an_audit_are_those_of_its_rows(
+    opened: Opened, rows: list[dict[str, Any]]
+) -> None:
+    found, every = opened.tallies()
+    judged = pd.DataFrame([r for r in rows if not r.get("error") and r["label_index"] is not None])
+    judged["wrong"] = judged["label_index"] != judged["predicted_index"]
+    assert every.first + every.second == len(judged)
+    assert every.first_wrong + every.second_wrong == judged["wrong"].sum()
+    assert 0.3 < every.first / len(judged) < 0.7
+    for value in CLASSES:
+        one, mine = found["true class", value], judged[judged["label"] == value]
+        assert one.first + one.second == len(mine)
+        assert one.first_wrong + one.second_wrong == mine["wrong"].sum()
+    for value in ("Left", "right"):
+        one = found["folder", value]
+        assert one.first + one.second == judged["name"].str.startswith(value).sum()

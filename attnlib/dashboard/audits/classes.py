@@ -24,7 +24,7 @@ def show(space: Workspace, found: Opened) -> None:
             st.dataframe(
                 classes,
                 hide_index=True,
-                height=520,
+                height=_height(classes),
                 column_config={
                     "label": "true class",
                     "error_rate": st.column_config.ProgressColumn(
@@ -32,13 +32,13 @@ def show(space: Workspace, found: Opened) -> None:
                     ),
                 },
             )
-            downloads.table(lambda: classes.to_dict("records"), "audit-classes")
+            downloads.table(lambda: _rows(classes), "audit-classes")
         with st.container(width=520):
             st.subheader("Taken for which")
             st.dataframe(
                 pairs,
                 hide_index=True,
-                height=520,
+                height=_height(pairs),
                 key="audit_pairs",
                 on_select=lambda: _narrow(pairs),
                 selection_mode="single-row",
@@ -48,7 +48,7 @@ def show(space: Workspace, found: Opened) -> None:
                 },
             )
             st.caption(f"The {SHOWN} commonest mistakes; a click shows their images.")
-            downloads.table(lambda: pairs.to_dict("records"), "audit-confusion")
+            downloads.table(lambda: _rows(pairs), "audit-confusion")
 
 
 def _narrow(pairs: pd.DataFrame) -> None:
@@ -59,3 +59,11 @@ def _narrow(pairs: pd.DataFrame) -> None:
         st.session_state["audit_predicted"] = row["predicted"]
         st.session_state["audit_outcome"] = "wrong"
         st.session_state["audit_view"] = "Images"
+
+
+def _rows(frame: pd.DataFrame) -> list[dict[str, object]]:
+    return [{str(k): v for k, v in row.items()} for row in frame.to_dict("records")]
+
+
+def _height(frame: pd.DataFrame) -> int:
+    return min(35 * (len(frame) + 1) + 3, 520)

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-import pandas as pd
 import streamlit as st
 
 from attnlib.audit.opened import Opened
-from attnlib.audit.slices import LEVEL, Slice, groups, halves, slices
+from attnlib.audit.slices import LEVEL, Slice, slices
 from attnlib.dashboard.parts import downloads
 from attnlib.dashboard.parts.markdown import literal
 from attnlib.dashboard.state import tasks
 from attnlib.dashboard.state.workspace import Workspace
 from attnlib.data.text import counted
 from attnlib.methods.base import Progress
-
-COLUMNS = ("width", "height", "entropy")
 
 
 @dataclass(frozen=True)
@@ -31,8 +27,8 @@ class Found:
 def show(space: Workspace, found: Opened) -> None:
     """The announced groups, or that there is none."""
     st.caption(
-        "Each group (a class, what it is predicted as, the top folder, size, shape, how the "
-        "readout looks) is searched on half of the images; those with more mistakes there are "
+        "Each group (a class, a folder, small or large, wide or high, how the readout looks) is "
+        "searched on half of the images; those with more mistakes there are "
         f"tested on the other half. Announced at a false discovery rate of {LEVEL:.0%}."
     )
     answer = tasks.run(
@@ -74,26 +70,9 @@ def show(space: Workspace, found: Opened) -> None:
 
 def search(found: Opened, progress: Progress) -> Found:
     """The groups of an audit that fail."""
-    progress(0, 2)
-    table = found.judged(COLUMNS)
-    progress(1, 2)
-    frame = pd.DataFrame(
-        {
-            "true class": table["label"],
-            "folder": table["name"].str.split("/").str[0],
-            "pixels": table["width"].astype(float) * table["height"].astype(float),
-            "width over height": table["width"].astype(float) / table["height"].astype(float),
-            "attention entropy": [
-                np.nan if layers is None else float(np.mean(layers)) for layers in table["entropy"]
-            ],
-        }
-    )
-    if frame["folder"].equals(frame["true class"].astype(str)):
-        # Folders that are the labels would be announced twice.
-        frame = frame.drop(columns="folder")
-    made = groups(frame)
-    wrong = table["wrong"].to_numpy(dtype=bool)
-    return Found(slices(made, wrong, halves(table["name"])), len(made))
+    progress(0, 1)
+    tallies, every = found.tallies()
+    return Found(slices(tallies, every), len(tallies))
 
 
 def row(one: Slice) -> dict[str, object]:

@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 from PIL import Image
 
-from attnlib.audit.opened import OUTCOMES, SORTS, Opened, Where
+from attnlib.audit.opened import OUTCOMES, SORTS, Opened, Sort, Where
 from attnlib.dashboard.parts import controls
 from attnlib.dashboard.parts.markdown import literal
 from attnlib.dashboard.state import results, startup
@@ -56,7 +56,7 @@ def show(space: Workspace, found: Opened) -> None:
     )
 
 
-def _choose(found: Opened) -> tuple[Where, str, bool]:
+def _choose(found: Opened) -> tuple[Where, Sort, bool]:
     names = list(found.manifest.class_names)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         outcome = controls.segments(
@@ -81,7 +81,8 @@ def _choose(found: Opened) -> tuple[Where, str, bool]:
 
 def _table(found: Opened, frame: pd.DataFrame) -> list[int]:
     """The rows with small pictures; which are chosen."""
-    shown = frame.assign(image=[thumbnail(found, name) for name in frame["name"]])
+    shown = frame.copy()
+    shown["image"] = pd.Series([thumbnail(found, name) for name in frame["name"]], dtype=object)
     columns = ["image", "name", "label", "predicted", "confidence", "probability_true", "loss"]
     if frame["error"].notna().any():
         columns.append("error")
