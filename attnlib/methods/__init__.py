@@ -18,6 +18,7 @@ from attnlib.methods.gradcam import GRADCAM
 from attnlib.methods.heat import Heat
 from attnlib.methods.integrated import INTEGRATED
 from attnlib.methods.legrad import LEGRAD
+from attnlib.methods.object_map import OBJECT_MAP
 from attnlib.methods.occlusion import OCCLUSION
 from attnlib.methods.raw import RAW
 from attnlib.methods.relevance import RELEVANCE
@@ -43,6 +44,7 @@ METHODS = Registry(
         INTEGRATED,
         OCCLUSION,
         RISE,
+        OBJECT_MAP,
         CENTRE,
         RANDOM,
         UNIFORM,
