@@ -50,10 +50,13 @@ def patch_grid(module: nn.Module, size: tuple[int, int]) -> tuple[tuple[int, int
     patch: Any = ratio(as_scalar=False) if callable(ratio) else getattr(embed, "patch_size", None)
     counts: Any = getattr(embed, "dynamic_feat_size", None)
     projection = getattr(embed, "proj", None)
-    if isinstance(projection, nn.Conv2d) and patch in (projection.kernel_size, None):
+    if (
+        isinstance(projection, nn.Conv2d)
+        and patch in (projection.kernel_size, None)
+        and projection.stride != projection.kernel_size
+    ):
         # Patches that overlap (PVT) stand as far apart as the convolution steps.
-        if projection.stride != projection.kernel_size:
-            patch, counts = projection.stride, partial(_positions, projection)
+        patch, counts = projection.stride, partial(_positions, projection)
     if patch is None and getattr(embed, "grid_size", None) is not None:
         # TNT: the first convolution makes the pixels inside a patch, not the patches.
         patch = (size[0] // embed.grid_size[0], size[1] // embed.grid_size[1])

@@ -14,7 +14,6 @@ from attnlib.capture.pooling import even_reading
 from attnlib.capture.probe import Probe
 from attnlib.errors import CaptureError
 
-
 # How unevenly places have to change, in shares of their mean change, to say where they are.
 TELLING = 0.1
 
@@ -107,7 +106,7 @@ def _as_grid(rows: Tensor, aspect: float, vit: Model) -> Tensor:
     # Within a place of the image's own shape: another number of places has no such grid.
     if abs(high - math.sqrt(count * aspect)) > 1:
         raise CaptureError(_undefined(vit))
-    return rows.unflatten(0, (high, count // high))
+    return rows.reshape(high, count // high, -1)
 
 
 def _check_order(features: Tensor, vit: Model) -> None:

@@ -100,6 +100,12 @@ def make(kind: Kind) -> Any:
     return module
 
 
+def load(module: nn.Module, size: tuple[int, int]) -> attnlib.Vit:
+    return attnlib.load(
+        module, device="cpu", img_size=size, preprocessing={"mean": 0.5, "std": 0.5}
+    )
+
+
 @pytest.fixture(scope="module")
 def loaded() -> Callable[[str], attnlib.Vit]:
     made: dict[str, attnlib.Vit] = {}
@@ -138,7 +144,9 @@ def test_gradcam_is_that_of_pytorch_grad_cam(
         heat = vit.attribute(picture(), "gradcam", target)
         assert heat.values.shape == kind.patches
         theirs = reference(vit.pixels(picture()), [ClassifierOutputTarget(target)])[0]
-        large = np.kron(theirs, np.ones([p // n for p, n in zip(kind.patches, theirs.shape)]))
+        large = np.kron(
+            theirs, np.ones([p // n for p, n in zip(kind.patches, theirs.shape, strict=True)])
+        )
         found = heat.values - heat.values.min()
         np.testing.assert_allclose(found / found.max().clip(1e-7), large, atol=1e-3)
         differing += len(np.unique(heat.values)) > 1
@@ -209,12 +217,7 @@ def test_places_that_stand_elsewhere_are_refused() -> None:
             return self.head(x.mean(dim=1))
 
     torch.manual_seed(1)
-    straight, turned = (
-        attnlib.load(
-            Turned(turn).eval(), device="cpu", img_size=64, preprocessing={"mean": 0.5, "std": 0.5}
-        )
-        for turn in (False, True)
-    )
+    straight, turned = (load(Turned(turn).eval(), (64, 64)) for turn in (False, True))
     assert straight.support.averaged and turned.support.averaged
     assert straight.attribute(picture(), "gradcam", 0).values.shape == (8, 8)
     with pytest.raises(CaptureError, match="do not change with the part of the image"):
@@ -232,9 +235,7 @@ def test_refusals_say_what_is_defined() -> None:
     hiera = KINDS["hiera"]
     module = timm.create_model(hiera.name, num_classes=3, **hiera.options).eval()
     nn.init.zeros_(module.head.fc.weight)
-    empty = attnlib.load(
-        module, device="cpu", img_size=hiera.size, preprocessing={"mean": 0.5, "std": 0.5}
-    )
+    empty = load(module, hiera.size)
     with pytest.raises(CaptureError, match="may be untrained"):
         last_places(empty, empty.pixels(picture()), 0)
     tokens = timm.create_model("pit_ti_224", num_classes=3).eval()
