@@ -68,4 +68,5 @@ CONTRAST = Method(
         "against": Option(None, "Class index to compare with (the true class, say).", low=0),
         "start_layer": Option(0, "First layer that takes part, counted from 0.", low=0),
     },
+    passes="1 + 2 back",
 )

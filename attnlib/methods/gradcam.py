@@ -49,4 +49,5 @@ GRADCAM = Method(
     compute=gradcam,
     class_specific=True,
     needs="features",
+    passes="1 + 1 back",
 )

@@ -101,4 +101,5 @@ INTEGRATED = Method(
         "steps": Option(12, "Pictures on the way, a pass each.", low=1, high=1000),
     },
     slow=True,
+    passes="12 + 12 back",
 )

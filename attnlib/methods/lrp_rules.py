@@ -16,6 +16,9 @@ softmax of attention                its own derivative (AttnLRP), or none (CP-LR
                                     count as constants, all relevance passes by the values
 ==================================  ===========================================================
 
+Of these the softmax's own derivative does not conserve relevance: what it hands on sums to another
+amount than what it got. The others do, but for what the model adds by itself (biases).
+
 :class:`Rules` is a :class:`torch.overrides.TorchFunctionMode`: it is active on one thread during
 one pass, and sets nothing on the model.  An operation without a rule is refused.
 

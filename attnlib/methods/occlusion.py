@@ -112,4 +112,5 @@ OCCLUSION = Method(
             low=1,
         ),
     },
+    passes="1 for each patch",
 )

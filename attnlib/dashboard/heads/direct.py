@@ -25,7 +25,7 @@ from attnlib.heads.direct import DirectEffect, direct_effect
 from attnlib.pictures.colormaps import Scale
 
 HEAD = "direct_head"
-SIDE = 300
+SIDE = 260
 CAUTION = (
     "A direct effect is what a part writes to the answer itself. What a head does through later "
     "layers counts as theirs, so only in the last layers it ranks heads as their removal does: "
@@ -63,9 +63,9 @@ def show(space: Workspace, prediction: Prediction) -> None:
     st.markdown(sentence(space, found, target, against))
     st.caption(CAUTION)
     with st.container(horizontal=True, gap="large"):
-        with st.container(width=440):
+        with st.container(width=400):
             _layers(prediction, found)
-        with st.container(width=420):
+        with st.container(width=340):
             head = _heads(found, (prediction.name, target, against))
         with st.container(width=SIDE + 20):
             _patches(space, prediction, found, head)
@@ -127,10 +127,9 @@ def sentence(space: Workspace, found: DirectEffect, target: int, against: int | 
         "the last steps": found.constant,
     }
     terms = " ".join(f"{signed(value)} ({word})" for word, value in parts.items())
-    apart = abs(found.sum() - found.logit)
     return (
-        f"{what} is **{signed(found.logit)}**, the sum of its parts: {terms}. (The parts sum to "
-        f"it but for {apart:.0e}.)"
+        f"{what} is **{signed(found.logit)}**. The parts add up to it: {terms} = "
+        f"{signed(found.sum())}."
     )
 
 
@@ -159,12 +158,13 @@ def _layers(prediction: Prediction, found: DirectEffect) -> None:
         _by_layer,
         rows,
         words="What heads, their biases and the MLP of each layer add to the logit",
-        width=430,
-        height=300,
+        width=390,
+        height=24 * (len(found.layers) + 2) + 110,
     )
     st.caption(
-        "Bars to the right of 0 speak for the class. Start: the patches before the first layer. "
-        "End: the biases of the last steps."
+        "Bars to the right of 0 speak for the class. Heads bring what they read from other "
+        "patches; the MLP of a layer works on each patch by itself. Start: the patches before "
+        "the first layer. End, and biases: what is the same for every image."
     )
     downloads.table(rows, f"{stem_of(prediction.name)}-direct-effect")
 
@@ -200,6 +200,7 @@ def _heads(found: DirectEffect, of: Hashable) -> Head:
         key="direct-effect-heads",
         title="What each head adds",
         note="Click a head to see from which patches.",
+        width=300,
         colormap=grid.SIGNED,
         selected=[head],
         on_pick=pick,
