@@ -16,7 +16,7 @@ from attnlib.methods.daam import DAAM
 from attnlib.methods.flow import FLOW
 from attnlib.methods.gradcam import GRADCAM
 from attnlib.methods.heat import Heat
-from attnlib.methods.integrated import INTEGRATED
+from attnlib.methods.integrated import INTEGRATED, INTEGRATED_CONTRAST
 from attnlib.methods.legrad import LEGRAD
 from attnlib.methods.object_map import OBJECT_MAP
 from attnlib.methods.occlusion import OCCLUSION
@@ -42,6 +42,7 @@ METHODS = Registry(
         LEGRAD,
         DAAM,
         INTEGRATED,
+        INTEGRATED_CONTRAST,
         OCCLUSION,
         RISE,
         OBJECT_MAP,

@@ -184,6 +184,7 @@ def test_what_needs_the_answer_alone_is_defined(
     offered = {name for name, m in METHODS.items() if vit.support.defines(m.needs)}
     assert offered == {
         *("gradcam", "attnlrp", "attnlrp_contrast", "cplrp", "integrated", "occlusion", "rise"),
+        "integrated_contrast",
         *("centre", "random", "uniform"),
     }
 
