@@ -64,6 +64,13 @@ page = st.navigation(
             help="What another model repairs and breaks, and how patterns form during training.",
         ),
         st.Page(
+            startup.PAGES / "audits/page.py",
+            title="Audits",
+            icon=":material/dataset:",
+            url_path="audits",
+            help="What a model said of every image of a large set, and which groups it fails on.",
+        ),
+        st.Page(
             startup.PAGES / "attention_walkthrough/page.py",
             title="Attention walk-through",
             icon=":material/directions_walk:",

@@ -12,7 +12,15 @@ from PIL import Image
 
 from attnlib.audit import Prediction
 from attnlib.capture.record import Record
-from attnlib.dashboard.mistakes import by_layer, changing, code, explain, filling, outliers
+from attnlib.dashboard.mistakes import (
+    by_layer,
+    changing,
+    code,
+    explain,
+    filling,
+    outliers,
+    stability,
+)
 from attnlib.dashboard.mistakes import case as cases
 from attnlib.dashboard.mistakes.case import Wanted
 from attnlib.dashboard.parts import address, board, charts, chosen, copy, downloads, drawn
@@ -64,6 +72,7 @@ def show(space: Workspace, name: str) -> None:
     _take_away(space, name, heats, scale, style)
     changing.show(space, prediction, heats[0])
     by_layer.show(space, prediction)
+    stability.show(space, prediction)
     _facts(space, found.record)
     if missing:
         _waiting(space, prediction, wanted, missing)
