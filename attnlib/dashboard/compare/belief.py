@@ -139,8 +139,8 @@ def _middle(found: Belief) -> str:
     centre, top = found.beside[0], max(found.tried, key=lambda entry: entry.gap)
     words = "less than" if centre.gap < top.gap else "as much as"
     return (
-        f" The middle of the picture, whatever is in it, has a gap of {centre.gap:.3f}: {words} the "
-        "best of them."
+        f" The middle of the picture, whatever is in it, has a gap of {centre.gap:.3f}: {words} "
+        "the best of them."
     )
 
 
