@@ -75,7 +75,12 @@ SCENES: dict[str, tuple[str, dict[str, Any]]] = {
     "heads, All wrong images": ("head_similarity", {"heads_effect_scope": "All wrong images"}),
     **{
         f"heads, {section}": ("head_similarity", {"heads_section": section})
-        for section in ("Effect on the prediction", "Similarity", "Numbers and flags")
+        for section in (
+            "Effect on the prediction",
+            "Direct effect",
+            "Similarity",
+            "Numbers and flags",
+        )
     },
     **{
         f"compare, {part}": ("rollout_vs_flow", {"compare_part": part})
