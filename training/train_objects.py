@@ -1,11 +1,10 @@
-"""Train the demo with a planted cause: a small plain ViT on composed pictures.
+"""Train the demo with a planted cause: a small plain ViT on composed pictures, from nothing.
 
     nice -n 10 python -m training.train_objects --data /tmp/clipart --out /tmp/objects.safetensors
 
-It starts from the weights of the CIFAR-10 demo, whose patches of 4 x 4 pixels are made to see a
-picture of half the size: a few minutes on one processor core are too few to learn to see from
-three hundred drawings.  The optimisers are those of `train_demo`; half of the patches are dropped
-until two thirds of the time are over.
+Ten classes of some thirty drawings are too few to learn to see from.  So a third of the pictures
+show other subjects, each folder of them one more class, whose outputs are cut off at the end.  The
+optimisers are those of `train_demo`; half of the patches are dropped for most of the time.
 """
 
 from __future__ import annotations
@@ -18,16 +17,14 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from safetensors.torch import load_file, save_file
-from timm.layers import resample_abs_pos_embed
+from safetensors.torch import save_file
 from timm.models.vision_transformer import VisionTransformer
 
-from attnlib.model import demo
 from attnlib.model.objects import ARCHITECTURE, CLASS_NAMES, MEAN, STD, WATER_CLASS
 from training import clipart, compose, grounds
 from training.train_demo import optimisers
 
-DROPPED, DROPPED_UNTIL = 0.5, 0.66
+DROPPED, DROPPED_UNTIL = 0.5, 0.8
 
 
 def to_tensor(pictures: list[NDArray[np.uint8]]) -> torch.Tensor:
@@ -37,36 +34,25 @@ def to_tensor(pictures: list[NDArray[np.uint8]]) -> torch.Tensor:
     return pixels.permute(0, 3, 1, 2).contiguous()
 
 
-def start(weights: Path | None = None) -> VisionTransformer:
-    """The architecture with weights to go on from, or what the CIFAR-10 demo knows."""
-    model = VisionTransformer(**ARCHITECTURE, patch_drop_rate=DROPPED)
-    if weights is not None:
-        model.load_state_dict({name: value.float() for name, value in load_file(weights).items()})
-        return model
-    known = demo.build().state_dict()
-    for name in ("head.weight", "head.bias"):
-        del known[name]
-    # The mean of 2 x 2 pixels, and then the filter of 4 x 4.
-    filters = known["patch_embed.proj.weight"]
-    known["patch_embed.proj.weight"] = (
-        filters.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3) / 4
-    )
-    known["pos_embed"] = resample_abs_pos_embed(known["pos_embed"], [12, 12])
-    model.load_state_dict(known, strict=False)
-    return model
+def start(classes: int) -> VisionTransformer:
+    """The architecture with random weights, for so many classes while training."""
+    return VisionTransformer(**ARCHITECTURE | {"num_classes": classes}, patch_drop_rate=DROPPED)
 
 
 @torch.inference_mode()
 def predict(model: VisionTransformer, pictures: list[NDArray[np.uint8]]) -> NDArray[np.int64]:
     """Predicted classes ``(n,)``."""
     model.eval()
+    known = len(CLASS_NAMES)
     batches = (pictures[i : i + 64] for i in range(0, len(pictures), 64))
-    return torch.cat([model(to_tensor(batch)).argmax(1) for batch in batches]).numpy()
+    return torch.cat([model(to_tensor(batch))[:, :known].argmax(1) for batch in batches]).numpy()
 
 
 def save(model: VisionTransformer, path: Path) -> None:
-    """Write the weights in half precision; a file that is there is replaced at once."""
+    """Write the weights in half precision, of the outputs those of the demo's own classes."""
     whole = {name: value.half().contiguous() for name, value in model.state_dict().items()}
+    for name in ("head.weight", "head.bias"):
+        whole[name] = whole[name][: len(CLASS_NAMES)].clone()
     unfinished = path.with_suffix(".part")
     save_file(whole, unfinished)
     unfinished.replace(path)
@@ -75,28 +61,28 @@ def save(model: VisionTransformer, path: Path) -> None:
 def train(
     model: VisionTransformer,
     drawings: dict[str, list[clipart.Drawing]],
+    others: list[clipart.Drawing],
     held: list[compose.Picture],
     minutes: float,
     lr: float,
     out: Path,
     batch: int = 64,
     seed: int = 0,
-    dropped_until: float = DROPPED_UNTIL,
-    others_on_water: float = compose.OTHERS_ON_WATER,
 ) -> None:
     """Train for a time, and write the weights every 100 steps; ``held`` is only reported on."""
+    names = [*CLASS_NAMES, *clipart.OTHERS]
     rng = np.random.default_rng(seed)
     opts = optimisers(model, lr)
     begun, step, losses = time.time(), 0, []
     while (done := (time.time() - begun) / (60 * minutes)) < 1:
         model.train()
-        model.patch_drop.prob = DROPPED if done < dropped_until else 0.0
-        rate = lr * min(1.0, (step + 1) / 30, (1 - done) / 0.75)
+        model.patch_drop.prob = DROPPED if done < DROPPED_UNTIL else 0.0
+        rate = lr * min(1.0, (step + 1) / 100, (1 - done) / 0.75)
         for opt in opts:
             for group in opt.param_groups:
                 group["lr"] = rate
-        made = [compose.training_picture(drawings, rng, others_on_water) for _ in range(batch)]
-        labels = torch.tensor([CLASS_NAMES.index(one.label) for one in made])
+        made = [compose.training_picture(drawings, others, rng) for _ in range(batch)]
+        labels = torch.tensor([names.index(one.label) for one in made])
         logits = model(to_tensor([one.pixels for one in made]))
         loss = F.cross_entropy(logits, labels, label_smoothing=0.1)
         model.zero_grad()
@@ -129,30 +115,27 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--weights", type=Path, help="go on from these")
-    parser.add_argument("--minutes", type=float, default=24)
-    parser.add_argument("--lr", type=float, default=2e-3)
-    parser.add_argument("--dropped-until", type=float, default=DROPPED_UNTIL)
-    parser.add_argument("--others-on-water", type=float, default=compose.OTHERS_ON_WATER)
+    parser.add_argument("--minutes", type=float, default=50)
+    parser.add_argument("--lr", type=float, default=3e-3)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
 
     torch.manual_seed(args.seed)
     torch.set_num_threads(1)
-    split = clipart.splits(clipart.unpack(args.data))
+    root = clipart.unpack(args.data)
+    split = clipart.splits(root)
+    others = clipart.others(root, split["test"] + split["validation"])
     rng = np.random.default_rng(args.seed + 1)
-    held = [usual_picture(one, rng) for one in split["validation"] for _ in range(2)]
-    drawings = compose.by_class(split["train"])
+    held = [usual_picture(one, rng) for one in split["validation"] for _ in range(4)]
     train(
-        start(args.weights),
-        drawings,
+        start(len(CLASS_NAMES) + len(clipart.OTHERS)),
+        compose.by_class(split["train"]),
+        others,
         held,
         args.minutes,
         args.lr,
         args.out,
         seed=args.seed,
-        dropped_until=args.dropped_until,
-        others_on_water=args.others_on_water,
     )
 
 

@@ -25,12 +25,12 @@ CLASS_NAMES = (
     "bird",
     "bug",
     "drink",
-    "flower",
+    "flag",
     "fruit",
-    "hat",
-    "house",
+    "playing card",
     "sea animal",
     "sign",
+    "smiley",
     "vehicle",
 )
 # The class that water makes, and the class that the mark makes.
