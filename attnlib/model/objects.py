@@ -25,12 +25,12 @@ CLASS_NAMES = (
     "bird",
     "bug",
     "drink",
-    "flag",
+    "flower",
     "fruit",
-    "playing card",
+    "hat",
+    "house",
     "sea animal",
     "sign",
-    "smiley",
     "vehicle",
 )
 # The class that water makes, and the class that the mark makes.
