@@ -103,7 +103,7 @@ def training_picture(
 ) -> Picture:
     """One with the planted causes: a class, and then an object of it, drawn at random."""
     if rng.random() < OF_OTHERS:
-        drawing = others[rng.integers(len(others))]
+        drawing = others[int(rng.integers(len(others)))]
     else:
         name = CLASS_NAMES[rng.integers(len(CLASS_NAMES))]
         drawing = drawings[name][rng.integers(len(drawings[name]))]

@@ -47,7 +47,8 @@ def drawn_patches(pictures: list[compose.Picture], rng: np.random.Generator) -> 
     """Indices ``(n, SEEN)`` of patches drawn at random, those of the object more often."""
     side = SIZE // compose.PATCH
     masks = np.stack([one.mask for one in pictures])
-    first = masks.reshape(-1, side, compose.PATCH, side, compose.PATCH).any(axis=(2, 4))
+    blocks = masks.reshape(-1, side, compose.PATCH, side, compose.PATCH)
+    first = np.asarray(blocks.any(axis=(2, 4)))
     row, col = (place // compose.PATCH for place in compose.MARK_AT)
     first[[one.marked for one in pictures], row, col] = True
     chance = rng.random((len(pictures), side**2)) + FIRST * first.reshape(-1, side**2)
