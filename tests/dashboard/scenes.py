@@ -40,6 +40,15 @@ SCENES: dict[str, tuple[str, dict[str, Any]]] = {
         f"attention, {view}": ("cls_attention", {"attention_view": view})
         for view in ("One head", "Heads of a layer", "All layers × heads", "Through the layers")
     },
+    "opened, attention cut": (
+        "prediction_debugging",
+        {
+            "method": "raw",
+            "change_open": True,
+            "change_what": "Cut attention",
+            "change_region": (0, 1, 9),
+        },
+    ),
     "diagnosis": ("diagnosis", {"image": None}),
     "attention, matrix": (
         "cls_attention",

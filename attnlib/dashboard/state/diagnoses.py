@@ -248,6 +248,13 @@ def busy(space: Workspace) -> bool:
     return task is not None and not task.finished
 
 
+def awaited(space: Workspace) -> bool:
+    """Whether the cheap kinds can be looked for, and did not fail."""
+    asked = question(space)
+    task = None if asked is None else tasks.current(TASK, asked.key)
+    return asked is not None and (task is None or not task.finished)
+
+
 def known(space: Workspace) -> Diagnosed | None:
     """The most that is known by now; nothing is computed."""
     last: tuple[str, ...] | None = st.session_state.get(ASKED)
