@@ -40,7 +40,7 @@ SETS = (
 )
 # The proof that is set on the page, and what is to be set before the next run draws anything.
 _SET, _NEXT = "tour_proof_set", "tour_proof_next"
-SIDE = 150  # pixels of a picture on screen
+SIDE = 140  # pixels of a picture on screen
 
 
 @dataclass(frozen=True)
@@ -94,9 +94,10 @@ def _proof(space: Workspace) -> None:
         st.session_state[_SET], st.session_state[_NEXT] = title, found
         st.rerun()
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
-        pictures.show(plain(space.crop(found.name), 2 * SIDE), SIDE, alt="before", caption="before")
         after, _ = crop.picture(space.vit.preparation, found.edit.pixels[0])
-        pictures.show(plain(after, 2 * SIDE), SIDE, alt="after", caption="after")
+        with st.container(horizontal=True, gap="small", width="content"):
+            for picture, words in ((space.crop(found.name), "before"), (after, "after")):
+                pictures.show(plain(picture, 2 * SIDE), SIDE, alt=words, caption=words)
         with st.container(width=420):
             st.markdown(said(space, title, found))
 
