@@ -179,7 +179,8 @@ def others(root: Path, held: Sequence[Drawing]) -> list[Drawing]:
         for one in _usable(root, _files(root, f"{folder}/*.png"), folder):
             if one.name in taken or _stem(one.name) in names:
                 continue
-            if not any(_same(shape, _small(one)) for shape in shapes):
+            small = _small(one)
+            if not any(_same(shape, small) for shape in shapes):
                 taken.add(one.name)
                 found.append(one)
     return found
