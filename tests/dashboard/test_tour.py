@@ -183,7 +183,14 @@ def test_whoever_leaves_has_all_as_it_was(app: AppTest) -> None:
     assert app.session_state["image"] is None
     assert not saving.worth(session)
     assert "of 3 · " not in text(app)
-    for key in ("tour_proof", "tour_at", "tour_before", "tour_proof_set", "tour_proof_next"):
+    for key in (
+        "tour_proof",
+        "tour_at",
+        "tour_before",
+        "tour_proof_set",
+        "tour_proof_next",
+        diagnoses.ASKED,
+    ):
         assert key not in app.session_state
     app.session_state["image"] = demo.images()[0].name
     finish(app.run())

@@ -40,6 +40,8 @@ SETS = (
 )
 # The proof that is set on the page, and what is to be set before the next run draws anything.
 _SET, _NEXT = "tour_proof_set", "tour_proof_next"
+# Whether the tour has had causes looked for.
+_BEGUN = "tour_begun"
 SIDE = 140  # pixels of a picture on screen
 
 
@@ -132,9 +134,12 @@ def take_over() -> None:
 
 
 def forget() -> None:
-    """Nothing of the tour is left in the session."""
+    """Nothing of the tour is left in the session, and nothing is looked for that only it wants."""
     for key in (_SET, _NEXT):
         st.session_state.pop(key, None)
+    if st.session_state.pop(_BEGUN, False):
+        tasks.drop(diagnoses.MORE)
+        st.session_state.pop(diagnoses.ASKED, None)
 
 
 def look(space: Workspace) -> None:
@@ -157,6 +162,7 @@ def look(space: Workspace) -> None:
     if tasks.current(diagnoses.MORE, question.key) is None:
         # As it stands on the page of the diagnosis, which shows how far it is.
         address.put("diagnosis_kinds", KINDS, of=tuple(found.further))
+        st.session_state[_BEGUN] = True
         tasks.begin(diagnoses.MORE, question.key, question.answer, shared=True)
 
 
