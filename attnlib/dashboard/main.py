@@ -90,7 +90,7 @@ page = st.navigation(
 with DRAWING.draws("page"):
     kept.begin()
     address.follow(page.url_path)
-    box.begin()
+    box.begin(page.title)
     space = sidebar.show()
     picking.show(space)
     frame.top(page.title, maps=page.url_path not in WITHOUT_MAPS)

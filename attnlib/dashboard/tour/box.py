@@ -6,6 +6,7 @@ that it is about; whoever leaves has all of them as they were before.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 import streamlit as st
@@ -21,6 +22,8 @@ from attnlib.dashboard.tour.steps import SETS, STEPS
 KEY = "tour"
 # The step whose controls are set, and what they held before the first.
 AT, BEFORE = "tour_at", "tour_before"
+# Title of the page to turn to in the next run.
+TURN = "tour_turn"
 
 
 def start() -> None:
@@ -29,21 +32,28 @@ def start() -> None:
 
 
 def go(step: int) -> None:
-    """Go to a step, counted from 1."""
-    st.session_state[KEY] = step
+    """Go to a step, counted from 1, and to its page."""
+    st.session_state[KEY], st.session_state[TURN] = step, STEPS[step - 1].page
 
 
 def leave() -> None:
     """End the tour: everything is as it was before it."""
-    st.session_state[KEY] = 0
+    st.session_state[KEY], st.session_state[TURN] = 0, STEPS[0].page
     st.session_state.pop(AT, None)
     nothing: address.Remembered = ({}, {})
     address.put_back(SETS, st.session_state.pop(BEFORE, nothing))
     steps.forget()
 
 
-def begin() -> None:
-    """Before anything is drawn: what the step that is new in this run sets."""
+def begin(page: str) -> None:
+    """Before anything is drawn: turn to the page of a step, and set what a new step sets.
+
+    Args:
+        page: title of the page that is to be drawn.
+    """
+    turn = st.session_state.pop(TURN, page)
+    if turn != page:
+        st.switch_page(startup.PAGES / steps.PAGES[turn])
     if not st.session_state.get(KEY) and KEY not in st.query_params:
         return
     step = address.value(KEY, 0, Number(0, len(STEPS)), label="Tour")
@@ -79,7 +89,7 @@ def show(space: Workspace, page: str) -> None:
                 "**The tour needs the demo's pictures, and here are yours.** Begin a new "
                 "workspace, and open the tour there."
             )
-            _button("close", "Close", leave, STEPS[0].page, help="Ends the tour.")
+            _button("close", "Close", leave, help="Ends the tour.")
             return
         st.markdown(f"**{number} of {len(STEPS)} · {step.title}.** {step.words}")
         if page == step.page:
@@ -91,32 +101,21 @@ def show(space: Workspace, page: str) -> None:
 
 def _ways(number: int, page: str) -> None:
     """To the page of this step, back, on and out."""
-    step, last = STEPS[number - 1], number == len(STEPS)
-    if page != step.page:
-        _button("here", "To this step", lambda: go(number), step.page, help="Opens its page.")
+    last = number == len(STEPS)
+    if page != STEPS[number - 1].page:
+        _button("here", "To this step", go, number, help="Opens its page.")
     if number > 1:
-        before = STEPS[number - 2]
-        _button("back", "Back", lambda: go(number - 1), before.page, help="The step before.")
+        _button("back", "Back", go, number - 1, help="The step before.")
     if not last:
-        after = STEPS[number]
-        title = f"Next: {after.title[0].lower()}{after.title[1:]}"
-        _button(
-            "next", title, lambda: go(number + 1), after.page, help="The step after.", main=True
-        )
-    _button(
-        "leave",
-        "Finish" if last else "Skip the tour",
-        leave,
-        STEPS[0].page,
-        help="Ends the tour; everything is as it was before.",
-        main=last,
-    )
+        title = STEPS[number].title
+        on = f"Next: {title[0].lower()}{title[1:]}"
+        _button("next", on, go, number + 1, help="The step after.", main=True)
+    out = "Finish" if last else "Skip the tour"
+    _button("leave", out, leave, help="Ends the tour; everything is as it was before.", main=last)
 
 
 def _button(
-    key: str, label: str, act: steps.Act, to: str, *, help: str, main: bool = False
+    key: str, label: str, act: Callable[..., None], *given: int, help: str, main: bool = False
 ) -> None:
-    """A button that does something and leads to a page, which may be this one."""
     kind: Literal["primary", "secondary"] = "primary" if main else "secondary"
-    if st.button(label, key=f"tour_{key}", on_click=act, type=kind, help=help):
-        st.switch_page(startup.PAGES / steps.PAGES[to])
+    st.button(label, key=f"tour_{key}", on_click=act, args=given, type=kind, help=help)
