@@ -26,7 +26,7 @@ from training import clipart, compose, grounds
 from training.train_demo import optimisers
 
 # So many of the 144 patches are seen until this share of the time is over, and then all.
-SEEN, SEEN_UNTIL = 48, 0.75
+SEEN, SEEN_UNTIL = 48, 0.85
 # By how much of the range of chance a patch of the object or the mark comes before others.
 FIRST = 0.5
 
