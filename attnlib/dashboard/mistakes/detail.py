@@ -13,7 +13,7 @@ from PIL import Image
 from attnlib.audit import Prediction
 from attnlib.capture.record import Record
 from attnlib.dashboard.mistakes import case as cases
-from attnlib.dashboard.mistakes import changing, code, explain, filling
+from attnlib.dashboard.mistakes import changing, code, explain, filling, stability
 from attnlib.dashboard.mistakes.case import Wanted
 from attnlib.dashboard.parts import address, board, charts, chosen, copy, downloads, drawn
 from attnlib.dashboard.parts.board import Card, Pair
@@ -62,6 +62,7 @@ def show(space: Workspace, name: str) -> None:
     )
     _take_away(space, name, heats, scale, style)
     changing.show(space, prediction, heats[0])
+    stability.show(space, prediction)
     _facts(space, found.record)
     if missing:
         _waiting(space, prediction, wanted, missing)

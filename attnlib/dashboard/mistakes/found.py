@@ -10,6 +10,7 @@ from attnlib.dashboard.state import diagnoses
 from attnlib.dashboard.state.drawing import DRAWING
 from attnlib.dashboard.state.workspace import Workspace
 from attnlib.dashboard.triage import concerns
+from attnlib.dashboard.triage.concerns import PAGE
 from attnlib.dashboard.triage.filters.finding import title
 from attnlib.data.text import counted
 
@@ -43,7 +44,7 @@ def show(space: Workspace) -> None:
 
 def _link(words: str) -> None:
     st.page_link(
-        concerns.PAGE,
+        PAGE,
         label=f":small[Diagnosis: {words}]",
         icon=":material/stethoscope:",
         help="Opens the page that says what was asked, and asks more.",
