@@ -213,6 +213,13 @@ def question(space: Workspace, kinds: Collection[str] | None = None) -> Question
     return made
 
 
+def further(space: Workspace, found: Diagnosed, kinds: Collection[str]) -> Question | None:
+    """To ask for more kinds, and for what was asked before again: causes come before what they
+    make look wrong."""
+    before = found.report
+    return question(space, {*before.asked, *before.left_out, *kinds})
+
+
 def _question(space: Workspace, kinds: tuple[str, ...] | None) -> Question:
     samples = tuple(space.by_name[prediction.name] for prediction in space.predictions)
     # Right and wrong are those of one class among several: see `Examined.classifies`.
