@@ -18,8 +18,11 @@ from attnlib.diagnosis.finder import Finder, needs_mistakes
 from attnlib.diagnosis.finding import Certainty, Evidence, Finding
 from attnlib.methods.base import Progress
 
-# Corrected for the pairs of classes: 1e-4 for each of the 90 of ten classes.
-LEVEL = 0.01
+# Corrected for the pairs of classes: 2e-4 for each of the 90 of ten classes.
+LEVEL = 0.02
+# Where a model doubts most it is least to be trusted: of two classes that it takes for each other
+# so many times as often as any other two, its doubts may be too small by as much, up to this.
+UNSURE = 3.0
 # Fewer images are looked at one by one anyway, and no rate can be told from them.
 FEWEST = 3
 # The share of a class that the test supposes to be labelled as the other.
@@ -101,7 +104,8 @@ def _tested(
 ) -> _Pair:
     """Likelihood ratio of a share of mislabelled images against none, among the two labels."""
     either = np.flatnonzero((labels == true) | (labels == labelled))
-    right, noisy = shares[either, true], shares[either, labelled]
+    unsure = _unsure(shares, true, labelled)
+    right, noisy = shares[either, true], unsure * shares[either, labelled]
     gains, loss = np.log1p(SUPPOSED * right / noisy), np.log1p(-SUPPOSED)
     so = labels[either] == labelled
     total = float(gains[so].sum() + loss * (~so).sum())
@@ -116,9 +120,19 @@ def _tested(
         chance.corrected(p, tried),
         either[so][order],
         chances[order],
-        float(shares[said, labelled].sum()),
+        unsure * float(shares[said, labelled].sum()),
         int((said & (labels == labelled)).sum()),
     )
+
+
+def _unsure(shares: Array, true: int, labelled: int) -> float:
+    """By how much the doubts of one class for the other may be too small: 1 to ``UNSURE``.
+
+    Their share in all doubts of images of that prediction, against an equal share.
+    """
+    mean = shares[shares.argmax(axis=1) == true].mean(axis=0)
+    doubts = float(mean.sum() - mean[true])
+    return float(np.clip(mean[labelled] * (len(mean) - 1) / doubts, 1.0, UNSURE))
 
 
 def _rate(right: Array, noisy: Array, so: NDArray[np.bool_]) -> float:
@@ -145,7 +159,8 @@ def _finding(examined: Examined, pair: _Pair, tried: int) -> Finding:
         value=float(pair.mistakes),
         threshold=pair.expected,
         threshold_source=(
-            "what the model's own probabilities, fitted to these labels, allow; announced where "
+            "what the model's own probabilities, fitted to these labels, allow, and up to "
+            f"{UNSURE:g} times as much of classes that it often confuses; announced where "
             f"chance makes as much in fewer than {LEVEL:.1%} of sets"
         ),
         evidence=(
