@@ -23,6 +23,9 @@ SOURCES = 8
 HOSTS = 4
 # How often the place of an image that is predicted otherwise must make the class.
 SURELY = 0.75
+# Into as many further images a part is pasted whose place says nothing: parts of right images of
+# the class make it in some. It must do so this share as often as most parts do.
+CHECKS, USUALLY = 16, 0.8
 # At least so many mistakes must share a mark.
 SHARED = 3
 
@@ -69,6 +72,11 @@ class Search:
         """The hosts that are used to search."""
         return self.hosts[:HOSTS]
 
+    @property
+    def more(self) -> tuple[int, ...]:
+        """Others that tell what really makes the class."""
+        return self.hosts[HOSTS:][-CHECKS:] or self.hosts
+
 
 def searches(examined: Examined, kept: NDArray[np.bool_]) -> list[Search]:
     """One for each class that draws mistakes to itself, most first."""
@@ -100,19 +108,33 @@ def candidates(inputs: Inputs, search: Search) -> Iterator[Candidate]:
     yield from _cast(inputs, search)
 
 
-def completed(inputs: Inputs, one: Candidate, few: Sequence[int], rest: Sequence[int]) -> Candidate:
+def completed(inputs: Inputs, search: Search, one: Candidate, rest: Sequence[int]) -> Candidate:
     """With the images that have the mark at its place although they are predicted otherwise.
 
     Args:
-        few: images to paste into.
         rest: images of other predictions.
     """
     if one.form == "moving" or one.cast is not None or not rest:
         return one
-    flips = inputs.flips(rest, few, [one.region], one.target)[:, 0]
+    flips = inputs.flips(rest, search.few, [one.region], one.target)[:, 0]
     order = np.argsort(-flips, kind="stable")
-    marked = (*one.marked, *(rest[i] for i in order if flips[i] >= SURELY))
-    return replace(one, marked=marked, masks=dict.fromkeys(marked, one.region))
+    likely = [rest[i] for i in order if flips[i] >= SURELY]
+    known = one.marked[:CHECKS]
+    masks = dict.fromkeys((*one.marked, *likely), one.region)
+    sure = _confirmed(inputs, search, [*known, *likely], masks)
+    marked = (*one.marked, *(place for place in likely if place in sure))
+    return replace(one, marked=marked, masks={place: masks[place] for place in marked})
+
+
+def _confirmed(
+    inputs: Inputs, search: Search, marked: Sequence[int], masks: Mapping[int, Mask]
+) -> set[int]:
+    """Those of some images whose part makes the class nearly as often as that of most of them."""
+    more = search.more
+    logits = inputs.pasted([(place, host, masks[place]) for place in marked for host in more])
+    share = (margins(logits, search.target) > 0).reshape(len(marked), len(more)).mean(axis=1)
+    level = max(MAKES, USUALLY * float(np.median(share)))
+    return {place for place, one in zip(marked, share, strict=True) if one >= level}
 
 
 def _small(part: Part, inputs: Inputs) -> bool:
@@ -161,6 +183,10 @@ def _moving(inputs: Inputs, search: Search) -> Iterator[Candidate]:
     strong = [part for part in strong if part.box.area <= 1.5 * usual]
     strong.sort(key=lambda part: -part.flips)
     masks = {part.source: part.box.mask(inputs.grid) for part in strong}
+    sure = _confirmed(inputs, search, list(masks), masks)
+    masks = {place: mask for place, mask in masks.items() if place in sure}
+    if len(masks) < SHARED:
+        return
     region: Mask = np.any(list(masks.values()), axis=0)
     yield Candidate(search.target, "moving", tuple(masks), masks, region)
 

@@ -30,7 +30,8 @@ def find(examined: Examined, progress: Progress) -> list[Finding]:
     labels, shares = examined.labels[places], examined.probabilities[places]
     outputs = _outputs(labels, shares, len(examined.vit.class_names))
     cycles = _mostly(outputs, labels, examined.predicted[places])
-    held = [(cycle, p) for cycle in cycles if (p := _p_value(cycles, cycle, labels, shares)) < ALPHA]
+    tested = [(cycle, _p_value(cycles, cycle, labels, shares)) for cycle in cycles]
+    held = [(cycle, p) for cycle, p in tested if p < ALPHA]
     progress(1, 1)
     if not held:
         return []

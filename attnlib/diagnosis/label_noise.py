@@ -11,12 +11,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from attnlib.diagnosis import chance
+from attnlib.diagnosis import chance, preprocessing
+from attnlib.diagnosis.asking import ask
 from attnlib.diagnosis.calibrated import calibrated
 from attnlib.diagnosis.examined import Examined
 from attnlib.diagnosis.finder import Finder, needs_mistakes
 from attnlib.diagnosis.finding import Certainty, Evidence, Finding
 from attnlib.methods.base import Progress
+from attnlib.model.vit import Vit
 
 # Corrected for the pairs of classes: 2e-4 for each of the 90 of ten classes.
 LEVEL = 0.02
@@ -61,13 +63,21 @@ def find(examined: Examined, progress: Progress) -> list[Finding]:
     """The pairs of classes between which labels are wrong."""
     places = np.flatnonzero(examined.labelled)
     labels, probabilities = examined.labels[places].copy(), examined.probabilities[places]
-    tried = _pairs_tried(labels)
+    tried, rivals = _pairs_tried(labels), None
     found: list[Finding] = []
     while len(found) < MOST:
         pair = _strongest(calibrated(probabilities, labels), labels, tried)
         progress(len(found) + 1, MOST)
         if pair is None:
             break
+        if not found:
+            # What another preparation of the images explains is no wrong label.
+            other = preprocessing.rival(examined, progress)
+            rivals = None if other is None else _said_by(other, examined, places)
+        if rivals is not None:
+            shares = calibrated(rivals, labels)
+            if _tested(shares, labels, pair.true, pair.labelled, tried).p_value >= LEVEL:
+                break
         found.append(_finding(examined, replace(pair, places=places[pair.places]), tried))
         # With these put right, what is left is looked at anew.
         likely = pair.places[pair.chances > 0.5]
@@ -75,6 +85,11 @@ def find(examined: Examined, progress: Progress) -> list[Finding]:
             break
         labels[likely] = pair.true
     return found
+
+
+def _said_by(vit: Vit, examined: Examined, places: NDArray[np.intp]) -> Array:
+    """Probabilities ``(n, C)`` of images before the same model that prepares them otherwise."""
+    return ask(vit, (examined.images[place] for place in places), len(places))
 
 
 def _pairs_tried(labels: NDArray[np.int64]) -> int:

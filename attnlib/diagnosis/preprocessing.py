@@ -32,8 +32,9 @@ COST = 0.04
 FEWEST = 20
 # More labelled images than that tell no more; and so many tell what is worth trying on all.
 MOST, SCREENED = 256, 96
-# Of the gain, what share must be left among the images that the class it helps most did not draw.
-ELSEWHERE = 0.34
+# Of the gain, what share must be left among the images that the class it helps most did not draw,
+# and how rarely chance may make it; so too each factor's own share in a remedy of several.
+ELSEWHERE, CHANCE = 0.34, 0.05
 
 PASSES = 24
 
@@ -78,38 +79,59 @@ class _Trial:
         self._progress(min(self.count, PASSES), PASSES)
         return Tried(changes, self._scored(probes.logits(self.vit, plain, changes)))
 
-    def p_value(self, other: Tried, among: NDArray[np.bool_] | None = None) -> float:
-        """That the present one is as good as another, corrected for all that were tried.
+    def p_value(
+        self, other: Tried, among: NDArray[np.bool_] | None = None, than: Tried | None = None
+    ) -> float:
+        """That another one is no better, corrected for all that were tried if it was chosen so.
 
         The smaller one of McNemar's exact test of the images that change sides and Wilcoxon's
         signed-rank test of the losses, for the two of them.
+
+        Args:
+            among: which images; all if None.
+            than: what it is compared with; the present one if None.
         """
+        base = (than or self.now).score
         chosen = np.ones(len(self.labels), dtype=bool) if among is None else among
-        right, before = other.score.right[chosen], self.now.score.right[chosen]
+        right, before = other.score.right[chosen], base.right[chosen]
         gained, lost = int((right & ~before).sum()), int((before & ~right).sum())
-        difference = (self.now.score.loss - other.score.loss)[chosen]
-        p = mcnemar(gained, lost)
+        difference = (base.loss - other.score.loss)[chosen]
+        p = mcnemar(gained, lost) if gained > lost else 1.0
         if difference.any():
             p = min(p, float(stats.wilcoxon(difference, alternative="greater").pvalue))
-        return chance.corrected(2 * p, self.count if among is None else 1)
+        return chance.corrected(2 * p, self.count if among is None and than is None else 1)
 
 
 def find(examined: Examined, progress: Progress) -> list[Finding]:
     """At most one: what is to be prepared otherwise."""
-    places = np.random.default_rng(0).permutation(np.flatnonzero(examined.labelled))
-    screen = _Trial(examined, places[:SCREENED], 0, progress)
-    best = _searched(screen)
-    if best is screen.now or best.rank[0] - screen.now.rank[0] < COST / 2 * len(screen.labels):
+    trial, best = _best(examined, progress)
+    if best is trial.now:
         return []
-    trial = _Trial(examined, places[:MOST], screen.count, progress)
-    best = trial.tried(best.changes, trial.plain(best.changes))
+    best, costs = _needed(trial, best)
     gain = best.rank[0] - trial.now.rank[0]
     if gain < max(3, COST * len(trial.labels)) or trial.p_value(best) >= ALPHA:
         return []
     if not _everywhere(trial, best, examined.predicted[trial.places]):
         return []
-    best, costs = _needed(trial, best)
     return [_finding(examined, trial, best, costs)]
+
+
+def rival(examined: Examined, progress: Progress) -> Vit | None:
+    """The model with the best preparation of all, if it is better than now, proved or not."""
+    trial, best = _best(examined, progress)
+    better = best.rank[0] - trial.now.rank[0] >= COST * len(trial.labels)
+    return examined.vit.prepared(dict(best.changes)) if best.changes and better else None
+
+
+def _best(examined: Examined, progress: Progress) -> tuple[_Trial, Tried]:
+    """The preparation that is best on some images, on more of them; as now, if it gains little."""
+    places = np.random.default_rng(0).permutation(np.flatnonzero(examined.labelled))
+    screen = _Trial(examined, places[:SCREENED], 0, progress)
+    best = _searched(screen)
+    trial = _Trial(examined, places[:MOST], screen.count, progress)
+    if best.rank[0] - screen.now.rank[0] < COST / 2 * len(screen.labels):
+        return trial, trial.now
+    return trial, trial.tried(best.changes, trial.plain(best.changes))
 
 
 def _searched(trial: _Trial) -> Tried:
@@ -143,11 +165,11 @@ def _everywhere(trial: _Trial, best: Tried, predicted: NDArray[np.int64]) -> boo
     if rest.mean() < 0.4:
         return True
     share = change[rest].sum() / max(change.sum(), 1)
-    return bool(share > ELSEWHERE and trial.p_value(best, rest) < 0.05)
+    return bool(share > ELSEWHERE and trial.p_value(best, rest) < CHANCE)
 
 
 def _needed(trial: _Trial, best: Tried) -> tuple[Tried, dict[Factor, float]]:
-    """The same without the factors that hardly help, and what each of the others is worth.
+    """The same without the factors that help little or by chance, and what each other is worth.
 
     Worth is the accuracy that is lost where it alone stays as now.
     """
@@ -165,7 +187,7 @@ def _needed(trial: _Trial, best: Tried) -> tuple[Tried, dict[Factor, float]]:
             continue
         without = trial.tried(left, trial.plain(left))
         worth = float(best.score.right.mean() - without.score.right.mean())
-        if worth < COST / 2:
+        if worth < COST / 2 or trial.p_value(best, than=without) >= CHANCE:
             best = without
         else:
             costs[factor] = worth
