@@ -23,9 +23,10 @@ SOURCES = 8
 HOSTS = 4
 # How often the place of an image that is predicted otherwise must make the class.
 SURELY = 0.75
-# Into as many further images a part is pasted whose place says nothing: parts of right images of
-# the class make it in some. It must do so this share as often as most parts do.
-CHECKS, USUALLY = 16, 0.8
+# Into as many further images a part is pasted: parts of right images of the class make it in some,
+# but with less of a lead than a mark. It must have this share of the lead of most parts, and more
+# where it is larger than most, since more of the class is then in it.
+CHECKS, LEADS, LEADS_LARGE = 16, 0.6, 0.85
 # At least so many mistakes must share a mark.
 SHARED = 3
 
@@ -129,12 +130,15 @@ def completed(inputs: Inputs, search: Search, one: Candidate, rest: Sequence[int
 def _confirmed(
     inputs: Inputs, search: Search, marked: Sequence[int], masks: Mapping[int, Mask]
 ) -> set[int]:
-    """Those of some images whose part makes the class nearly as often as that of most of them."""
+    """Those of some images whose part makes the class as surely as that of most of them."""
     more = search.more
     logits = inputs.pasted([(place, host, masks[place]) for place in marked for host in more])
-    share = (margins(logits, search.target) > 0).reshape(len(marked), len(more)).mean(axis=1)
-    level = max(MAKES, USUALLY * float(np.median(share)))
-    return {place for place, one in zip(marked, share, strict=True) if one >= level}
+    lead = margins(logits, search.target).reshape(len(marked), len(more))
+    makes, mean = (lead > 0).mean(axis=1) >= MAKES, lead.mean(axis=1)
+    area = np.array([int(masks[place].sum()) for place in marked])
+    large = area > 1.5 * np.median(area)
+    enough = mean >= np.where(large, LEADS_LARGE, LEADS) * np.median(mean)
+    return {place for place, one in zip(marked, makes & enough, strict=True) if one}
 
 
 def _small(part: Part, inputs: Inputs) -> bool:
@@ -174,13 +178,9 @@ def _level(flips: NDArray[np.float64]) -> float:
 def _moving(inputs: Inputs, search: Search) -> Iterator[Candidate]:
     """Of all images of the prediction, those of which a small part makes the class elsewhere."""
     parts = locating.compact(inputs, search.drawn, search.few, search.target)
-    level = _level(np.array([part.flips for part in parts]))
-    strong = [part for part in parts if part.flips >= level and _small(part, inputs)]
+    strong = [part for part in parts if part.flips >= MAKES and _small(part, inputs)]
     if len(strong) < SHARED:
         return
-    # A larger part than most is a piece of the class itself.
-    usual = float(np.median([part.box.area for part in strong]))
-    strong = [part for part in strong if part.box.area <= 1.5 * usual]
     strong.sort(key=lambda part: -part.flips)
     masks = {part.source: part.box.mask(inputs.grid) for part in strong}
     sure = _confirmed(inputs, search, list(masks), masks)
@@ -207,7 +207,7 @@ def _large(inputs: Inputs, search: Search, sources: Sequence[int]) -> Iterator[C
 
 def _cast(inputs: Inputs, search: Search) -> Iterator[Candidate]:
     """Colours that most mistakes share and that make the class in other images."""
-    found = casts.shared(inputs, search.wrong, search.drawn, search.hosts, search.target)
+    found = casts.shared(inputs, search.wrong, search.hosts, search.target)
     if found is None:
         return
     cast, marked = found

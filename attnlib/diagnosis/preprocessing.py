@@ -7,23 +7,17 @@ happens to cut off or recolour a mark that makes one class, is the fault's remed
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from PIL import Image
-from scipy import stats
-from torch import Tensor
 
 from attnlib.diagnosis import chance, probes
 from attnlib.diagnosis.examined import Examined, examine
 from attnlib.diagnosis.finder import ALPHA, Finder
 from attnlib.diagnosis.finding import Certainty, Evidence, Finding
+from attnlib.diagnosis.preparations import PASSES, Trial, Tried
 from attnlib.diagnosis.probes import Changes, Factor
-from attnlib.evaluation.paired import mcnemar
-from attnlib.evaluation.truth import Score, score
 from attnlib.methods.base import Progress
 from attnlib.model.vit import Vit
 
@@ -35,71 +29,6 @@ MOST, SCREENED = 256, 96
 # Of the gain, what share must be left among the images that the class it helps most did not draw,
 # and how rarely chance may make it; so too each factor's own share in a remedy of several.
 ELSEWHERE, CHANCE = 0.34, 0.05
-
-PASSES = 24
-
-
-@dataclass(frozen=True)
-class Tried:
-    """A preparation and what became of the images."""
-
-    changes: Changes
-    score: Score
-
-    @property
-    def rank(self) -> tuple[int, float]:
-        """More is better."""
-        return int(self.score.right.sum()), -float(self.score.loss.mean())
-
-
-class _Trial:
-    """Labelled images under one preparation after the other."""
-
-    def __init__(
-        self, examined: Examined, places: NDArray[np.int64], count: int, progress: Progress
-    ) -> None:
-        self.places, self.vit = places, examined.vit
-        self.labels = examined.labels[places]
-        self.images: list[Image.Image] = [examined.images[i] for i in places]
-        logits = np.stack([examined.records[i].logits for i in places])
-        self.now = Tried({}, self._scored(torch.from_numpy(logits)))
-        self.count = count
-        self._progress = progress
-
-    def _scored(self, logits: Tensor) -> Score:
-        return score(self.vit.outputs, logits, [int(label) for label in self.labels])
-
-    def plain(self, changes: Changes) -> list[Tensor]:
-        """The images, resized."""
-        return probes.resized(self.vit, self.images, changes)
-
-    def tried(self, changes: Changes, plain: Sequence[Tensor]) -> Tried:
-        """The images under a preparation."""
-        self.count += 1
-        self._progress(min(self.count, PASSES), PASSES)
-        return Tried(changes, self._scored(probes.logits(self.vit, plain, changes)))
-
-    def p_value(
-        self, other: Tried, among: NDArray[np.bool_] | None = None, than: Tried | None = None
-    ) -> float:
-        """That another one is no better, corrected for all that were tried if it was chosen so.
-
-        The smaller one of McNemar's exact test of the images that change sides and Wilcoxon's
-        signed-rank test of the losses, for the two of them.
-
-        Args:
-            among: which images; all if None.
-            than: what it is compared with; the present one if None.
-        """
-        base = (than or self.now).score
-        chosen = np.ones(len(self.labels), dtype=bool) if among is None else among
-        right, before = other.score.right[chosen], base.right[chosen]
-        gained, lost = int((right & ~before).sum()), int((before & ~right).sum())
-        difference = (base.loss - other.score.loss)[chosen]
-        p = mcnemar(gained, lost) if gained > lost else 1.0
-        if difference.any():
-            p = min(p, float(stats.wilcoxon(difference, alternative="greater").pvalue))
-        return chance.corrected(2 * p, self.count if among is None and than is None else 1)
 
 
 def find(examined: Examined, progress: Progress) -> list[Finding]:
@@ -123,18 +52,18 @@ def rival(examined: Examined, progress: Progress) -> Vit | None:
     return examined.vit.prepared(dict(best.changes)) if best.changes and better else None
 
 
-def _best(examined: Examined, progress: Progress) -> tuple[_Trial, Tried]:
+def _best(examined: Examined, progress: Progress) -> tuple[Trial, Tried]:
     """The preparation that is best on some images, on more of them; as now, if it gains little."""
     places = np.random.default_rng(0).permutation(np.flatnonzero(examined.labelled))
-    screen = _Trial(examined, places[:SCREENED], 0, progress)
+    screen = Trial(examined, places[:SCREENED], 0, progress)
     best = _searched(screen)
-    trial = _Trial(examined, places[:MOST], screen.count, progress)
+    trial = Trial(examined, places[:MOST], screen.count, progress)
     if best.rank[0] - screen.now.rank[0] < COST / 2 * len(screen.labels):
         return trial, trial.now
     return trial, trial.tried(best.changes, trial.plain(best.changes))
 
 
-def _searched(trial: _Trial) -> Tried:
+def _searched(trial: Trial) -> Tried:
     """The best preparation: colours, then the crop beside them, then the interpolation."""
     vit, best = trial.vit, trial.now
     plain = trial.plain({})
@@ -151,7 +80,7 @@ def _searched(trial: _Trial) -> Tried:
     return best
 
 
-def _everywhere(trial: _Trial, best: Tried, predicted: NDArray[np.int64]) -> bool:
+def _everywhere(trial: Trial, best: Tried, predicted: NDArray[np.int64]) -> bool:
     """Whether it helps beyond the images that one class draws to itself.
 
     A mark that makes a class is cut off by another crop and looks otherwise in other colours: all
@@ -168,7 +97,7 @@ def _everywhere(trial: _Trial, best: Tried, predicted: NDArray[np.int64]) -> boo
     return bool(share > ELSEWHERE and trial.p_value(best, rest) < CHANCE)
 
 
-def _needed(trial: _Trial, best: Tried) -> tuple[Tried, dict[Factor, float]]:
+def _needed(trial: Trial, best: Tried) -> tuple[Tried, dict[Factor, float]]:
     """The same without the factors that help little or by chance, and what each other is worth.
 
     Worth is the accuracy that is lost where it alone stays as now.
@@ -220,7 +149,7 @@ def _said(changes: Changes) -> str:
 
 
 def _finding(
-    examined: Examined, trial: _Trial, best: Tried, costs: Mapping[Factor, float]
+    examined: Examined, trial: Trial, best: Tried, costs: Mapping[Factor, float]
 ) -> Finding:
     factor = max(costs, key=lambda one: costs[one])
     now, then = trial.now.score, best.score
