@@ -102,29 +102,28 @@ def _needed(trial: Trial, best: Tried) -> tuple[Tried, dict[Factor, float]]:
 
     Worth is the accuracy that is lost where it alone stays as now.
     """
-    costs: dict[Factor, float] = {}
-    by_factor: dict[Factor, list[str]] = {}
-    for setting in best.changes:
-        factor = probes.factor_of(trial.vit, setting, best.changes)
-        by_factor.setdefault(factor, []).append(setting)
-    if len(by_factor) == 1:
-        gain = best.score.right.mean() - trial.now.score.right.mean()
-        return best, {next(iter(by_factor)): float(gain)}
-    for factor in reversed(list(by_factor)):
-        left = {n: v for n, v in best.changes.items() if n not in by_factor[factor]}
-        if not left:
-            continue
-        without = trial.tried(left, trial.plain(left))
-        worth = float(best.score.right.mean() - without.score.right.mean())
-        if worth < COST / 2 or trial.p_value(best, than=without) >= CHANCE:
+    factors = list(dict.fromkeys(_factor(trial, name, best) for name in best.changes))
+    for factor in reversed(factors):
+        without = _without(trial, best, factor)
+        worth = best.score.right.mean() - without.score.right.mean()
+        needless = worth < COST / 2 or trial.p_value(best, than=without) >= CHANCE
+        if needless and without.changes:
             best = without
-        else:
-            costs[factor] = worth
-    if not costs:
-        (setting, *_) = best.changes
-        factor = probes.factor_of(trial.vit, setting, best.changes)
-        costs[factor] = float(best.score.right.mean() - trial.now.score.right.mean())
-    return best, costs
+    kept = dict.fromkeys(_factor(trial, name, best) for name in best.changes)
+    return best, {
+        factor: float(best.score.right.mean() - _without(trial, best, factor).score.right.mean())
+        for factor in kept
+    }
+
+
+def _factor(trial: Trial, setting: str, tried: Tried) -> Factor:
+    return probes.factor_of(trial.vit, setting, tried.changes)
+
+
+def _without(trial: Trial, best: Tried, factor: Factor) -> Tried:
+    """The same with one factor as now."""
+    left = {n: v for n, v in best.changes.items() if _factor(trial, n, best) != factor}
+    return trial.tried(left, trial.plain(left)) if left else trial.now
 
 
 _TITLES: Mapping[Factor, str] = {
