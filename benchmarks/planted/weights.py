@@ -21,8 +21,10 @@ def changed(vit: attnlib.Vit, change: Callable[[nn.Module], None]) -> attnlib.Vi
 
 def parts(module: nn.Module, layer: int) -> tuple[Tensor, Tensor]:
     """Weights ``(3, 4, 32, 128)`` and biases ``(3, 4, 32)`` of q, k and v of the demo's heads."""
-    qkv = module.blocks[layer].attn.qkv
-    return qkv.weight.view(3, 4, 32, 128), qkv.bias.view(3, 4, 32)
+    weight, bias = (
+        module.get_parameter(f"blocks.{layer}.attn.qkv.{n}") for n in ("weight", "bias")
+    )
+    return weight.view(3, 4, 32, 128), bias.view(3, 4, 32)
 
 
 def ill(vit: attnlib.Vit, state: str, layer: int, heads: list[int]) -> attnlib.Vit:
@@ -43,7 +45,7 @@ def ill(vit: attnlib.Vit, state: str, layer: int, heads: list[int]) -> attnlib.V
             # Every query asks for one direction, which the token alone has.
             towards = torch.zeros(128)
             towards[:64], towards[64:] = 1, -1
-            module.pos_embed[0, token] += 30 * towards
+            module.get_parameter("pos_embed")[0, token] += 30 * towards
             weight[:2, heads], bias[:2, heads] = 0, 0
             bias[0, heads, 0] = 40
             weight[1, heads, 0] = towards / 4
@@ -55,7 +57,8 @@ def long_at(vit: attnlib.Vit, *tokens: int) -> attnlib.Vit:
     """The model with some tokens of its input (0 is the class token) a thousand long."""
 
     def change(module: nn.Module) -> None:
+        places = module.get_parameter("pos_embed")[0]
         for token in tokens:
-            module.pos_embed[0, token] *= 1e3 / module.pos_embed[0, token].norm()
+            places[token] *= 1e3 / places[token].norm()
 
     return changed(vit, change)
