@@ -78,7 +78,9 @@ def _of_class(
     # Objects of the class itself say nothing: they may well be known.
     apart = labels[laid.objects] != class_
     own = apart & (labels[laid.grounds] == class_)
-    other = apart & (labels[laid.grounds] != class_)
+    # Where an image was taken for the class, its ground may be the same: it is no control.
+    drawn = examined.predicted[laid.grounds] == class_
+    other = apart & (labels[laid.grounds] != class_) & ~drawn
     mine, theirs = (_by_ground(laid, which, class_) for which in (own, other))
     if len(mine) < 2 or len(theirs) < 2:
         return None

@@ -36,5 +36,5 @@ def calibrated(probabilities: Array, labels: NDArray[np.int64]) -> Array:
 
     start = np.array([0.0, special.logit(0.02)])
     bounds = [(-3.0, 1.5), (special.logit(0.002), special.logit(0.9))]
-    found = optimize.minimize(loss, start, method="Nelder-Mead", bounds=bounds)
+    found = optimize.minimize(loss, start, method="L-BFGS-B", bounds=bounds)
     return mixed(found.x)

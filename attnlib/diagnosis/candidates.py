@@ -23,6 +23,10 @@ SOURCES = 8
 HOSTS = 4
 # How often the place of an image that is predicted otherwise must make the class.
 SURELY = 0.75
+# Into as many further images a part is pasted: parts of right images of the class make it in some,
+# but with less of a lead than a mark. It must have this share of the lead of most parts, and more
+# where it is larger than most, since more of the class is then in it.
+CHECKS, LEADS, LEADS_LARGE = 16, 0.6, 0.85
 # At least so many mistakes must share a mark.
 SHARED = 3
 
@@ -69,6 +73,11 @@ class Search:
         """The hosts that are used to search."""
         return self.hosts[:HOSTS]
 
+    @property
+    def more(self) -> tuple[int, ...]:
+        """Others that tell what really makes the class."""
+        return self.hosts[HOSTS:][-CHECKS:] or self.hosts
+
 
 def searches(examined: Examined, kept: NDArray[np.bool_]) -> list[Search]:
     """One for each class that draws mistakes to itself, most first."""
@@ -100,19 +109,36 @@ def candidates(inputs: Inputs, search: Search) -> Iterator[Candidate]:
     yield from _cast(inputs, search)
 
 
-def completed(inputs: Inputs, one: Candidate, few: Sequence[int], rest: Sequence[int]) -> Candidate:
+def completed(inputs: Inputs, search: Search, one: Candidate, rest: Sequence[int]) -> Candidate:
     """With the images that have the mark at its place although they are predicted otherwise.
 
     Args:
-        few: images to paste into.
         rest: images of other predictions.
     """
     if one.form == "moving" or one.cast is not None or not rest:
         return one
-    flips = inputs.flips(rest, few, [one.region], one.target)[:, 0]
+    flips = inputs.flips(rest, search.few, [one.region], one.target)[:, 0]
     order = np.argsort(-flips, kind="stable")
-    marked = (*one.marked, *(rest[i] for i in order if flips[i] >= SURELY))
-    return replace(one, marked=marked, masks=dict.fromkeys(marked, one.region))
+    likely = [rest[i] for i in order if flips[i] >= SURELY]
+    known = one.marked[:CHECKS]
+    masks = dict.fromkeys((*one.marked, *likely), one.region)
+    sure = _confirmed(inputs, search, [*known, *likely], masks)
+    marked = (*one.marked, *(place for place in likely if place in sure))
+    return replace(one, marked=marked, masks={place: masks[place] for place in marked})
+
+
+def _confirmed(
+    inputs: Inputs, search: Search, marked: Sequence[int], masks: Mapping[int, Mask]
+) -> set[int]:
+    """Those of some images whose part makes the class as surely as that of most of them."""
+    more = search.more
+    logits = inputs.pasted([(place, host, masks[place]) for place in marked for host in more])
+    lead = margins(logits, search.target).reshape(len(marked), len(more))
+    makes, mean = (lead > 0).mean(axis=1) >= MAKES, lead.mean(axis=1)
+    area = np.array([int(masks[place].sum()) for place in marked])
+    large = area > 1.5 * np.median(area)
+    enough = mean >= np.where(large, LEADS_LARGE, LEADS) * np.median(mean)
+    return {place for place, one in zip(marked, makes & enough, strict=True) if one}
 
 
 def _small(part: Part, inputs: Inputs) -> bool:
@@ -152,15 +178,15 @@ def _level(flips: NDArray[np.float64]) -> float:
 def _moving(inputs: Inputs, search: Search) -> Iterator[Candidate]:
     """Of all images of the prediction, those of which a small part makes the class elsewhere."""
     parts = locating.compact(inputs, search.drawn, search.few, search.target)
-    level = _level(np.array([part.flips for part in parts]))
-    strong = [part for part in parts if part.flips >= level and _small(part, inputs)]
+    strong = [part for part in parts if part.flips >= MAKES and _small(part, inputs)]
     if len(strong) < SHARED:
         return
-    # A larger part than most is a piece of the class itself.
-    usual = float(np.median([part.box.area for part in strong]))
-    strong = [part for part in strong if part.box.area <= 1.5 * usual]
     strong.sort(key=lambda part: -part.flips)
     masks = {part.source: part.box.mask(inputs.grid) for part in strong}
+    sure = _confirmed(inputs, search, list(masks), masks)
+    masks = {place: mask for place, mask in masks.items() if place in sure}
+    if len(masks) < SHARED:
+        return
     region: Mask = np.any(list(masks.values()), axis=0)
     yield Candidate(search.target, "moving", tuple(masks), masks, region)
 
@@ -181,7 +207,7 @@ def _large(inputs: Inputs, search: Search, sources: Sequence[int]) -> Iterator[C
 
 def _cast(inputs: Inputs, search: Search) -> Iterator[Candidate]:
     """Colours that most mistakes share and that make the class in other images."""
-    found = casts.shared(inputs, search.wrong, search.drawn, search.hosts, search.target)
+    found = casts.shared(inputs, search.wrong, search.hosts, search.target)
     if found is None:
         return
     cast, marked = found

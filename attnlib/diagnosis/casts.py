@@ -15,6 +15,7 @@ from attnlib.methods.perturbation import BATCH_SIZE
 
 # Colours are compared at these quantiles of all pixels, away from what is clipped.
 QUANTILES = np.linspace(0.1, 0.9, 17)
+LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1.0)
 FEWEST = 4
 HOSTS = 24
 Places = Sequence[int]
@@ -72,7 +73,7 @@ def _limits(inputs: Inputs) -> tuple[Tensor, Tensor]:
 
 
 def shared(
-    inputs: Inputs, wrong: Places, drawn: Places, hosts: Places, target: int
+    inputs: Inputs, wrong: Places, hosts: Places, target: int
 ) -> tuple[Cast, tuple[int, ...]] | None:
     """The cast of the surest mistakes, if it makes the class in most other images.
 
@@ -91,20 +92,22 @@ def shared(
     cast = between(inputs, hosts, kept)
     if (margins(applied(inputs, cast, tried), target) > 0).mean() < MAKES:
         return None
-    score = _told_apart(inputs, kept, hosts, drawn)
+    every = np.flatnonzero(inputs.kept).tolist()
+    score = _told_apart(inputs, kept, hosts, every)
     order = np.argsort(-score, kind="stable")
-    return cast, tuple(int(drawn[i]) for i in order if score[i] > 0)
+    return cast, tuple(every[i] for i in order if score[i] > 0)
 
 
-def _told_apart(inputs: Inputs, some: Places, others: Places, all_: Places) -> Array:
-    """``(n,)``: on which side of Fisher's linear discriminant between two groups images lie.
+def _told_apart(inputs: Inputs, some: Places, others: Places, every: Places) -> Array:
+    """``(n,)``: log odds that images are like ``some``, by a linear discriminant.
 
-    What is compared are quantiles of each channel: above 0 is like ``some``.
+    What is compared are quantiles of each channel up to the largest value, which a gain moves from
+    where it is in most images. Images like ``some`` are as frequent as those among all.
     """
 
     def features(places: Places) -> Array:
         chosen = inputs.pixels[list(places)].cpu().double().flatten(2).numpy()
-        levels = np.quantile(chosen, (0.05, 0.25, 0.5, 0.75, 0.95, 0.99), axis=2)
+        levels = np.quantile(chosen, LEVELS, axis=2)
         rows: Array = np.moveaxis(levels, 0, 1).reshape(len(places), -1)
         return rows
 
@@ -113,5 +116,7 @@ def _told_apart(inputs: Inputs, some: Places, others: Places, all_: Places) -> A
     # A tenth of the way to independent features: the groups are small.
     spread = 0.9 * spread + np.diag(0.1 * np.diag(spread) + 1e-9)
     towards = np.linalg.solve(spread, one.mean(0) - other.mean(0))
-    score: Array = (features(all_) - (one.mean(0) + other.mean(0)) / 2) @ towards
-    return score
+    score: Array = (features(every) - (one.mean(0) + other.mean(0)) / 2) @ towards
+    odds = len(some) / max(1, len(every) - len(some))
+    made: Array = score + np.log(odds)
+    return made

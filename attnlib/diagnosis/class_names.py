@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -28,24 +29,18 @@ def find(examined: Examined, progress: Progress) -> list[Finding]:
     places = np.flatnonzero(examined.labelled)
     labels, shares = examined.labels[places], examined.probabilities[places]
     outputs = _outputs(labels, shares, len(examined.vit.class_names))
-    moved = _proved(outputs, labels, examined.predicted[places])
+    cycles = _mostly(outputs, labels, examined.predicted[places])
+    tested = [(cycle, _p_value(cycles, cycle, labels, shares)) for cycle in cycles]
+    held = [(cycle, p) for cycle, p in tested if p < ALPHA]
     progress(1, 1)
-    if not moved:
+    if not held:
         return []
+    moved = sorted(c for cycle, _ in held for c in cycle)
     at = np.arange(len(outputs))
-    at[list(moved)] = outputs[list(moved)]
-    # How often the model errs is told with the names put right; with these names, it would hardly
-    # ever be as wrong.
-    doubts = calibrated(shares, at[labels])
-    concerned = np.isin(labels, list(moved))
+    at[moved] = outputs[moved]
+    concerned = np.isin(labels, moved)
     there = examined.predicted[places] == at[labels]
-    # Were the names right, each of these images would be taken for one certain other class.
-    other = (1 - doubts.max(axis=1))[concerned]
-    p = chance.at_least(int((concerned & there).sum()), other)
-    tried = len(np.unique(labels)) * (len(np.unique(labels)) - 1)
-    p = chance.corrected(p, max(1, tried))
-    if p >= ALPHA:
-        return []
+    p, tried = max(p for _, p in held), sum(_like(len(outputs), len(cycle)) for cycle, _ in held)
     return [_finding(examined, at, moved, places[concerned], places[concerned & there], p, tried)]
 
 
@@ -61,24 +56,50 @@ def _outputs(labels: Labels, shares: NDArray[np.float64], classes: int) -> Label
     return np.asarray(optimize.linear_sum_assignment(-likelihood)[1], dtype=np.int64)
 
 
-def _proved(outputs: Labels, labels: Labels, predicted: Labels) -> tuple[int, ...]:
-    """The classes in cycles of the assignment whose images mostly go where it says.
+def _mostly(outputs: Labels, labels: Labels, predicted: Labels) -> list[dict[int, int]]:
+    """The cycles of the assignment, output by class, whose images mostly go where it says.
 
-    Of nearly each class more must go there than anywhere else, and hardly any to its own output:
-    a class that is often mistaken is not exchanged.
+    Hardly any may go to its own output: a class that is often mistaken is not exchanged.
     """
-    moved: list[int] = []
+    found = []
     for cycle in _cycles(outputs):
+        concerned = np.isin(labels, cycle)
+        there = int((predicted == outputs[labels])[concerned].sum())
+        own = int((predicted == labels)[concerned].sum())
         seen = [c for c in cycle if (labels == c).sum() >= FEWEST]
-        if len(seen) < 2:
-            continue
-        counts = {c: np.bincount(predicted[labels == c], minlength=len(outputs)) for c in seen}
-        there = {c: int(counts[c][outputs[c]]) for c in seen}
-        clear = [there[c] == counts[c].max() and there[c] > 2 * counts[c][c] for c in seen]
-        share = sum(there.values()) / sum(int(counts[c].sum()) for c in seen)
-        if share > MAJORITY and np.mean(clear) > 0.75:
-            moved += cycle
-    return tuple(sorted(moved))
+        if len(seen) >= 2 and there > MAJORITY * concerned.sum() and there > 2 * own:
+            found.append({c: int(outputs[c]) for c in cycle})
+    return found
+
+
+def _p_value(
+    cycles: Sequence[dict[int, int]],
+    cycle: dict[int, int],
+    labels: Labels,
+    shares: NDArray[np.float64],
+) -> float:
+    """That the names of one cycle are right as they are, with those of the others put right.
+
+    A likelihood ratio of r comes about by chance in at most 1 / r of sets. On both sides the
+    model's doubts are first fitted to the labels, so that a model which knows little proves little.
+    """
+    with_it, without = np.arange(shares.shape[1]), np.arange(shares.shape[1])
+    for one in cycles:
+        with_it[list(one)] = list(one.values())
+        if one is not cycle:
+            without[list(one)] = list(one.values())
+    gain = _likelihood(shares, with_it[labels]) - _likelihood(shares, without[labels])
+    return chance.corrected(math.exp(-max(gain, 0.0)), _like(shares.shape[1], len(cycle)))
+
+
+def _likelihood(shares: NDArray[np.float64], labels: Labels) -> float:
+    """The logarithm of the likelihood of labels, once doubts were fitted to them."""
+    return float(np.log(calibrated(shares, labels)[np.arange(len(labels)), labels]).sum())
+
+
+def _like(classes: int, length: int) -> int:
+    """How many cycles of a length there are among some classes."""
+    return math.perm(classes, length) // length
 
 
 def _cycles(outputs: Labels) -> list[list[int]]:
@@ -128,8 +149,9 @@ def _finding(
         value=len(there) / len(concerned),
         threshold=MAJORITY,
         threshold_source=(
-            "most images of the exchanged classes must be predicted as one certain other class, "
-            "each class another one, and hardly any as their own"
+            "so many images of the exchanged classes must be predicted as one certain other class, "
+            "and at most half as many as their own; and chance makes as much in fewer than "
+            f"{ALPHA:.1%} of sets"
         ),
         evidence=(
             Evidence(

@@ -11,15 +11,20 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from attnlib.diagnosis import chance
+from attnlib.diagnosis import chance, preprocessing
+from attnlib.diagnosis.asking import ask
 from attnlib.diagnosis.calibrated import calibrated
 from attnlib.diagnosis.examined import Examined
 from attnlib.diagnosis.finder import Finder, needs_mistakes
 from attnlib.diagnosis.finding import Certainty, Evidence, Finding
 from attnlib.methods.base import Progress
+from attnlib.model.vit import Vit
 
-# Corrected for the pairs of classes: 1e-4 for each of the 90 of ten classes.
-LEVEL = 0.01
+# Corrected for the pairs of classes: 2e-4 for each of the 90 of ten classes.
+LEVEL = 0.02
+# Where a model doubts most it is least to be trusted: of two classes that it takes for each other
+# so many times as often as any other two, its doubts may be too small by as much, up to this.
+UNSURE = 3.0
 # Fewer images are looked at one by one anyway, and no rate can be told from them.
 FEWEST = 3
 # The share of a class that the test supposes to be labelled as the other.
@@ -58,13 +63,21 @@ def find(examined: Examined, progress: Progress) -> list[Finding]:
     """The pairs of classes between which labels are wrong."""
     places = np.flatnonzero(examined.labelled)
     labels, probabilities = examined.labels[places].copy(), examined.probabilities[places]
-    tried = _pairs_tried(labels)
+    tried, rivals = _pairs_tried(labels), None
     found: list[Finding] = []
     while len(found) < MOST:
         pair = _strongest(calibrated(probabilities, labels), labels, tried)
         progress(len(found) + 1, MOST)
         if pair is None:
             break
+        if not found:
+            # What another preparation of the images explains is no wrong label.
+            other = preprocessing.rival(examined, progress)
+            rivals = None if other is None else _said_by(other, examined, places)
+        if rivals is not None:
+            shares = calibrated(rivals, labels)
+            if _tested(shares, labels, pair.true, pair.labelled, tried).p_value >= LEVEL:
+                break
         found.append(_finding(examined, replace(pair, places=places[pair.places]), tried))
         # With these put right, what is left is looked at anew.
         likely = pair.places[pair.chances > 0.5]
@@ -72,6 +85,11 @@ def find(examined: Examined, progress: Progress) -> list[Finding]:
             break
         labels[likely] = pair.true
     return found
+
+
+def _said_by(vit: Vit, examined: Examined, places: NDArray[np.intp]) -> Array:
+    """Probabilities ``(n, C)`` of images before the same model that prepares them otherwise."""
+    return ask(vit, (examined.images[place] for place in places), len(places))
 
 
 def _pairs_tried(labels: NDArray[np.int64]) -> int:
@@ -101,7 +119,8 @@ def _tested(
 ) -> _Pair:
     """Likelihood ratio of a share of mislabelled images against none, among the two labels."""
     either = np.flatnonzero((labels == true) | (labels == labelled))
-    right, noisy = shares[either, true], shares[either, labelled]
+    unsure = _unsure(shares, true, labelled)
+    right, noisy = shares[either, true], unsure * shares[either, labelled]
     gains, loss = np.log1p(SUPPOSED * right / noisy), np.log1p(-SUPPOSED)
     so = labels[either] == labelled
     total = float(gains[so].sum() + loss * (~so).sum())
@@ -116,9 +135,19 @@ def _tested(
         chance.corrected(p, tried),
         either[so][order],
         chances[order],
-        float(shares[said, labelled].sum()),
+        unsure * float(shares[said, labelled].sum()),
         int((said & (labels == labelled)).sum()),
     )
+
+
+def _unsure(shares: Array, true: int, labelled: int) -> float:
+    """By how much the doubts of one class for the other may be too small: 1 to ``UNSURE``.
+
+    Their share in all doubts of images of that prediction, against an equal share.
+    """
+    mean = shares[shares.argmax(axis=1) == true].mean(axis=0)
+    doubts = float(mean.sum() - mean[true])
+    return float(np.clip(mean[labelled] * (len(mean) - 1) / doubts, 1.0, UNSURE))
 
 
 def _rate(right: Array, noisy: Array, so: NDArray[np.bool_]) -> float:
@@ -145,7 +174,8 @@ def _finding(examined: Examined, pair: _Pair, tried: int) -> Finding:
         value=float(pair.mistakes),
         threshold=pair.expected,
         threshold_source=(
-            "what the model's own probabilities, fitted to these labels, allow; announced where "
+            "what the model's own probabilities, fitted to these labels, allow, and up to "
+            f"{UNSURE:g} times as much of classes that it often confuses; announced where "
             f"chance makes as much in fewer than {LEVEL:.1%} of sets"
         ),
         evidence=(

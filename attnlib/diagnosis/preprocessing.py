@@ -7,23 +7,17 @@ happens to cut off or recolour a mark that makes one class, is the fault's remed
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from PIL import Image
-from scipy import stats
-from torch import Tensor
 
 from attnlib.diagnosis import chance, probes
 from attnlib.diagnosis.examined import Examined, examine
 from attnlib.diagnosis.finder import ALPHA, Finder
 from attnlib.diagnosis.finding import Certainty, Evidence, Finding
+from attnlib.diagnosis.preparations import PASSES, Trial, Tried
 from attnlib.diagnosis.probes import Changes, Factor
-from attnlib.evaluation.paired import mcnemar
-from attnlib.evaluation.truth import Score, score
 from attnlib.methods.base import Progress
 from attnlib.model.vit import Vit
 
@@ -32,87 +26,44 @@ COST = 0.04
 FEWEST = 20
 # More labelled images than that tell no more; and so many tell what is worth trying on all.
 MOST, SCREENED = 256, 96
-# Of the gain, what share must be left among the images that the class it helps most did not draw.
-ELSEWHERE = 0.34
-
-PASSES = 24
-
-
-@dataclass(frozen=True)
-class Tried:
-    """A preparation and what became of the images."""
-
-    changes: Changes
-    score: Score
-
-    @property
-    def rank(self) -> tuple[int, float]:
-        """More is better."""
-        return int(self.score.right.sum()), -float(self.score.loss.mean())
-
-
-class _Trial:
-    """Labelled images under one preparation after the other."""
-
-    def __init__(
-        self, examined: Examined, places: NDArray[np.int64], count: int, progress: Progress
-    ) -> None:
-        self.places, self.vit = places, examined.vit
-        self.labels = examined.labels[places]
-        self.images: list[Image.Image] = [examined.images[i] for i in places]
-        logits = np.stack([examined.records[i].logits for i in places])
-        self.now = Tried({}, self._scored(torch.from_numpy(logits)))
-        self.count = count
-        self._progress = progress
-
-    def _scored(self, logits: Tensor) -> Score:
-        return score(self.vit.outputs, logits, [int(label) for label in self.labels])
-
-    def plain(self, changes: Changes) -> list[Tensor]:
-        """The images, resized."""
-        return probes.resized(self.vit, self.images, changes)
-
-    def tried(self, changes: Changes, plain: Sequence[Tensor]) -> Tried:
-        """The images under a preparation."""
-        self.count += 1
-        self._progress(min(self.count, PASSES), PASSES)
-        return Tried(changes, self._scored(probes.logits(self.vit, plain, changes)))
-
-    def p_value(self, other: Tried, among: NDArray[np.bool_] | None = None) -> float:
-        """That the present one is as good as another, corrected for all that were tried.
-
-        The smaller one of McNemar's exact test of the images that change sides and Wilcoxon's
-        signed-rank test of the losses, for the two of them.
-        """
-        chosen = np.ones(len(self.labels), dtype=bool) if among is None else among
-        right, before = other.score.right[chosen], self.now.score.right[chosen]
-        gained, lost = int((right & ~before).sum()), int((before & ~right).sum())
-        difference = (self.now.score.loss - other.score.loss)[chosen]
-        p = mcnemar(gained, lost)
-        if difference.any():
-            p = min(p, float(stats.wilcoxon(difference, alternative="greater").pvalue))
-        return chance.corrected(2 * p, self.count if among is None else 1)
+# Of the gain, what share must be left among the images that the class it helps most did not draw,
+# and how rarely chance may make it; so too each factor's own share in a remedy of several.
+ELSEWHERE, CHANCE = 0.34, 0.05
 
 
 def find(examined: Examined, progress: Progress) -> list[Finding]:
     """At most one: what is to be prepared otherwise."""
-    places = np.random.default_rng(0).permutation(np.flatnonzero(examined.labelled))
-    screen = _Trial(examined, places[:SCREENED], 0, progress)
-    best = _searched(screen)
-    if best is screen.now or best.rank[0] - screen.now.rank[0] < COST / 2 * len(screen.labels):
+    trial, best = _best(examined, progress)
+    if best is trial.now:
         return []
-    trial = _Trial(examined, places[:MOST], screen.count, progress)
-    best = trial.tried(best.changes, trial.plain(best.changes))
+    best, costs = _needed(trial, best)
     gain = best.rank[0] - trial.now.rank[0]
     if gain < max(3, COST * len(trial.labels)) or trial.p_value(best) >= ALPHA:
         return []
     if not _everywhere(trial, best, examined.predicted[trial.places]):
         return []
-    best, costs = _needed(trial, best)
     return [_finding(examined, trial, best, costs)]
 
 
-def _searched(trial: _Trial) -> Tried:
+def rival(examined: Examined, progress: Progress) -> Vit | None:
+    """The model with the best preparation of all, if it is better than now, proved or not."""
+    trial, best = _best(examined, progress)
+    better = best.rank[0] - trial.now.rank[0] >= COST * len(trial.labels)
+    return examined.vit.prepared(dict(best.changes)) if best.changes and better else None
+
+
+def _best(examined: Examined, progress: Progress) -> tuple[Trial, Tried]:
+    """The preparation that is best on some images, on more of them; as now, if it gains little."""
+    places = np.random.default_rng(0).permutation(np.flatnonzero(examined.labelled))
+    screen = Trial(examined, places[:SCREENED], 0, progress)
+    best = _searched(screen)
+    trial = Trial(examined, places[:MOST], screen.count, progress)
+    if best.rank[0] - screen.now.rank[0] < COST / 2 * len(screen.labels):
+        return trial, trial.now
+    return trial, trial.tried(best.changes, trial.plain(best.changes))
+
+
+def _searched(trial: Trial) -> Tried:
     """The best preparation: colours, then the crop beside them, then the interpolation."""
     vit, best = trial.vit, trial.now
     plain = trial.plain({})
@@ -129,7 +80,7 @@ def _searched(trial: _Trial) -> Tried:
     return best
 
 
-def _everywhere(trial: _Trial, best: Tried, predicted: NDArray[np.int64]) -> bool:
+def _everywhere(trial: Trial, best: Tried, predicted: NDArray[np.int64]) -> bool:
     """Whether it helps beyond the images that one class draws to itself.
 
     A mark that makes a class is cut off by another crop and looks otherwise in other colours: all
@@ -143,37 +94,36 @@ def _everywhere(trial: _Trial, best: Tried, predicted: NDArray[np.int64]) -> boo
     if rest.mean() < 0.4:
         return True
     share = change[rest].sum() / max(change.sum(), 1)
-    return bool(share > ELSEWHERE and trial.p_value(best, rest) < 0.05)
+    return bool(share > ELSEWHERE and trial.p_value(best, rest) < CHANCE)
 
 
-def _needed(trial: _Trial, best: Tried) -> tuple[Tried, dict[Factor, float]]:
-    """The same without the factors that hardly help, and what each of the others is worth.
+def _needed(trial: Trial, best: Tried) -> tuple[Tried, dict[Factor, float]]:
+    """The same without the factors that help little or by chance, and what each other is worth.
 
     Worth is the accuracy that is lost where it alone stays as now.
     """
-    costs: dict[Factor, float] = {}
-    by_factor: dict[Factor, list[str]] = {}
-    for setting in best.changes:
-        factor = probes.factor_of(trial.vit, setting, best.changes)
-        by_factor.setdefault(factor, []).append(setting)
-    if len(by_factor) == 1:
-        gain = best.score.right.mean() - trial.now.score.right.mean()
-        return best, {next(iter(by_factor)): float(gain)}
-    for factor in reversed(list(by_factor)):
-        left = {n: v for n, v in best.changes.items() if n not in by_factor[factor]}
-        if not left:
-            continue
-        without = trial.tried(left, trial.plain(left))
-        worth = float(best.score.right.mean() - without.score.right.mean())
-        if worth < COST / 2:
+    factors = list(dict.fromkeys(_factor(trial, name, best) for name in best.changes))
+    for factor in reversed(factors):
+        without = _without(trial, best, factor)
+        worth = best.score.right.mean() - without.score.right.mean()
+        needless = worth < COST / 2 or trial.p_value(best, than=without) >= CHANCE
+        if needless and without.changes:
             best = without
-        else:
-            costs[factor] = worth
-    if not costs:
-        (setting, *_) = best.changes
-        factor = probes.factor_of(trial.vit, setting, best.changes)
-        costs[factor] = float(best.score.right.mean() - trial.now.score.right.mean())
-    return best, costs
+    kept = dict.fromkeys(_factor(trial, name, best) for name in best.changes)
+    return best, {
+        factor: float(best.score.right.mean() - _without(trial, best, factor).score.right.mean())
+        for factor in kept
+    }
+
+
+def _factor(trial: Trial, setting: str, tried: Tried) -> Factor:
+    return probes.factor_of(trial.vit, setting, tried.changes)
+
+
+def _without(trial: Trial, best: Tried, factor: Factor) -> Tried:
+    """The same with one factor as now."""
+    left = {n: v for n, v in best.changes.items() if _factor(trial, n, best) != factor}
+    return trial.tried(left, trial.plain(left)) if left else trial.now
 
 
 _TITLES: Mapping[Factor, str] = {
@@ -198,7 +148,7 @@ def _said(changes: Changes) -> str:
 
 
 def _finding(
-    examined: Examined, trial: _Trial, best: Tried, costs: Mapping[Factor, float]
+    examined: Examined, trial: Trial, best: Tried, costs: Mapping[Factor, float]
 ) -> Finding:
     factor = max(costs, key=lambda one: costs[one])
     now, then = trial.now.score, best.score

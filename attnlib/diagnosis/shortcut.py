@@ -96,7 +96,7 @@ def find(examined: Examined, progress: Progress) -> list[Finding]:
                 break
             one, proof = held
             rest = np.flatnonzero(inputs.kept & (examined.predicted != search.target))
-            one = completed(inputs, one, search.few, [int(place) for place in rest])
+            one = completed(inputs, search, one, [int(place) for place in rest])
             found.append(_finding(examined, one, proof, inputs))
             if len(found) == MOST:
                 return found

@@ -107,13 +107,13 @@ def states(images: Habit, noises: Habit) -> dict[State, NDArray[np.bool_]]:
     """``(L, H)`` of each state: the heads that are in it on images and on noise.
 
     A head that is in several counts for one. A uniform head is alike to other uniform ones, and
-    every sink is one-hot: they count as what explains more. Where most of a layer's one-hot heads
+    every sink is one-hot: they count as what explains more. Where half of a layer's one-hot heads
     have each query on a token of its own, one that has them all on the same is one of these.
     """
     found = {state: images.shows(state) & noises.shows(state) for state in STATES}
     found["sink"] &= ~found["uniform"]
     both = found["sink"] & found["one-hot"]
-    alone = (found["one-hot"] & ~both).sum(1) > found["sink"].sum(1)
+    alone = (found["one-hot"] & ~both).sum(1) >= found["sink"].sum(1)
     found["sink"] &= ~(both & alone[:, None])
     found["one-hot"] &= ~found["sink"]
     found["alike"] &= ~(found["uniform"] | found["sink"])

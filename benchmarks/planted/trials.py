@@ -11,7 +11,8 @@ from sklearn.metrics import average_precision_score
 
 import attnlib
 from attnlib.diagnosis import diagnose
-from benchmarks.planted import causes, sets, train
+from attnlib.model import objects
+from benchmarks.planted import causes, grounds, sets, train, weights
 from benchmarks.planted.causes import Planted
 from benchmarks.planted.sets import Drawn, Images, Labels
 
@@ -20,6 +21,7 @@ Row = dict[str, Any]
 KINDS = ("preprocessing", "class-names", "shortcut", "label-noise")
 # Truth and label: classes that the demo model hardly ever takes for each other, and often.
 FAR = ((9, 6), (0, 5), (8, 7), (4, 1), (6, 8), (1, 2))
+STATES = ("alike", "one-hot", "uniform", "sink")
 NEAR = ((3, 5), (5, 3), (9, 1), (0, 8), (2, 4), (7, 4))
 
 
@@ -38,11 +40,11 @@ class Trials:
         return sets.clean(self.images, self.labels, count, self.seed + turn)
 
     def clean(self, turns: int) -> Iterator[Row]:
-        """Nothing is wrong."""
+        """Nothing is wrong: every kind is looked for."""
         for turn in range(turns):
             count = (80, 200, 500)[turn % 3]
             drawn = self._drawn(count, turn)
-            report = diagnose(self.vit, drawn.pictures(), drawn.given(), kinds=KINDS)
+            report = diagnose(self.vit, drawn.pictures(), drawn.given())
             yield {"images": count, "said": [f.sentence for f in report.findings]}
 
     def shortcuts(self, planted: tuple[Planted, ...], turns: int) -> Iterator[Row]:
@@ -67,7 +69,7 @@ class Trials:
                     row["form"] = found[0].detail["form"]
                 yield row
                 if turn == 0:
-                    twin = diagnose(self.vit, drawn.pictures(), drawn.given(), kinds=KINDS)
+                    twin = diagnose(self.vit, drawn.pictures(), drawn.given())
                     yield {"twin": one.mark.name, "said": [f.sentence for f in twin.findings]}
 
     def preprocessing(self, turns: int) -> Iterator[Row]:
@@ -117,6 +119,7 @@ class Trials:
                 )
                 found = [f for f in report.findings if f.classes == pair]
                 row: Row = {"distance": distance, "share": share, "pair": bool(found)}
+                row["changed"] = int(drawn.marked.sum())
                 row["others"] = [f.sentence for f in report.findings if f.classes != pair]
                 if found:
                     rank = np.zeros(200)
@@ -124,6 +127,48 @@ class Trials:
                         rank[int(name)] = 200 - place
                     row["precision"] = float(average_precision_score(drawn.marked, rank))
                 yield row
+
+    def heads(self, turns: int) -> Iterator[Row]:
+        """Heads of one layer are made ill, before several images and before one."""
+        rng = np.random.default_rng(self.seed)
+        for state in STATES:
+            for turn in range(turns):
+                layer, many = int(rng.integers(6)), int(rng.integers(2, 5))
+                heads = tuple(sorted(int(head) for head in rng.permutation(4)[:many]))
+                drawn = self._drawn((12, 1)[turn % 2], turn)
+                model = weights.ill(self.vit, state, layer, list(heads))
+                report = diagnose(model, drawn.pictures(), kinds=("heads",))
+                found = [(f.layer, f.heads, f.detail["state"]) for f in report.findings]
+                others = [one for one in found if one != (layer, heads, state)]
+                row: Row = {"state": state, "right": len(others) < len(found), "others": others}
+                yield row
+        for turn in range(8 * turns):
+            shown = self._drawn((12, 1)[turn % 2], turn).pictures()
+            report = diagnose(self.vit, shown, kinds=("heads", "outlier-tokens"))
+            yield {"healthy": turn, "said": [f.sentence for f in report.findings]}
+
+    def tokens(self, turns: int) -> Iterator[Row]:
+        """One or two patch tokens are far too long."""
+        rng = np.random.default_rng(self.seed)
+        for turn in range(turns):
+            places = rng.permutation(64)[: 1 + turn % 2]
+            model = weights.long_at(self.vit, *(1 + places))
+            shown = self._drawn((12, 1)[turn % 2], turn).pictures()
+            report = diagnose(model, shown, kinds=("outlier-tokens",))
+            regions = [f.region for f in report.findings if f.region is not None]
+            wanted = np.isin(np.arange(64), places).reshape(8, 8)
+            yield {"right": len(regions) == 1 and bool((regions[0] == wanted).all())}
+
+    def background(self, turns: int) -> Iterator[Row]:
+        """Objects on exchanged grounds before the second demo model, with water and without."""
+        vit = attnlib.load(objects.NAME, device="cpu")
+        water = (objects.CLASS_NAMES.index(objects.WATER_CLASS),)
+        for turn in range(turns):
+            for share in (0.15, 0.3, 0.0):
+                given = grounds.exchanged(share, self.seed + turn)
+                report = diagnose(vit, *given, kinds=("background",))
+                found = [f.classes for f in report.findings]
+                yield {"share": share, "right": found == ([water] if share else []), "said": found}
 
 
 SECTIONS = {
@@ -135,4 +180,7 @@ SECTIONS = {
     "preprocessing": lambda trials, turns: trials.preprocessing(turns),
     "names": lambda trials, turns: trials.names(turns),
     "noise": lambda trials, turns: trials.noise(turns),
+    "heads": lambda trials, turns: trials.heads(turns),
+    "tokens": lambda trials, turns: trials.tokens(turns),
+    "background": lambda trials, turns: trials.background(turns),
 }

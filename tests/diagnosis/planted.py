@@ -1,57 +1,12 @@
-"""Demo models whose heads were made ill, and the demo images."""
+"""The demo images and their labels, by name."""
 
 from __future__ import annotations
 
-import copy
 import io
-from collections.abc import Callable
 
-import torch
 from PIL import Image
-from torch import Tensor, nn
 
-import attnlib
 from attnlib.model import demo
-
-
-def changed(vit: attnlib.Vit, change: Callable[[nn.Module], None]) -> attnlib.Vit:
-    """A copy of a model with other weights."""
-    module = copy.deepcopy(vit.module)
-    with torch.no_grad():
-        change(module)
-    return vit.around(module)
-
-
-def parts(module: nn.Module, layer: int) -> tuple[Tensor, Tensor]:
-    """Weights ``(3, 4, 32, 128)`` and biases ``(3, 4, 32)`` of q, k and v of the demo's heads."""
-    qkv = module.blocks[layer].attn.qkv
-    return qkv.weight.view(3, 4, 32, 128), qkv.bias.view(3, 4, 32)
-
-
-def ill(vit: attnlib.Vit, state: str, layer: int, heads: list[int]) -> attnlib.Vit:
-    """The demo model with some heads in a state, by construction."""
-
-    def change(module: nn.Module) -> None:
-        weight, bias = parts(module, layer)
-        if state == "alike":
-            weight[:2, heads] = weight[:2, heads[:1]].clone()
-            bias[:2, heads] = bias[:2, heads[:1]].clone()
-        elif state == "one-hot":
-            weight[0, heads] *= 100
-            bias[0, heads] *= 100
-        elif state in ("uniform", "no queries"):
-            weight[1 if state == "uniform" else 0, heads] = 0
-        else:
-            token = 0 if state == "sink" else 40
-            # Every query asks for one direction, which the token alone has.
-            towards = torch.zeros(128)
-            towards[:64], towards[64:] = 1, -1
-            module.pos_embed[0, token] += 30 * towards
-            weight[:2, heads], bias[:2, heads] = 0, 0
-            bias[0, heads, 0] = 40
-            weight[1, heads, 0] = towards / 4
-
-    return changed(vit, change)
 
 
 def demo_images(count: int = 80) -> dict[str, Image.Image]:

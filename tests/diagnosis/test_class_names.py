@@ -40,6 +40,34 @@ def test_names_that_are_right_stay() -> None:
     assert not any(find(examined(*sure(100, seed)), silent) for seed in range(20))
 
 
+def test_a_class_that_the_model_hardly_knows_is_exchanged_with_the_others() -> None:
+    """Three names in a ring in a small set; of one class most images go astray."""
+    shares, truth = sure(60, seed=4)
+    astray = truth == 2
+    shares[astray] = np.roll(shares[astray], 3, axis=1)
+    shares[np.flatnonzero(astray)[:2]] = np.eye(8)[2] * 0.86 + 0.02
+    shown = [NAMES[i] for i in CYCLE]
+    labels = np.array([shown.index(NAMES[i]) for i in truth])
+    (finding,) = find(examined(shares, labels, tiny().named(shown)), silent)
+    assert finding.detail["class_names"] == list(NAMES)
+
+
+def test_the_chance_is_that_of_the_likelihood_ratio() -> None:
+    """Sharp answers, one swap: each image of it is e/8 likely as a plain error, else nearly 1."""
+    labels = np.arange(240) % 8
+    at = np.array(SWAP)[labels]
+    shares = np.full((240, 8), 1e-12)
+    shares[np.arange(240), at] = 1
+    (finding,) = find(examined(shares, labels), silent)
+    # The best share of plain errors makes a quarter of the labels another's: e · 7/8 = 1/4.
+    error = 2 / 7
+    ratio = 60 * np.log(error / 8) + 180 * np.log(1 - error * 7 / 8)
+    sure_ones = 240 * np.log(1 - 0.002 * 7 / 8)
+    p = 28 * np.exp(ratio - sure_ones)
+    assert finding.certainty.tried == 28
+    assert finding.certainty.p_value == pytest.approx(p, rel=0.05)
+
+
 def test_noise_between_two_classes_is_no_exchange_of_names() -> None:
     shares, labels = sure(300, seed=2)
     swap = np.random.default_rng(0).random(300) < 0.3

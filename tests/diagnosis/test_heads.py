@@ -10,7 +10,8 @@ from PIL import Image
 
 import attnlib
 from attnlib.diagnosis import diagnose
-from tests.diagnosis.planted import changed, demo_images, demo_labels, ill, parts
+from benchmarks.planted.weights import changed, ill, parts
+from tests.diagnosis.planted import demo_images, demo_labels
 
 SEVERAL, ONE = demo_images(4), dict(list(demo_images().items())[7:8])
 

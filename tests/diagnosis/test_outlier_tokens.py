@@ -6,21 +6,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torch import nn
 
 import attnlib
 from attnlib.diagnosis import diagnose
 from attnlib.errors import CaptureError
 from attnlib.heads.outliers import Norms, share_on, token_norms
-from tests.diagnosis.planted import changed, demo_images
-
-
-def long_at(vit: attnlib.Vit, *tokens: int) -> attnlib.Vit:
-    def change(module: nn.Module) -> None:
-        for token in tokens:
-            module.pos_embed[0, token] *= 1e3 / module.pos_embed[0, token].norm()
-
-    return changed(vit, change)
+from benchmarks.planted.weights import long_at
+from tests.diagnosis.planted import demo_images
 
 
 def test_norms_are_those_of_the_blocks_inputs(

@@ -14,7 +14,7 @@ from PIL import Image
 import attnlib
 from attnlib.diagnosis import diagnose
 from attnlib.diagnosis.examined import examine
-from attnlib.diagnosis.preprocessing import amend, find
+from attnlib.diagnosis.preprocessing import amend, find, rival
 from tests.diagnosis.test_label_noise import silent
 
 IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
@@ -98,3 +98,43 @@ def test_too_few_labels_are_said() -> None:
     few = dict(list(answers().items())[:10])
     report = diagnose(trained(), pictures(), few, kinds=["preprocessing"])
     assert "fewer than 20" in report.left_out["preprocessing"]
+
+
+def right_on(vit: attnlib.Vit) -> float:
+    """The share of the answers that a model gives as well, image by image."""
+    given = answers()
+    return float(
+        np.mean([vit.inspect(image).predicted == given[n] for n, image in pictures().items()])
+    )
+
+
+def test_what_each_factor_is_worth_is_what_is_lost_without_it() -> None:
+    """Against the accuracies of three preparations, each told image by image."""
+    wrong = {"channels": "BGR", "crop_pct": 0.5}
+    (finding,) = find(examine(trained().prepared(wrong), pictures(), answers()), silent)
+    remedy = finding.detail["use"]
+    assert remedy["channels"] == "RGB" and remedy["crop_pct"] > 0.5
+    best = trained().prepared({**wrong, **remedy})
+    blue = best.prepared({"channels": "BGR"})
+    narrow = trained().prepared({**wrong, "channels": "RGB"})
+    assert finding.detail["factors"] == pytest.approx(
+        {"channels": right_on(best) - right_on(blue), "crop": right_on(best) - right_on(narrow)}
+    )
+    assert finding.value == pytest.approx(right_on(best) - right_on(trained().prepared(wrong)))
+
+
+def test_a_setting_that_helps_little_is_no_part_of_the_remedy() -> None:
+    """Means that differ by a hundredth of a standard deviation repair nothing."""
+    mean = tuple(one + 0.002 for one in IMAGENET["mean"])
+    wrong = trained().prepared({"channels": "BGR", "mean": mean})
+    (finding,) = find(examine(wrong, pictures(), answers()), silent)
+    assert finding.detail["use"] == {"channels": "RGB"}
+    assert list(finding.detail["factors"]) == ["channels"]
+    assert finding.detail["factors"]["channels"] == finding.value > 0
+
+
+def test_a_better_preparation_that_is_not_proved_is_still_the_rival() -> None:
+    one = examine(trained().prepared({"channels": "BGR"}), pictures(), answers())
+    other = rival(one, silent)
+    assert other is not None and other.preparation.channels == "RGB"
+    assert rival(examine(trained(), pictures(), answers()), silent) is None

@@ -18,8 +18,9 @@ from attnlib.data.annotation import read_coco
 from attnlib.diagnosis import diagnose
 from attnlib.errors import AttnlibError, LabelError
 from attnlib.model import demo, objects
+from benchmarks.planted.weights import ill
 from tests.audit.test_report import Page
-from tests.diagnosis.planted import demo_images, demo_labels, ill
+from tests.diagnosis.planted import demo_images, demo_labels
 
 QUICK = ["--kinds", "heads", "--device", "cpu"]
 
