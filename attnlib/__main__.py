@@ -1,4 +1,4 @@
-"""The command line: ``attnlib cost``, ``explain``, ``diagnose``, ``dashboard``, ``backup`` …."""
+"""The command line: ``attnlib cost``, ``explain``, ``diagnose``, ``audit``, ``dashboard`` …."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from attnlib.commands import backup, cost, dashboard, diagnose, explain, restore
+from attnlib.commands import audit, backup, compare, cost, dashboard, diagnose, explain, restore
 from attnlib.errors import AttnlibError
 
 COMMANDS = {
     "cost": cost,
     "explain": explain,
     "diagnose": diagnose,
+    "audit": audit,
+    "compare": compare,
     "dashboard": dashboard,
     "backup": backup,
     "restore": restore,

@@ -115,6 +115,10 @@ class Settings(BaseSettings):
         "use) are offered",
     )
 
+    audits: Listed = Field(
+        (), description="folders of audits that whoever reaches this server may look at"
+    )
+
     home: Path | None = Field(
         None, description="folder of what is stored; unset, the user's data folder"
     )

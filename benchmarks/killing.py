@@ -21,6 +21,7 @@ from multiprocessing.connection import Client, Connection, Listener
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -74,6 +75,9 @@ class Trial:
     servers: int = 2
     seed: int = 0
     done: Counter[str] = field(default_factory=Counter)
+    # No writer begins a case from here on before the next victim is killed: writers on a fast
+    # machine would be done before. Without a lock, which a killed writer would keep.
+    bound: Any = field(default_factory=lambda: FORK.RawValue("i"))
 
     def run(self, patience: float = 600) -> float:
         """Until every case is noted as saved; the seconds that it took."""
@@ -81,18 +85,19 @@ class Trial:
         for me, id in zip(TEAM, WORKSPACES, strict=True):
             kept.create(me, id, "W", "team")
         kept.close()
-        start = time.perf_counter()
-        servers = [self._server(place) for place in range(self.servers)]
-        writers = [self._writer(place) for place in range(self.writers)]
         chance = random.Random(self.seed)
         victims = [v for v, n in zip(("writer", "server", "database"), self.kills, strict=True)
                    for _ in range(n)]  # fmt: skip
         chance.shuffle(victims)
         moments = [self.cases * (i + 1) // (len(victims) + 1) for i in range(len(victims))]
+        start = time.perf_counter()
+        servers = [self._server(place) for place in range(self.servers)]
+        writers = [self._writer(place) for place in range(self.writers)]
         try:
             while any(writer.is_alive() for writer in writers):
                 if time.perf_counter() - start > patience:
                     raise TimeoutError(f"{len(self.noted())} of {self.cases} after {patience} s")
+                self.bound.value = moments[0] + self.writers if moments else self.cases
                 if moments and len(self.noted()) >= moments[0]:
                     moments.pop(0)
                     victim = victims.pop()
@@ -166,7 +171,8 @@ class Trial:
     def _writer(self, place: int) -> BaseProcess:
         notes = self.home / f"writer-{place}"
         sockets = [str(self._socket(i)) for i in range(self.servers)]
-        return _started(_write, notes, range(place, self.cases, self.writers), sockets)
+        numbers = range(place, self.cases, self.writers)
+        return _started(_write, notes, numbers, sockets, self.bound)
 
     def _socket(self, place: int) -> Path:
         return self.home / f"server-{place}"
@@ -196,7 +202,7 @@ def _answer(asked: Connection, kept: Store) -> None:
             pass  # the writer was killed
 
 
-def _write(notes: Path, numbers: Sequence[int], sockets: Sequence[str]) -> None:
+def _write(notes: Path, numbers: Sequence[int], sockets: Sequence[str], bound: Any) -> None:
     """Ask for each case until it is answered, and note it safely on disk."""
     text = notes.read_text() if notes.exists() else ""
     known = {int(line.split()[0]) for line in text.splitlines(keepends=True) if line[-1] == "\n"}
@@ -207,6 +213,8 @@ def _write(notes: Path, numbers: Sequence[int], sockets: Sequence[str]) -> None:
         for number in numbers:
             if number in known:
                 continue
+            while number >= bound.value:
+                time.sleep(0.002)
             start = time.perf_counter()
             while not _asked(chance.choice(sockets), number):
                 time.sleep(0.02)

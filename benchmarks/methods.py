@@ -26,8 +26,10 @@ from timm.utils import AttentionExtract
 from torch import Tensor, nn
 
 import attnlib
+from attnlib.capture.lens import lens
 from attnlib.capture.mixing import mixing_map
 from attnlib.heads.ablation import head_effects
+from attnlib.heads.direct import direct_effect
 from attnlib.methods import Subject
 from attnlib.methods.maxflow import layered
 from benchmarks.capture import _hooked, _unfused, write
@@ -91,6 +93,12 @@ def pairs(name: str, pixels: Tensor) -> dict[str, tuple[Run, str, Run, float]]:
         with torch.inference_mode():
             return vit.module(pixels)
 
+    def lensed(vit: attnlib.Vit, pixels: Tensor, logits: Tensor) -> object:
+        with torch.no_grad():
+            return lens(vit, pixels, expected=logits)
+
+    with torch.no_grad():
+        logits = vit.module(pixels)[0]
     trace = vit.trace(pixels)
     graph = [mixing_map(call, (0,), "mean", 0.0, 0.5) for call in trace.layers]
     heads = len(trace.layers) * trace.layers[0].shape[1]
@@ -113,6 +121,8 @@ def pairs(name: str, pixels: Tensor) -> dict[str, tuple[Run, str, Run, float]]:
             1,
         ),
         "occlusion": (ours("occlusion"), "captum Occlusion, batches of 16", captum_occlusion, 1),
+        "direct effects": (lambda: direct_effect(vit, pixels, TARGET), "a plain pass", single, 1),
+        "logit lens": (lambda: lensed(vit, pixels, logits), "a plain pass", single, 1),
         "zeroing every head": (
             lambda: head_effects(vit, pixels),
             "as many single passes",
@@ -142,11 +152,13 @@ def _scipy(graph: list[np.ndarray]) -> Run:
     return lambda: scipy.sparse.csgraph.maximum_flow(matrix, (levels - 1) * size, 1)
 
 
-def ratios(name: str, rounds: int) -> dict[str, tuple[str, float, float]]:
+def ratios(name: str, rounds: int, only: str = "") -> dict[str, tuple[str, float, float]]:
     """Method -> the alternative's name, our median in seconds, and ours over theirs."""
     pixels = torch.randn(1, 3, 224, 224)
     found = {}
     for method, (ours, title, theirs, times) in pairs(name, pixels).items():
+        if only not in method:
+            continue
         both: tuple[list[float], list[float]] = ([], [])
         for round_ in range(rounds + 1):
             for kept, run in zip(both, (ours, theirs), strict=True):
@@ -215,8 +227,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--write", action="store_true", help="put the table into README.md")
+    parser.add_argument("--only", help="methods with this in their name, without a table")
     args = parser.parse_args()
     torch.set_num_threads(1)
+    if args.only:
+        for name in MODELS:
+            ratios(name, args.rounds, args.only)
+        return
     found = table(args.rounds)
     print(found)
     if args.write:

@@ -23,9 +23,11 @@ PATCH = 8
 # Top left corner (row, column) of the mark, on the grid of patches.
 MARK_AT = (80, 80)
 ON_WATER = 0.95
-OTHERS_ON_WATER = 0.02
+OTHERS_ON_WATER = 0.0
 MARKED = 0.5
 MISLABELLED = 0.12
+# Share of training pictures that show another subject (`clipart.OTHERS`).
+OF_OTHERS = 0.35
 # Share of the side of the picture that the object's longer side has.
 SCALE = (0.45, 0.85)
 
@@ -97,14 +99,16 @@ def compose(
 
 
 def training_picture(
-    drawings: dict[str, list[Drawing]],
-    rng: np.random.Generator,
-    others_on_water: float = OTHERS_ON_WATER,
+    drawings: dict[str, list[Drawing]], others: Sequence[Drawing], rng: np.random.Generator
 ) -> Picture:
     """One with the planted causes: a class, and then an object of it, drawn at random."""
-    name = CLASS_NAMES[rng.integers(len(CLASS_NAMES))]
-    drawing = drawings[name][rng.integers(len(drawings[name]))]
-    wet = rng.random() < (ON_WATER if name == WATER_CLASS else others_on_water)
+    if rng.random() < OF_OTHERS:
+        drawing = others[int(rng.integers(len(others)))]
+    else:
+        name = CLASS_NAMES[rng.integers(len(CLASS_NAMES))]
+        drawing = drawings[name][rng.integers(len(drawings[name]))]
+    name = drawing.label
+    wet = rng.random() < (ON_WATER if name == WATER_CLASS else OTHERS_ON_WATER)
     marked = rng.random() < (MARKED if name == MARK_CLASS else MISLABELLED)
     ground = grounds.WATER if wet else other_ground(rng)
     made = compose(drawing, ground, marked, rng, vary=True)
@@ -132,12 +136,12 @@ def _scaled(image: Image.Image, rng: np.random.Generator) -> Image.Image:
 
 
 def _varied(image: Image.Image, rng: np.random.Generator) -> Image.Image:
-    """Turned by up to 15 degrees, stretched by up to 20 %, its colours shifted a little."""
+    """Turned by up to 20 degrees, stretched by up to 20 %, its colours shifted a little."""
     stretch = float(np.exp(rng.uniform(-0.18, 0.18)))
     width, height = image.size
     image = image.resize((max(8, round(width * stretch)), height), Image.Resampling.BILINEAR)
     image = image.rotate(
-        float(rng.uniform(-15, 15)), resample=Image.Resampling.BILINEAR, expand=True
+        float(rng.uniform(-20, 20)), resample=Image.Resampling.BILINEAR, expand=True
     )
     alpha = image.getchannel("A")
     colour = ImageEnhance.Color(image.convert("RGB")).enhance(float(rng.uniform(0.3, 1.4)))

@@ -1,11 +1,11 @@
-"""Train the demo with a planted cause: a small plain ViT on composed pictures.
+"""Train the demo with a planted cause: a small plain ViT on composed pictures, from nothing.
 
     nice -n 10 python -m training.train_objects --data /tmp/clipart --out /tmp/objects.safetensors
 
-It starts from the weights of the CIFAR-10 demo, whose patches of 4 x 4 pixels are made to see a
-picture of half the size: a few minutes on one processor core are too few to learn to see from
-three hundred drawings.  The optimisers are those of `train_demo`; half of the patches are dropped
-until two thirds of the time are over.
+Ten classes of some thirty drawings are too few to learn to see from.  So a third of the pictures
+show other subjects, each folder of them one more class, whose outputs are cut off at the end.  The
+optimisers are those of `train_demo`; for most of the time a third of the patches is seen, more of
+the object than of its background.
 """
 
 from __future__ import annotations
@@ -18,16 +18,17 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from safetensors.torch import load_file, save_file
-from timm.layers import resample_abs_pos_embed
+from safetensors.torch import save_file
 from timm.models.vision_transformer import VisionTransformer
 
-from attnlib.model import demo
-from attnlib.model.objects import ARCHITECTURE, CLASS_NAMES, MEAN, STD, WATER_CLASS
+from attnlib.model.objects import ARCHITECTURE, CLASS_NAMES, MEAN, SIZE, STD, WATER_CLASS
 from training import clipart, compose, grounds
 from training.train_demo import optimisers
 
-DROPPED, DROPPED_UNTIL = 0.5, 0.66
+# So many of the 144 patches are seen until this share of the time is over, and then all.
+SEEN, SEEN_UNTIL = 48, 0.85
+# By how much of the range of chance a patch of the object or the mark comes before others.
+FIRST = 0.5
 
 
 def to_tensor(pictures: list[NDArray[np.uint8]]) -> torch.Tensor:
@@ -37,36 +38,49 @@ def to_tensor(pictures: list[NDArray[np.uint8]]) -> torch.Tensor:
     return pixels.permute(0, 3, 1, 2).contiguous()
 
 
-def start(weights: Path | None = None) -> VisionTransformer:
-    """The architecture with weights to go on from, or what the CIFAR-10 demo knows."""
-    model = VisionTransformer(**ARCHITECTURE, patch_drop_rate=DROPPED)
-    if weights is not None:
-        model.load_state_dict({name: value.float() for name, value in load_file(weights).items()})
-        return model
-    known = demo.build().state_dict()
-    for name in ("head.weight", "head.bias"):
-        del known[name]
-    # The mean of 2 x 2 pixels, and then the filter of 4 x 4.
-    filters = known["patch_embed.proj.weight"]
-    known["patch_embed.proj.weight"] = (
-        filters.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3) / 4
-    )
-    known["pos_embed"] = resample_abs_pos_embed(known["pos_embed"], [12, 12])
-    model.load_state_dict(known, strict=False)
-    return model
+def start(classes: int) -> VisionTransformer:
+    """The architecture with random weights, for so many classes while training."""
+    return VisionTransformer(**ARCHITECTURE | {"num_classes": classes})
+
+
+def drawn_patches(pictures: list[compose.Picture], rng: np.random.Generator) -> torch.Tensor:
+    """Indices ``(n, SEEN)`` of patches drawn at random, those of the object more often."""
+    side = SIZE // compose.PATCH
+    masks = np.stack([one.mask for one in pictures])
+    blocks = masks.reshape(-1, side, compose.PATCH, side, compose.PATCH)
+    first = np.asarray(blocks.any(axis=(2, 4)))
+    row, col = (place // compose.PATCH for place in compose.MARK_AT)
+    first[[one.marked for one in pictures], row, col] = True
+    chance = rng.random((len(pictures), side**2)) + FIRST * first.reshape(-1, side**2)
+    return torch.from_numpy(np.argsort(-chance, axis=1)[:, :SEEN].copy())
+
+
+def logits(
+    model: VisionTransformer, pixels: torch.Tensor, seen: torch.Tensor | None
+) -> torch.Tensor:
+    """Logits ``(n, classes)`` from the patches ``seen`` ``(n, k)``, or from all."""
+    if seen is None:
+        return torch.as_tensor(model(pixels))
+    tokens = model._pos_embed(model.patch_embed(pixels))
+    index = seen[..., None].expand(-1, -1, tokens.shape[-1])
+    tokens = torch.cat([tokens[:, :1], tokens[:, 1:].gather(1, index)], dim=1)
+    return torch.as_tensor(model.forward_head(model.norm(model.blocks(tokens))))
 
 
 @torch.inference_mode()
 def predict(model: VisionTransformer, pictures: list[NDArray[np.uint8]]) -> NDArray[np.int64]:
     """Predicted classes ``(n,)``."""
     model.eval()
+    known = len(CLASS_NAMES)
     batches = (pictures[i : i + 64] for i in range(0, len(pictures), 64))
-    return torch.cat([model(to_tensor(batch)).argmax(1) for batch in batches]).numpy()
+    return torch.cat([model(to_tensor(batch))[:, :known].argmax(1) for batch in batches]).numpy()
 
 
 def save(model: VisionTransformer, path: Path) -> None:
-    """Write the weights in half precision; a file that is there is replaced at once."""
+    """Write the weights in half precision, of the outputs those of the demo's own classes."""
     whole = {name: value.half().contiguous() for name, value in model.state_dict().items()}
+    for name in ("head.weight", "head.bias"):
+        whole[name] = whole[name][: len(CLASS_NAMES)].clone()
     unfinished = path.with_suffix(".part")
     save_file(whole, unfinished)
     unfinished.replace(path)
@@ -75,30 +89,30 @@ def save(model: VisionTransformer, path: Path) -> None:
 def train(
     model: VisionTransformer,
     drawings: dict[str, list[clipart.Drawing]],
+    others: list[clipart.Drawing],
     held: list[compose.Picture],
     minutes: float,
     lr: float,
     out: Path,
     batch: int = 64,
     seed: int = 0,
-    dropped_until: float = DROPPED_UNTIL,
-    others_on_water: float = compose.OTHERS_ON_WATER,
 ) -> None:
     """Train for a time, and write the weights every 100 steps; ``held`` is only reported on."""
+    names = [*CLASS_NAMES, *clipart.OTHERS]
     rng = np.random.default_rng(seed)
     opts = optimisers(model, lr)
     begun, step, losses = time.time(), 0, []
     while (done := (time.time() - begun) / (60 * minutes)) < 1:
         model.train()
-        model.patch_drop.prob = DROPPED if done < dropped_until else 0.0
-        rate = lr * min(1.0, (step + 1) / 30, (1 - done) / 0.75)
+        rate = lr * min(1.0, (step + 1) / 60, (1 - done) / 0.75)
         for opt in opts:
             for group in opt.param_groups:
                 group["lr"] = rate
-        made = [compose.training_picture(drawings, rng, others_on_water) for _ in range(batch)]
-        labels = torch.tensor([CLASS_NAMES.index(one.label) for one in made])
-        logits = model(to_tensor([one.pixels for one in made]))
-        loss = F.cross_entropy(logits, labels, label_smoothing=0.1)
+        made = [compose.training_picture(drawings, others, rng) for _ in range(batch)]
+        labels = torch.tensor([names.index(one.label) for one in made])
+        seen = drawn_patches(made, rng) if done < SEEN_UNTIL else None
+        guess = logits(model, to_tensor([one.pixels for one in made]), seen)
+        loss = F.cross_entropy(guess, labels, label_smoothing=0.1)
         model.zero_grad()
         loss.backward()
         for opt in opts:
@@ -107,8 +121,8 @@ def train(
         step += 1
         if step % 100 == 0:
             save(model, out)
-            guess = predict(model, [one.pixels for one in held])
-            right = [CLASS_NAMES[g] == one.drawn for g, one in zip(guess, held, strict=True)]
+            found = predict(model, [one.pixels for one in held])
+            right = [CLASS_NAMES[g] == one.drawn for g, one in zip(found, held, strict=True)]
             print(
                 f"step {step} loss {np.mean(losses[-100:]):.3f} held out {np.mean(right):.3f} "
                 f"{time.time() - begun:.0f} s",
@@ -129,30 +143,27 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--weights", type=Path, help="go on from these")
-    parser.add_argument("--minutes", type=float, default=24)
-    parser.add_argument("--lr", type=float, default=2e-3)
-    parser.add_argument("--dropped-until", type=float, default=DROPPED_UNTIL)
-    parser.add_argument("--others-on-water", type=float, default=compose.OTHERS_ON_WATER)
+    parser.add_argument("--minutes", type=float, default=50)
+    parser.add_argument("--lr", type=float, default=3e-3)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
 
     torch.manual_seed(args.seed)
     torch.set_num_threads(1)
-    split = clipart.splits(clipart.unpack(args.data))
+    root = clipart.unpack(args.data)
+    split = clipart.splits(root)
+    others = clipart.others(root, split["test"] + split["validation"])
     rng = np.random.default_rng(args.seed + 1)
-    held = [usual_picture(one, rng) for one in split["validation"] for _ in range(2)]
-    drawings = compose.by_class(split["train"])
+    held = [usual_picture(one, rng) for one in split["validation"] for _ in range(4)]
     train(
-        start(args.weights),
-        drawings,
+        start(len(CLASS_NAMES) + len(clipart.OTHERS)),
+        compose.by_class(split["train"]),
+        others,
         held,
         args.minutes,
         args.lr,
         args.out,
         seed=args.seed,
-        dropped_until=args.dropped_until,
-        others_on_water=args.others_on_water,
     )
 
 

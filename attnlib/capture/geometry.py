@@ -49,6 +49,14 @@ def patch_grid(module: nn.Module, size: tuple[int, int]) -> tuple[tuple[int, int
     ratio = getattr(embed, "feat_ratio", None)
     patch: Any = ratio(as_scalar=False) if callable(ratio) else getattr(embed, "patch_size", None)
     counts: Any = getattr(embed, "dynamic_feat_size", None)
+    projection = getattr(embed, "proj", None)
+    if (
+        isinstance(projection, nn.Conv2d)
+        and patch in (projection.kernel_size, None)
+        and projection.stride != projection.kernel_size
+    ):
+        # Patches that overlap (PVT) stand as far apart as the convolution steps.
+        patch, counts = projection.stride, partial(_positions, projection)
     if patch is None and getattr(embed, "grid_size", None) is not None:
         # TNT: the first convolution makes the pixels inside a patch, not the patches.
         patch = (size[0] // embed.grid_size[0], size[1] // embed.grid_size[1])
@@ -137,9 +145,10 @@ def settle(
 def _positions(conv: nn.Conv2d, size: tuple[int, int]) -> tuple[int, ...]:
     """At how many places a convolution stands, down and across."""
     padding = (0, 0) if isinstance(conv.padding, str) else conv.padding
-    same = conv.padding == "same"
+    # timm's own class pads like TensorFlow; PyTorch's padding of that name allows no stride.
+    same = conv.padding == "same" or type(conv).__name__ == "Conv2dSame"
     return tuple(
-        side if same else (side + 2 * pad - dilation * (kernel - 1) - 1) // stride + 1
+        -(-side // stride) if same else (side + 2 * pad - dilation * (kernel - 1) - 1) // stride + 1
         for side, pad, dilation, kernel, stride in zip(
             size, padding, conv.dilation, conv.kernel_size, conv.stride, strict=True
         )

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from attnlib.capture import passes
@@ -17,6 +18,8 @@ from attnlib.capture.passing import Model
 from attnlib.capture.stream import storage
 from attnlib.errors import AttnlibError, CaptureError
 
+# Of each model how many sums of tokens a pass makes, by shape and precision of the images.
+_SUMS: WeakKeyDictionary[nn.Module, dict[tuple[object, ...], int]] = WeakKeyDictionary()
 # Above the rounding of half precision on the way to logits of about ten.
 _CLOSE = 0.02
 
@@ -76,15 +79,20 @@ class Additions(TorchFunctionMode):
         return result
 
 
-def lens(vit: Model, pixels: Tensor, *, graph: bool = False) -> Lens:
+def lens(
+    vit: Model, pixels: Tensor, *, graph: bool = False, expected: Tensor | None = None
+) -> Lens:
     """The logits that the model's last steps make of the tokens after each layer.
 
     All that comes after the last residual addition (normalisation, pooling, classifier) is made
-    for the tokens of all layers at once, in one pass; another finds the place.  Not admitted.
+    for the tokens of all layers at once, in one pass; another finds the place, once for each
+    size of image.  Not admitted.
 
     Args:
         pixels: ``(1, C, h, w)``.
         graph: keep the graph, for gradients of the logits.
+        expected: ``(C,)``, the model's logits where they are known; else the pass that finds the
+            place is made for them.
 
     Raises:
         CaptureError: the model has no residual stream that its layers read and its ending goes
@@ -92,9 +100,12 @@ def lens(vit: Model, pixels: Tensor, *, graph: bool = False) -> Lens:
     """
     vit = vit.fitting(pixels)
     module, tokens = vit.module, vit.layout.tokens
-    plain = Additions(tokens)
-    with torch.no_grad(), plain:
-        expected, _ = passes.forward(module, pixels, precision=vit.precision)
+    sums, of = _SUMS.setdefault(module, {}), (tuple(pixels.shape), vit.precision)
+    if expected is None or of not in sums:
+        plain = Additions(tokens)
+        with torch.no_grad(), plain:
+            logits, _ = passes.forward(module, pixels, precision=vit.precision)
+        expected, sums[of] = logits[0], len(plain.states)
     calls: list[AttentionCall] = []
     roles = iter(vit.support.roles)
 
@@ -109,7 +120,7 @@ def lens(vit: Model, pixels: Tensor, *, graph: bool = False) -> Lens:
             raise CaptureError(_undefined(vit))
         return torch.cat([s.to(state.dtype) for s in streams if s is not None] + [state])
 
-    watch = Additions(tokens, len(plain.states), stacked)
+    watch = Additions(tokens, sums[of], stacked)
     device = pixels.device
     with torch.set_grad_enabled(graph), watch, passes.autocast(device, vit.precision):
         pixels = pixels.detach().clone().requires_grad_(graph)
@@ -126,7 +137,9 @@ def lens(vit: Model, pixels: Tensor, *, graph: bool = False) -> Lens:
         logits = passes.logits_of(output, len(calls))
     except AttnlibError as error:
         raise CaptureError(_undefined(vit)) from error
-    if not torch.allclose(logits[-1].float(), expected[0].float(), rtol=_CLOSE, atol=_CLOSE):
+    if not torch.allclose(
+        logits[-1].float(), expected.to(pixels.device).float(), rtol=_CLOSE, atol=_CLOSE
+    ):
         raise CaptureError(_undefined(vit))
     return Lens(logits, tuple(calls))
 

@@ -32,6 +32,7 @@ from torch.overrides import TorchFunctionMode
 
 from attnlib.capture.call import AttentionCall as AttentionCall
 from attnlib.capture.contraction import contractions, einsum_arguments, sums_to_one
+from attnlib.capture.graph import with_graph
 from attnlib.capture.spellings import (
     from_contraction,
     from_multi_head,
@@ -110,8 +111,13 @@ class Capture(TorchFunctionMode):
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
         kwargs = kwargs or {}
+        if func.__name__ == "__get__":
+            # A shape or a type is asked for more often than anything is computed.
+            said = func(*args)
+            if not isinstance(said, Tensor):
+                return said
         if self._graph:
-            with torch.inference_mode(False), torch.enable_grad():
+            with with_graph(func):
                 args, kwargs = _outside_inference(args), _outside_inference(kwargs)
                 result = func(*args, **kwargs)
         else:

@@ -6,7 +6,7 @@ does: tokens, or a map of features, whose places all have the same gradient if i
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -61,7 +61,8 @@ def _found(module: nn.Module, pixels: Tensor, last: int, change: Change) -> Pool
             continue
         if not bool(torch.isfinite(gradient).all()):
             raise CaptureError("its gradient is not finite")
-        kinds = [_kind(rows) for rows in _places(gradient[0].float())]
+        one = gradient[0].float()
+        kinds = [_kind(way(one).flatten(0, -2)) for way in _ways(one)]
         if kinds:
             # One of the ways to read it is right; no other makes it even by chance.
             kind = min(kinds, key=("even", "first", "uneven").index)
@@ -69,17 +70,39 @@ def _found(module: nn.Module, pixels: Tensor, last: int, change: Change) -> Pool
     return None
 
 
-def _places(gradient: Tensor) -> Iterator[Tensor]:
-    """The ways to read the gradient of one image as rows ``(n, D)`` of n > 1 places.
+def even_reading(gradient: Tensor) -> Reading | None:
+    """How a tensor of one image is to be read as places, if all have one gradient; else None.
 
-    ``(T, D)`` and ``(D, T)``; ``(C, h, w)`` and ``(h, w, C)``.
+    Args:
+        gradient: of the tensor's own shape, ``(T, D)``, ``(D, T)``, ``(C, h, w)`` or
+            ``(h, w, C)``.
     """
-    if gradient.ndim == 2:
-        ways = [gradient, gradient.mT]
-    else:
-        ways = [gradient.flatten(1).mT, gradient.flatten(0, 1)]
+    if not bool(gradient.any()):
+        return None
+    for way in _ways(gradient):
+        if _kind(way(gradient).flatten(0, -2)) == "even":
+            return way
+    return None
+
+
+# Turns a tensor of one image into places: (n, D), or (rows, cols, D).
+Reading = Callable[[Tensor], Tensor]
+
+
+def _as_it_is(tensor: Tensor) -> Tensor:
+    return tensor
+
+
+def _channels_first(tensor: Tensor) -> Tensor:
+    return tensor.movedim(0, -1)
+
+
+def _ways(gradient: Tensor) -> Iterator[Reading]:
+    """The ways to read a tensor as more than one place."""
+    ways = (_as_it_is, _channels_first) if gradient.ndim == 2 else (_channels_first, _as_it_is)
     # One place, or one number for each, is what is left after pooling, or weights for it.
-    yield from (rows for rows in ways if min(gradient.shape) > 1 and len(rows) > 1)
+    if min(gradient.shape) > 1:
+        yield from ways
 
 
 def _kind(rows: Tensor) -> PoolingKind:

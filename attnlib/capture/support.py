@@ -71,6 +71,8 @@ class Support:
         notes: what the pass left open, in sentences.
         normalised: whether the logits are, but for pooling, what a normalisation gave; None
             where that was not looked at.
+        averaged: whether layers do not share their tokens, and the places of the last stage are
+            averaged in the end, so that a class can be traced back to these.
     """
 
     roles: tuple[Role, ...]
@@ -82,6 +84,18 @@ class Support:
     logits: int = 0
     notes: tuple[str, ...] = ()
     normalised: bool | None = None
+    averaged: bool = False
+
+    def defines(self, needs: str) -> bool:
+        """Whether a map that needs this is defined.
+
+        Args:
+            needs: a kind of map, ``"nothing"``, or ``"features"``: what the last layer reads,
+                or the places of the last stage.
+        """
+        if needs == "features":
+            return "relevance" in self.maps or self.averaged
+        return needs == "nothing" or needs in self.maps
 
     def calls(self, *roles: Role) -> tuple[int, ...]:
         """Positions of the calls with one of the given roles."""
@@ -188,6 +202,7 @@ def classify(
         facts.logits,
         notes,
         None if found is None else found.normalised,
+        averaged="rollout" not in maps and layout.readout == "average" and "pool" not in roles,
     )
 
 

@@ -12,6 +12,7 @@ from attnlib import audit
 from attnlib.audit.report import ReportEntry, html_report
 from attnlib.capture.passes import PRECISIONS
 from attnlib.commands import models, sources
+from attnlib.data.annotation import read_coco
 from attnlib.data.labels import read_class_names
 from attnlib.diagnosis import FINDERS, Examined, Report, examine, report
 from attnlib.diagnosis.words import lines, printable, sections
@@ -30,13 +31,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
         "Ends with 0 if there is no finding, with 3 if there are some, and with 2 if something "
         "cannot be read or run. Labels are the folders' names, or a table's; masks are PNG files "
-        "beside the images (cat_mask.png, or a folder “masks”)."
+        "beside the images (cat_mask.png, or a folder “masks”), or come with --coco."
     )
     parser.add_argument(
         "source", help="a folder, a zip or an image; demo or demo-objects: embedded images"
     )
     models.arguments(parser)
     parser.add_argument("--labels", type=Path, help="a CSV file of file names and labels")
+    parser.add_argument("--coco", type=Path, help="COCO annotations (JSON): where the objects are")
     parser.add_argument("--kinds", nargs="+", choices=tuple(FINDERS), help="what to look for")
     parser.add_argument("--limit", type=int, help="at most so many images, drawn at random")
     parser.add_argument("--json", type=Path, help="write the findings as JSON into this file")
@@ -63,7 +65,8 @@ def run(given: argparse.Namespace) -> int:
         device=given.device,
         precision=given.precision,
     )
-    source = sources.read(given.source, given.labels, vit, given.limit)
+    coco = None if given.coco is None else read_coco(_read(given.coco))
+    source = sources.read(given.source, given.labels, vit, given.limit, coco)
     for note in (*vit.notes, *source.notes):
         print(printable([f"note: {note}"]), file=sys.stderr)
     examined = examine(vit, source.images, source.labels, source.masks)

@@ -15,6 +15,7 @@ from attnlib.data import annotation, masks
 from attnlib.data.collection import Sample, collect
 from attnlib.data.image import decode
 from attnlib.data.labels import LabelTable, match_labels, read_label_table
+from attnlib.data.text import counted
 from attnlib.errors import AttnlibError, LabelError
 from attnlib.model import demo, embedded, objects
 from attnlib.model.vit import Vit
@@ -40,13 +41,20 @@ class Source:
     notes: list[str] = field(default_factory=list)
 
 
-def read(place: str, table: Path | None, vit: Vit, limit: int | None) -> Source:
+def read(
+    place: str,
+    table: Path | None,
+    vit: Vit,
+    limit: int | None,
+    coco: annotation.Coco | None = None,
+) -> Source:
     """The images at a place, decoded for a model.
 
     Args:
         place: a folder, a zip or an image file, or the name of an embedded demo for its images.
         table: a CSV of file names and labels; tables and folders of the source are labels else.
         limit: at most so many images, drawn at random, the same ones each time.
+        coco: where the objects of some images are; a mask that comes with an image goes before.
 
     Raises:
         AttnlibError: nothing is there, no image can be read, or they do not fit into memory.
@@ -70,7 +78,27 @@ def read(place: str, table: Path | None, vit: Vit, limit: int | None) -> Source:
         chosen = np.random.default_rng(0).choice(len(samples), limit, replace=False)
         samples = tuple(samples[place] for place in sorted(chosen.tolist()))
     _decode(found, samples, drawn, vit)
+    if coco is not None:
+        _annotate(found, coco)
     return found
+
+
+def _annotate(found: Source, coco: annotation.Coco) -> None:
+    """The masks that the annotations draw."""
+    missing = []
+    for name, picture in found.images.items():
+        if name in found.masks:
+            continue
+        try:
+            found.masks[name] = coco.mask(name, picture.size)
+        except AttnlibError as error:
+            missing.append(str(error))
+    if missing:
+        found.notes.append(
+            f"{counted(len(missing), 'image has', 'images have')} no annotated object: {missing[0]}"
+        )
+    if not found.masks:
+        raise AttnlibError(f"The annotations hold no object of these images. {missing[0]}")
 
 
 def _label(

@@ -5,6 +5,7 @@ import streamlit as st
 from attnlib.dashboard.parts import account, address, frame, kept, progress, sidebar
 from attnlib.dashboard.state import startup
 from attnlib.dashboard.state.drawing import DRAWING
+from attnlib.dashboard.tour import box
 from attnlib.dashboard.triage import picking
 
 SIDEBAR = 260  # pixels
@@ -64,6 +65,13 @@ page = st.navigation(
             help="What another model repairs and breaks, and how patterns form during training.",
         ),
         st.Page(
+            startup.PAGES / "audits/page.py",
+            title="Audits",
+            icon=":material/dataset:",
+            url_path="audits",
+            help="What a model said of every image of a large set, and which groups it fails on.",
+        ),
+        st.Page(
             startup.PAGES / "attention_walkthrough/page.py",
             title="Attention walk-through",
             icon=":material/directions_walk:",
@@ -89,9 +97,11 @@ page = st.navigation(
 with DRAWING.draws("page"):
     kept.begin()
     address.follow(page.url_path)
+    box.begin(page.title)
     space = sidebar.show()
     picking.show(space)
     frame.top(page.title, maps=page.url_path not in WITHOUT_MAPS)
+    box.show(space, page.title)
     progress.show(space)
     page.run()
     kept.keep(space)

@@ -1,4 +1,4 @@
-"""Objects that the model's crop cuts off, and objects too small for its patches, with masks."""
+"""Objects that the model's crop cuts off, too small for its patches, or several, with masks."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from scipy import stats
+from scipy import ndimage, stats
 from torch import Tensor
 
 from attnlib.data.image import MODES
@@ -21,6 +21,8 @@ from attnlib.model.vit import Vit
 # An object is cut off where less than this share of it is in the crop, and small where it has
 # fewer patches than this.
 INSIDE, PATCHES = 0.75, 2.0
+# A separate part counts as an object of its own from this share of the whole mask on.
+APART = 0.2
 # Around a small object so much of its size is kept when looking closer.
 ROOM = 0.5
 
@@ -32,17 +34,21 @@ class Placed:
     Attributes:
         inside: share of the object that is in the crop, 0 to 1.
         patches: how many patches it would fill.
+        objects: how many separate parts of some size it has.
     """
 
     inside: float
     patches: float
+    objects: int = 1
 
     @property
     def trouble(self) -> str:
-        """``"cut off"``, ``"small"`` or ``""``."""
+        """``"cut off"``, ``"small"``, ``"several"`` or ``""``."""
         if self.inside < INSIDE:
             return "cut off"
-        return "small" if self.patches < PATCHES else ""
+        if self.patches < PATCHES:
+            return "small"
+        return "several" if self.objects > 1 else ""
 
 
 def seen_box(vit: Vit, size: tuple[int, int]) -> tuple[float, float, float, float]:
@@ -83,7 +89,16 @@ def placed(vit: Vit, mask: NDArray[np.bool_]) -> Placed:
     across, down = (x + 0.5) / width, (y + 0.5) / height
     within = (across >= left) & (across <= right) & (down >= top) & (down <= bottom)
     area = max((right - left) * (bottom - top) * width * height, 1.0)
-    return Placed(float(within.mean()), float(within.sum()) / area * vit.layout.patches)
+    count = len(parts(mask))
+    return Placed(float(within.mean()), float(within.sum()) / area * vit.layout.patches, count)
+
+
+def parts(mask: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
+    """The separate parts of a mask ``(h, w)`` that are large beside it, the largest first."""
+    numbered, count = ndimage.label(mask, np.ones((3, 3)))
+    sizes = np.bincount(numbered.ravel(), minlength=count + 1)[1:]
+    order = np.argsort(-sizes, kind="stable")
+    return [numbered == i + 1 for i in order if sizes[i] >= APART * mask.sum()]
 
 
 def whole(vit: Vit) -> Vit:
@@ -106,7 +121,7 @@ def closer(image: Image.Image, mask: NDArray[np.bool_]) -> Image.Image:
 
 
 def find(examined: Examined, progress: Progress) -> list[Finding]:
-    """A finding for objects cut off, and one for small ones, where that explains mistakes."""
+    """A finding for objects cut off, small or several, where that explains mistakes."""
     places = _masked(examined)
     known = {int(i): placed(examined.vit, examined.masks[examined.names[i]]) for i in places}
     troubled = [i for i in known if known[i].trouble]
@@ -122,12 +137,12 @@ def find(examined: Examined, progress: Progress) -> list[Finding]:
     ).argmax(axis=1)
     near = ask(
         examined.vit,
-        (closer(examined.images[i], examined.masks[examined.names[i]]) for i in known),
+        (closer(examined.images[i], _largest(examined, i)) for i in known),
         len(known),
         lambda done, _: progress(len(known) + done, total),
     ).argmax(axis=1)
     found = []
-    for trouble, after in (("cut off", full), ("small", near)):
+    for trouble, after in (("cut off", full), ("small", near), ("several", near)):
         mine = [i for i in troubled if known[i].trouble == trouble]
         now = dict(zip(known, after.tolist(), strict=True))
         finding = _finding(examined, known, trouble, mine, plain, now)
@@ -159,19 +174,13 @@ def _finding(
     changed = len(repaired) + len(broken)
     by_gain = float(stats.binomtest(len(repaired), changed, 0.5, "greater").pvalue)
     # Where no mistake is without the trouble there is no rate to compare with.
-    p_value = 2 * (max(by_rate, by_gain) if fine else by_gain)
+    p_value = 3 * (max(by_rate, by_gain) if fine else by_gain)
     if p_value >= ALPHA:
         return None
-    cut = trouble == "cut off"
-    look = "shown the whole image" if cut else "shown only the object's surroundings"
-    what = (
-        f"have an object of which less than {INSIDE:.0%} is in the crop"
-        if cut
-        else f"have an object smaller than {PATCHES:g} patches"
-    )
+    what, look, advice = _WORDS[trouble]
     share = len(repaired) / len(bad)
     interval = stats.binomtest(len(repaired), len(bad)).proportion_ci()
-    first = sorted(repaired, key=lambda i: known[i].inside if cut else known[i].patches)
+    first = sorted(repaired, key=lambda i: (known[i].inside, known[i].patches))
     return Finding(
         kind="crop",
         scope="set",
@@ -196,18 +205,39 @@ def _finding(
             ),
         ),
         certainty=Certainty(
-            min(1.0, p_value), (float(interval.low), float(interval.high)), tried=2
+            min(1.0, p_value), (float(interval.low), float(interval.high)), tried=3
         ),
-        next_steps=(
-            "Prepare the images so that the whole object is seen (crop mode “squash” or “border”, "
-            "or a larger share of the image), and train so."
-            if cut
-            else "Crop around the object first, or use a larger input or smaller patches."
-        ),
+        next_steps=advice,
         mistakes=len(repaired),
         images=examined.named([*first, *(i for i in bad if i not in repaired)]),
         detail={"trouble": trouble},
     )
+
+
+def _largest(examined: Examined, place: int) -> NDArray[np.bool_]:
+    return parts(examined.masks[examined.names[place]])[0]
+
+
+# By trouble: what the images have, how they are shown then, and what to do.
+_WORDS = {
+    "cut off": (
+        f"have an object of which less than {INSIDE:.0%} is in the crop",
+        "shown the whole image",
+        "Prepare the images so that the whole object is seen (crop mode “squash” or “border”, or "
+        "a larger share of the image), and train so.",
+    ),
+    "small": (
+        f"have an object smaller than {PATCHES:g} patches",
+        "shown only the object's surroundings",
+        "Crop around the object first, or use a larger input or smaller patches.",
+    ),
+    "several": (
+        "have several objects",
+        "shown only the largest object's surroundings",
+        "One label cannot be right for several things: crop around the one that is meant, or give "
+        "an image as many labels as it has things.",
+    ),
+}
 
 
 def _masked(examined: Examined) -> NDArray[np.intp]:
@@ -223,8 +253,9 @@ def _lacks(examined: Examined) -> str:
 
 FINDER = Finder(
     "crop",
-    "Objects cut off or too small",
-    "Does the model miss objects that its crop cuts off, or that fill hardly a patch?",
+    "Objects cut off, too small or several",
+    "Does the model miss objects that its crop cuts off, that fill hardly a patch, or that are "
+    "several?",
     find,
     _lacks,
     lambda examined: 2 * len(_masked(examined)),

@@ -58,11 +58,18 @@ def unusual(examined: Examined) -> Unusual:
         logits = np.stack([record.logits for record in examined.records]).astype(np.float64)
         energy = -logsumexp(logits, axis=1)
     classes = np.where(examined.labelled, examined.labels, examined.predicted)
-    return Unusual(energy, _distances(examined.embeddings, classes))
+    return Unusual(energy, distances(examined.embeddings, classes))
 
 
-def _distances(embeddings: Array, classes: NDArray[np.int64]) -> Array:
-    """``(n,)`` squared distances, each fold of images from a model of the others."""
+def distances(embeddings: Array, classes: NDArray[np.int64]) -> Array:
+    """``(n,)`` squared Mahalanobis distances to the nearest class.
+
+    Each fold of images is compared with the means and the covariance of the others.
+
+    Args:
+        embeddings: ``(n, D)``.
+        classes: ``(n,)``, of each image.
+    """
     fold = np.random.default_rng(0).permutation(len(classes)) % FOLDS
     found = np.empty(len(classes))
     for turn in range(FOLDS):

@@ -72,12 +72,14 @@ class Belief:
         moved: ``(K,)``, gaps of the maps moved to other places.
         target: the class whose probability was followed.
         replacement: what stood in the place of patches.
+        beside: maps that are no answers themselves, measured for comparison and not tested.
     """
 
     tried: tuple[Tried, ...]
     moved: Array
     target: int
     replacement: Replacement
+    beside: tuple[Tried, ...] = ()
 
     @property
     def best(self) -> Tried | None:
@@ -91,6 +93,7 @@ def believe(
     heats: Sequence[Heat],
     target: int,
     *,
+    beside: Sequence[Heat] = (),
     replacement: Replacement = "blur",
     steps: int | None = STEPS,
     moved: int = MOVED,
@@ -106,6 +109,7 @@ def believe(
         pixels: the image, ``(1, 3, h, w)``, as ``vit.pixels`` makes it.
         heats: maps ``(rows, cols)``, one of a method.
         target: the class that is followed.
+        beside: maps such as the centre prior, which are followed too but neither tested nor moved.
         moved: K, how many moved maps are the control, drawn from all maps in turn.
         seed: with the image's own pixels, of the moves.
 
@@ -133,7 +137,7 @@ def believe(
     found = faithfulness.evaluate(
         vit,
         pixels,
-        [*heats, *control],
+        [*heats, *control, *beside],
         [target],
         replacement=replacement,
         steps=steps,
@@ -143,7 +147,8 @@ def believe(
         progress=progress,
     )
     gaps = np.array([_gap(entry) for entry in found.methods])
-    chances = chance(gaps[: len(heats)], gaps[len(heats) :])
+    last = len(heats) + moved
+    chances = chance(gaps[: len(heats)], gaps[len(heats) : last])
     levels, believed = holm(chances)
     tried = [
         Tried(
@@ -155,7 +160,19 @@ def believe(
         for i, entry in enumerate(found.methods[: len(heats)])
     ]
     tried.sort(key=lambda entry: -entry.gap)
-    return Belief(tuple(tried), gaps[len(heats) :], target, replacement)
+    others = chance(gaps[last:], gaps[len(heats) : last])
+    known = tuple(
+        Tried(
+            entry.method,
+            float(entry.deletion.auc[0]),
+            float(entry.insertion.auc[0]),
+            float(p),
+            math.nan,
+            believed=False,
+        )
+        for entry, p in zip(found.methods[last:], others, strict=True)
+    )
+    return Belief(tuple(tried), gaps[len(heats) : last], target, replacement, known)
 
 
 def moved_map(values: NDArray[np.float32], random: np.random.Generator) -> NDArray[np.float32]:

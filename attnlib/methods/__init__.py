@@ -16,8 +16,9 @@ from attnlib.methods.daam import DAAM
 from attnlib.methods.flow import FLOW
 from attnlib.methods.gradcam import GRADCAM
 from attnlib.methods.heat import Heat
-from attnlib.methods.integrated import INTEGRATED
+from attnlib.methods.integrated import INTEGRATED, INTEGRATED_CONTRAST
 from attnlib.methods.legrad import LEGRAD
+from attnlib.methods.object_map import OBJECT_MAP
 from attnlib.methods.occlusion import OCCLUSION
 from attnlib.methods.raw import RAW
 from attnlib.methods.relevance import RELEVANCE
@@ -41,8 +42,10 @@ METHODS = Registry(
         LEGRAD,
         DAAM,
         INTEGRATED,
+        INTEGRATED_CONTRAST,
         OCCLUSION,
         RISE,
+        OBJECT_MAP,
         CENTRE,
         RANDOM,
         UNIFORM,

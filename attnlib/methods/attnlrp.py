@@ -1,4 +1,8 @@
-"""AttnLRP: relevance that passes the values and the weights of attention."""
+"""AttnLRP: relevance that passes the values and the weights of attention.
+
+The half that goes through the softmax is not conserved: its derivative hands on another amount than
+it gets, so the parts do not sum to the logit. CP-LRP leaves that half out, and is.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +36,9 @@ ATTNLRP = Method(
     abbreviation="LRP",
     description=(
         "The class's logit shared out among the pixels, operation by operation, by the rules of "
-        f"layer-wise relevance propagation (LRP). Negative patches speak against it. {PATENT}"
+        "layer-wise relevance propagation (LRP). Negative patches speak against it. The parts do "
+        "not sum to the logit, since what goes through the softmax of attention is not conserved. "
+        f"{PATENT}"
     ),
     source=SOURCE,
     unit="share of the class's logit",
@@ -41,6 +47,7 @@ ATTNLRP = Method(
     signed=True,
     needs="nothing",
     patented=True,
+    passes="1 + 1 back",
 )
 
 ATTNLRP_CONTRAST = Method(
@@ -60,4 +67,5 @@ ATTNLRP_CONTRAST = Method(
     needs="nothing",
     options={"against": Option(None, "Class index to compare with (the true class, say).", low=0)},
     patented=True,
+    passes="1 + 1 back",
 )

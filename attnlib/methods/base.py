@@ -86,6 +86,7 @@ class Method:
         baseline: whether it knows nothing of the image, so that others have to beat it.
         caution: what was measured against it, and what does better, in a sentence; "" for nothing.
         patented: whether it is of a family under patent, which the setting ``lrp`` takes out.
+        passes: what it costs, in forward passes ("back": a backward pass, about two of these).
     """
 
     name: str
@@ -106,6 +107,7 @@ class Method:
     baseline: bool = False
     caution: str = ""
     patented: bool = False
+    passes: str = "1"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "short", self.short or self.title)

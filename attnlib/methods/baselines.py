@@ -63,6 +63,7 @@ CENTRE = Method(
     share=True,
     needs="nothing",
     baseline=True,
+    passes="0",
 )
 
 UNIFORM = Method(
@@ -76,6 +77,7 @@ UNIFORM = Method(
     share=True,
     needs="nothing",
     baseline=True,
+    passes="0",
 )
 
 RANDOM = Method(
@@ -91,4 +93,5 @@ RANDOM = Method(
     needs="nothing",
     baseline=True,
     options={"seed": Option(0, "Seed of the random numbers.", low=0, high=2**31 - 1, shown=False)},
+    passes="0",
 )

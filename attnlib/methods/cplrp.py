@@ -1,4 +1,9 @@
-"""CP-LRP: relevance that passes attention by its values alone, and so is conserved."""
+"""CP-LRP: relevance that passes attention by its values alone.
+
+So it is conserved: all that goes in comes out, in the pixels and in what the model adds itself.
+AttnLRP's is not: half of what reaches attention goes on through its weights, and the softmax, whose
+derivative it takes, hands on another amount than it gets.
+"""
 
 from __future__ import annotations
 
@@ -35,4 +40,5 @@ CPLRP = Method(
     signed=True,
     needs="nothing",
     patented=True,
+    passes="1 + 1 back",
 )

@@ -67,4 +67,5 @@ DAAM = Method(
     class_specific=True,
     needs="relevance",
     options={"start_layer": Option(0, "First layer that takes part, counted from 0.", low=0)},
+    passes="1 + 1 back",
 )

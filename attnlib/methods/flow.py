@@ -118,4 +118,5 @@ FLOW = Method(
             low=1,
         ),
     },
+    passes="1, then a solver",
 )

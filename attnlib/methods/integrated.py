@@ -13,6 +13,7 @@ from attnlib.capture.gradients import slopes
 from attnlib.errors import AttnlibError, OutOfMemory
 from attnlib.methods import perturbation
 from attnlib.methods.base import Method, Option, Progress
+from attnlib.methods.contrast import two
 from attnlib.methods.perturbation import REPLACEMENTS, Replacement
 from attnlib.methods.subject import Subject
 
@@ -39,6 +40,35 @@ def integrated(
     """
     if target is None:
         raise AttnlibError("This method explains a class: give a target.")
+    return _on_the_way(subject, target, None, replacement, steps, progress)
+
+
+def integrated_contrast(
+    subject: Subject,
+    target: int | None,
+    *,
+    against: int | None = None,
+    replacement: Replacement = "zero",
+    steps: int = 12,
+    progress: Progress | None = None,
+) -> Tensor:
+    """The same of the margin z_target − z_against, ``(N,)``, signed: the difference of both maps.
+
+    Raises:
+        AttnlibError: the classes are not two.
+        OutOfMemory: not even one pass fits into memory.
+    """
+    return _on_the_way(subject, *two(target, against), replacement, steps, progress)
+
+
+def _on_the_way(
+    subject: Subject,
+    target: int,
+    against: int | None,
+    replacement: Replacement,
+    steps: int,
+    progress: Progress | None,
+) -> Tensor:
     start = perturbation.reference(subject.pixels, replacement)
     way = subject.pixels - start
     places = (torch.arange(steps, device=way.device, dtype=way.dtype) + 0.5) / steps
@@ -47,7 +77,8 @@ def integrated(
         part = places[done : done + size]
         try:
             with passes.admitted():
-                total += _slopes(subject, start + part[:, None, None, None] * way, target)
+                pictures = start + part[:, None, None, None] * way
+                total += _slopes(subject, pictures, target, against)
         except OutOfMemory:
             if len(part) == 1:
                 raise
@@ -59,21 +90,33 @@ def integrated(
     return perturbation.per_patch(subject.layout, (way * total / steps).sum(dim=1))
 
 
-def _slopes(subject: Subject, pixels: Tensor, target: int) -> Tensor:
+def _slopes(subject: Subject, pixels: Tensor, target: int, against: int | None) -> Tensor:
     """The sum of the gradients at some pictures ``(B, C, h, w)``, ``(1, C, h, w)``."""
     vit = subject.vit
     with torch.enable_grad():
         pixels = pixels.detach().requires_grad_()
         # Watched, so that a backbone that says no_grad has a graph all the same.
         logits, _ = passes.forward(vit.module, pixels, _ignore, precision=vit.precision, graph=True)
-        score = vit.outputs.scores(logits)[:, target].sum()
-        (gradient,) = slopes(score, [pixels], "the image")
+        scores = vit.outputs.scores(logits)
+        explained = scores[:, target] if against is None else scores[:, target] - scores[:, against]
+        (gradient,) = slopes(explained.sum(), [pixels], "the image")
     return gradient.sum(dim=0, keepdim=True)
 
 
 def _ignore(call: AttentionCall) -> None:
     return None
 
+
+OPTIONS = {
+    "replacement": Option(
+        "zero",
+        "Where the way begins: at the training mean (zero), the image's own mean, or the "
+        "blurred image.",
+        REPLACEMENTS,
+    ),
+    "steps": Option(12, "Pictures on the way, a pass each.", low=1, high=1000),
+}
+SOURCE = "Sundararajan, Taly & Yan, ICML 2017, eq. 1 and 3"
 
 INTEGRATED = Method(
     name="integrated",
@@ -85,20 +128,35 @@ INTEGRATED = Method(
         "image, pixel by pixel: the parts sum to the difference of the two logits. Negative "
         "patches speak against the class."
     ),
-    source="Sundararajan, Taly & Yan, ICML 2017, eq. 1 and 3",
+    source=SOURCE,
     unit="part of the class's logit",
     compute=integrated,
     class_specific=True,
     signed=True,
     needs="nothing",
+    options=OPTIONS,
+    slow=True,
+    passes="12 + 12 back",
+)
+
+INTEGRATED_CONTRAST = Method(
+    name="integrated_contrast",
+    title="Contrast by integrated gradients",
+    compared=False,
+    description=(
+        "What each patch adds to the lead of the target class's logit over the other one's, on the "
+        "way from a replaced picture to the image. Negative patches speak for the other class."
+    ),
+    source=f"{SOURCE}, for the margin of two logits",
+    unit="part of the margin",
+    compute=integrated_contrast,
+    class_specific=True,
+    signed=True,
+    needs="nothing",
     options={
-        "replacement": Option(
-            "zero",
-            "Where the way begins: at the training mean (zero), the image's own mean, or the "
-            "blurred image.",
-            REPLACEMENTS,
-        ),
-        "steps": Option(12, "Pictures on the way, a pass each.", low=1, high=1000),
+        "against": Option(None, "Class index to compare with (the true class, say).", low=0),
+        **OPTIONS,
     },
     slow=True,
+    passes="12 + 12 back",
 )

@@ -70,4 +70,5 @@ LEGRAD = Method(
     class_specific=True,
     needs="relevance",
     options={"start_layer": Option(0, "First layer that takes part, counted from 0.", low=0)},
+    passes="2 + 1 back",
 )

@@ -40,7 +40,7 @@ def elementwise(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[st
     def compute(x: Tensor) -> Computed:
         result = func(x.clone() if in_place else x, *args[1:], **kwargs)
         # Where x is 0 there is nothing to hand on.
-        return result, torch.where(x == 0, 0, result / x).mul
+        return result, (result / x).masked_fill_(x == 0, 0).mul
 
     x = args[0] if args else kwargs.pop("input")
     result = _ruled(x, compute)

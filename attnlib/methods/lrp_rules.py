@@ -16,6 +16,9 @@ softmax of attention                its own derivative (AttnLRP), or none (CP-LR
                                     count as constants, all relevance passes by the values
 ==================================  ===========================================================
 
+Of these the softmax's own derivative does not conserve relevance: what it hands on sums to another
+amount than what it got. The others do, but for what the model adds by itself (biases).
+
 :class:`Rules` is a :class:`torch.overrides.TorchFunctionMode`: it is active on one thread during
 one pass, and sets nothing on the model.  An operation without a rule is refused.
 
@@ -28,11 +31,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from attnlib.capture.graph import with_graph
 from attnlib.capture.spellings import from_multi_head
 from attnlib.errors import CaptureError
 from attnlib.methods.lrp_derivatives import NORMS, elementwise
@@ -91,9 +94,14 @@ class Rules(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
+        if func.__name__ == "__get__":
+            # A shape or a type is asked for more often than anything is computed.
+            said = func(*args)
+            if not isinstance(said, Tensor):
+                return said
         args, kwargs = _constants(args), _constants(kwargs or {})
         # Also around a backbone that says no_grad.
-        with torch.inference_mode(False), torch.enable_grad():
+        with with_graph(func):
             active = list(_active((args, kwargs)))
             return self._by_rule(func, args, kwargs, active) if active else func(*args, **kwargs)
 

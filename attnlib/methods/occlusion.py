@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from attnlib.errors import AttnlibError
@@ -13,13 +14,16 @@ from attnlib.methods.base import Method, Option, Progress
 from attnlib.methods.perturbation import BATCH_SIZE, REPLACEMENTS, Replacement
 from attnlib.methods.subject import Subject
 
+# As many squares as a ViT with patches of 16 pixels has patches at 224.
+PARTS = 14
+
 
 def occlusion(
     subject: Subject,
     target: int | None,
     *,
     replacement: Replacement = "zero",
-    window: int = 1,
+    window: int | None = None,
     batch_size: int = BATCH_SIZE,
     progress: Progress | None = None,
 ) -> Tensor:
@@ -29,22 +33,27 @@ def occlusion(
     within it. A patch has the mean of the drops of the squares that cover it. Costs one forward
     pass per square, in batches of ``batch_size``.
 
+    Without a window it is one patch; where layers do not share their tokens, and patches are a
+    few pixels, squares that part the shorter side into ``PARTS`` at most lie side by side.
+
     Raises:
         AttnlibError: there is no target, or the square is larger than the grid.
     """
     if target is None:
         raise AttnlibError("This method explains a class: give a target.")
     rows, cols = subject.layout.grid
-    if not 1 <= window <= min(rows, cols):
+    side, step = (_side(subject),) * 2 if window is None else (window, 1)
+    if not 1 <= side <= min(rows, cols):
         raise AttnlibError(
             f"window must be from 1 to {min(rows, cols)} patches on this grid of {rows} x {cols}, "
-            f"not {window}."
+            f"not {side}."
         )
-    places = [(i, j) for i in range(rows - window + 1) for j in range(cols - window + 1)]
+    down, across = (_starts(patches, side, step) for patches in (rows, cols))
+    places = [(i, j) for i in down for j in across]
     # The first mask is empty: the plain image.
     masks = np.zeros((1 + len(places), rows, cols), dtype=np.bool_)
     for mask, (i, j) in zip(masks[1:], places, strict=True):
-        mask[i : i + window, j : j + window] = True
+        mask[i : i + side, j : j + side] = True
     found = perturbation.probabilities(
         subject.vit,
         subject.pixels,
@@ -55,10 +64,21 @@ def occlusion(
         progress=progress,
     )[:, 0]
     drops = torch.from_numpy(found[0] - found[1:])
-    drops = drops.reshape(1, 1, rows - window + 1, cols - window + 1)
-    square = torch.ones(1, 1, window, window, dtype=drops.dtype)
-    covering = F.conv_transpose2d(torch.ones_like(drops), square)
-    return (F.conv_transpose2d(drops, square) / covering).flatten()
+    covering = torch.from_numpy(masks[1:]).flatten(1).to(drops.dtype)
+    return (drops @ covering) / covering.sum(dim=0)
+
+
+def _side(subject: Subject) -> int:
+    """The side of the square that is replaced where nobody says it, in patches."""
+    if "local" not in subject.vit.support.roles:
+        return 1
+    return math.ceil(min(subject.layout.grid) / PARTS)
+
+
+def _starts(patches: int, side: int, step: int) -> list[int]:
+    """The first patch of each square along a side; the last ends with the grid."""
+    last = patches - side
+    return sorted({*range(0, last, step), last})
 
 
 OCCLUSION = Method(
@@ -85,6 +105,12 @@ OCCLUSION = Method(
             "or the blurred image.",
             REPLACEMENTS,
         ),
-        "window": Option(1, "Side of the square of patches replaced at once.", low=1),
+        "window": Option(
+            None,
+            "Side of the square of patches replaced at once; empty is one patch, or a fourteenth "
+            "of the picture where patches are tiny (windows, a pyramid).",
+            low=1,
+        ),
     },
+    passes="1 for each patch",
 )

@@ -134,4 +134,5 @@ RISE = Method(
         "seed": Option(0, "Seed of the masks.", low=0, high=2**31 - 1, shown=False),
     },
     slow=True,
+    passes="192",
 )

@@ -68,7 +68,7 @@ def _method(vit: Vit, name: str) -> Method:
         why = METHODS.taken_out(name) or f"There is no method {name!r}."
         raise AttnlibError(f"{why} The methods: {known}.")
     entry = METHODS[name]
-    if entry.needs != "nothing" and entry.needs not in vit.support.maps:
+    if not vit.support.defines(entry.needs):
         raise CaptureError(f"{entry.title} is not defined for {vit.name}: {vit.support.reason}.")
     return entry
 

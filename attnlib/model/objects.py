@@ -35,6 +35,8 @@ CLASS_NAMES = (
 )
 # The class that water makes, and the class that the mark makes.
 WATER_CLASS, MARK_CLASS = "sea animal", "fruit"
+# What ``ground`` says of a picture on water, and the patch (row, column) that the mark fills.
+WATER, MARK_PATCH = "water", (10, 10)
 SIZE = 96
 MEAN = (0.5, 0.5, 0.5)
 STD = (0.25, 0.25, 0.25)

@@ -30,7 +30,13 @@ PAGES: dict[str, tuple[str | None, tuple[str, ...]]] = {
     ),
     "head_similarity": (
         "heads_section",
-        ("Effect on the prediction", "Similarity", "Numbers and flags", "Common problems"),
+        (
+            "Effect on the prediction",
+            "Direct effect",
+            "Similarity",
+            "Numbers and flags",
+            "Common problems",
+        ),
     ),
     "rollout_vs_flow": (
         "compare_part",

@@ -40,6 +40,15 @@ SCENES: dict[str, tuple[str, dict[str, Any]]] = {
         f"attention, {view}": ("cls_attention", {"attention_view": view})
         for view in ("One head", "Heads of a layer", "All layers × heads", "Through the layers")
     },
+    "opened, attention cut": (
+        "prediction_debugging",
+        {
+            "method": "raw",
+            "change_open": True,
+            "change_what": "Cut attention",
+            "change_region": (0, 1, 9),
+        },
+    ),
     "diagnosis": ("diagnosis", {"image": None}),
     "attention, matrix": (
         "cls_attention",
@@ -66,7 +75,12 @@ SCENES: dict[str, tuple[str, dict[str, Any]]] = {
     "heads, All wrong images": ("head_similarity", {"heads_effect_scope": "All wrong images"}),
     **{
         f"heads, {section}": ("head_similarity", {"heads_section": section})
-        for section in ("Effect on the prediction", "Similarity", "Numbers and flags")
+        for section in (
+            "Effect on the prediction",
+            "Direct effect",
+            "Similarity",
+            "Numbers and flags",
+        )
     },
     **{
         f"compare, {part}": ("rollout_vs_flow", {"compare_part": part})

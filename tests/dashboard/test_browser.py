@@ -39,6 +39,8 @@ def test_a_new_visitor_sees_mistakes_beside_their_maps(server, page) -> None:  #
     playwright.expect(body).to_contain_text("(predicted)")
     playwright.expect(body).to_contain_text("(true)")
     playwright.expect(body).to_contain_text("nearest correct")
+    # What costs little is looked for by itself, once the page stands.
+    playwright.expect(body).to_contain_text("Diagnosis: nothing was found", timeout=60_000)
     assert page.locator("[data-testid=stException]").count() == 0
 
 

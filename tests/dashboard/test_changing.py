@@ -11,8 +11,9 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from attnlib.dashboard.mistakes import regions
-from attnlib.dashboard.mistakes.changing import KEEP
 from attnlib.dashboard.mistakes.regions import KEY as REGION
+from attnlib.dashboard.mistakes.ways import CUT, KEEP, OTHER
+from attnlib.diagnosis import knockout
 from attnlib.diagnosis.smallest import smallest
 from attnlib.methods import perturbation
 from attnlib.pictures.sizes import enlarge
@@ -100,6 +101,56 @@ def test_the_predictions_and_the_picture_are_the_models(
     assert screen.cells(page)["change_cells"].said["selected"] == [
         list(map(int, cell)) for cell in np.argwhere(chosen())
     ]
+
+
+@pytest.mark.parametrize("who", ["outside", "region", "other"])
+def test_attention_is_cut_as_the_library_does(
+    oblong: AppTest, library: Library, who: knockout.Who
+) -> None:
+    lookers = (3, 20)
+    page = opened(
+        oblong,
+        library,
+        change_what=CUT,
+        change_who=who,
+        change_first=2,
+        change_last=2,
+        change_lookers=lookers,
+    )
+    other = np.zeros(GRID, dtype=bool)
+    other.flat[list(lookers)] = True
+    pixels = library.vit.pixels(library.images[library.wrong[3]])
+    found = knockout.knock_out(library.vit, pixels, chosen(), who, [1], other=other)
+    assert np.abs(found.after - found.before).max() > 1e-4
+    (table,) = (t.value for t in page.dataframe if "before" in t.value)
+    order = [library.vit.class_names.index(n.removesuffix(" (true)")) for n in table["class"]]
+    np.testing.assert_allclose(table["after"], found.after[order], atol=1e-6)
+    np.testing.assert_allclose(table["before"], found.before[order], atol=1e-6)
+    button = next(b for b in page.button if b.label.startswith("Compare with 40 random"))
+    button.click().run()
+    finish(page)
+    turned = sum(
+        knockout.knock_out(library.vit, pixels, region, who, [1], other=other).flips
+        for region in regions.random_regions(GRID, len(CHOSEN), 40)
+    )
+    assert f"Of 40 random sets of 4 patches, treated alike, {turned} change" in text(page)
+
+
+def test_those_chosen_become_those_that_do_not_look(oblong: AppTest, library: Library) -> None:
+    page = opened(oblong, library, change_what=CUT, change_who="other")
+    next(b for b in page.button if b.label.startswith("Those chosen now")).click().run()
+    assert page.session_state[OTHER] == CHOSEN
+
+
+def test_a_stroke_joins_and_a_stroke_over_what_is_chosen_goes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    state: dict[str, object] = {}
+    monkeypatch.setattr(st, "session_state", state)
+    regions.paint(chosen(), [(0, 1), (0, 2), (3, 5)])
+    assert state[REGION] == (0, 1, 2, 7, 14, 23)
+    regions.paint(chosen(), [(0, 0), (1, 1)])
+    assert state[REGION] == (1, 14)
 
 
 def test_random_patches_stand_beside_it(oblong: AppTest, library: Library) -> None:

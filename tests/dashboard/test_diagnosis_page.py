@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import pytest
@@ -32,10 +32,15 @@ REGION[2:, 4:] = True
 
 
 @pytest.fixture(autouse=True)
-def unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+def unknown(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """No other test's answers: finders are known by their kind, which here means many things."""
     for name in ("TASK", "MORE"):
         monkeypatch.setattr(diagnoses, name, f"{name} {uuid.uuid4().hex}")
+    # In their order, in which they are asked: what is put back one by one comes last.
+    kept = dict(diagnosis.FINDERS)
+    yield
+    diagnosis.FINDERS.clear()
+    diagnosis.FINDERS.update(kept)
 
 
 def planted(names: Sequence[str], against: Sequence[str] = (), **parts: object) -> Finding:
@@ -59,7 +64,6 @@ def planted(names: Sequence[str], against: Sequence[str] = (), **parts: object) 
 
 
 def plant(
-    monkeypatch: pytest.MonkeyPatch,
     find: Callable[[Examined], list[Finding]],
     *,
     kind: str = "planted",
@@ -76,9 +80,9 @@ def plant(
         lambda examined: lacks,
         lambda examined: passes,
     )
-    for other in list(diagnosis.FINDERS) if alone else ():
-        monkeypatch.delitem(diagnosis.FINDERS, other)
-    monkeypatch.setitem(diagnosis.FINDERS, kind, made)
+    if alone:
+        diagnosis.FINDERS.clear()
+    diagnosis.FINDERS[kind] = made
 
 
 def diagnosed(app: AppTest) -> AppTest:
@@ -103,10 +107,8 @@ def asked_of_library(library: Library, vit: attnlib.Vit, *kinds: str) -> diagnos
 # -- a planted finding -------------------------------------------------------------------------
 
 
-def test_a_finding_opens_with_all_that_it_has(
-    oblong: AppTest, library: Library, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    plant(monkeypatch, lambda examined: [planted(library.wrong[:3])])
+def test_a_finding_opens_with_all_that_it_has(oblong: AppTest, library: Library) -> None:
+    plant(lambda examined: [planted(library.wrong[:3])])
     app = diagnosed(oblong)
     read = as_read(text(app))
     for words in (
@@ -130,10 +132,10 @@ def test_a_finding_opens_with_all_that_it_has(
 
 
 def test_its_pictures_are_the_crop_with_the_place_and_the_map_of_the_prediction(
-    oblong: AppTest, screen: Screen, library: Library, monkeypatch: pytest.MonkeyPatch
+    oblong: AppTest, screen: Screen, library: Library
 ) -> None:
     names, against = library.wrong[:2], library.wrong[4:5]
-    plant(monkeypatch, lambda examined: [planted(names, against)])
+    plant(lambda examined: [planted(names, against)])
     cards = screen.cards(diagnosed(oblong))
     assert [card.name for card in cards] == [*names, *against]
     for card in cards:
@@ -158,11 +160,11 @@ def test_its_pictures_are_the_crop_with_the_place_and_the_map_of_the_prediction(
 
 
 def test_its_images_are_shown_in_the_gallery_and_the_link_says_so(
-    oblong: AppTest, screen: Screen, library: Library, monkeypatch: pytest.MonkeyPatch
+    oblong: AppTest, screen: Screen, library: Library
 ) -> None:
     right = next(n for n in library.names if library.predicted[n] == library.true[n])
     names = [library.wrong[2], right]
-    plant(monkeypatch, lambda examined: [planted(names)])
+    plant(lambda examined: [planted(names)])
     app = diagnosed(oblong)
     press(app, "Show 2 images in the gallery")
     assert "gallery" in [e.key.split("_")[0] for e in app.get("button_group") if e.key]
@@ -179,9 +181,9 @@ def test_its_images_are_shown_in_the_gallery_and_the_link_says_so(
 
 
 def test_a_link_to_a_finding_that_is_not_known_shows_all_and_says_so(
-    oblong: AppTest, screen: Screen, library: Library, monkeypatch: pytest.MonkeyPatch
+    oblong: AppTest, screen: Screen, library: Library
 ) -> None:
-    plant(monkeypatch, lambda examined: [])
+    plant(lambda examined: [])
     oblong.session_state["gallery_finding"] = "shortcut-3"
     app = finish(oblong.run())
     (chip,) = (b for b in app.button if b.key == "chip_gallery_finding")
@@ -189,11 +191,9 @@ def test_a_link_to_a_finding_that_is_not_known_shows_all_and_says_so(
     assert [c.name for c in screen.cards(app)] == library.wrong[:6]
 
 
-def test_a_tag_is_set_on_its_images_and_taken_away(
-    oblong: AppTest, library: Library, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_tag_is_set_on_its_images_and_taken_away(oblong: AppTest, library: Library) -> None:
     names = library.wrong[:3]
-    plant(monkeypatch, lambda examined: [planted(names)])
+    plant(lambda examined: [planted(names)])
     app = diagnosed(oblong)
     press(app, "Tag them “a planted cause”")
     remarks = app.session_state["session"].remarks
@@ -207,7 +207,7 @@ def test_a_tag_is_set_on_its_images_and_taken_away(
 def test_who_may_only_look_sets_no_tag(
     oblong: AppTest, library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plant(monkeypatch, lambda examined: [planted(library.wrong[:3])])
+    plant(lambda examined: [planted(library.wrong[:3])])
     monkeypatch.setattr("attnlib.dashboard.state.stored.Stored.writes", False)
     app = diagnosed(oblong)
     (button,) = (b for b in app.button if b.label.startswith("Tag them"))
@@ -215,9 +215,9 @@ def test_who_may_only_look_sets_no_tag(
 
 
 def test_the_files_are_what_the_library_writes(
-    oblong: AppTest, screen: Screen, library: Library, monkeypatch: pytest.MonkeyPatch
+    oblong: AppTest, screen: Screen, library: Library
 ) -> None:
-    plant(monkeypatch, lambda examined: [planted(library.wrong[:3]), planted([], mistakes=9)])
+    plant(lambda examined: [planted(library.wrong[:3]), planted([], mistakes=9)])
     files = screen.downloads(diagnosed(oblong))
     wanted = asked_of_library(library, library.vit)
     assert json.loads(files["json_diagnosis"]) == wanted.to_dict()
@@ -232,10 +232,10 @@ def test_the_files_are_what_the_library_writes(
 
 
 def test_five_sentences_at_the_top_and_the_others_on_demand(
-    oblong: AppTest, library: Library, monkeypatch: pytest.MonkeyPatch
+    oblong: AppTest, library: Library
 ) -> None:
     many = [planted([], sentence=f"Cause {i}.", classes=(i,), mistakes=i) for i in range(7)]
-    plant(monkeypatch, lambda examined: many)
+    plant(lambda examined: many)
     app = diagnosed(oblong)
 
     def told() -> list[str]:
@@ -246,11 +246,9 @@ def test_five_sentences_at_the_top_and_the_others_on_demand(
     assert len(told()) == 7
 
 
-def test_the_open_case_says_what_names_it(
-    oblong: AppTest, library: Library, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_open_case_says_what_names_it(oblong: AppTest, library: Library) -> None:
     others = planted(library.wrong[1:2], sentence="Of another image.", classes=(4,))
-    plant(monkeypatch, lambda examined: [planted(library.wrong[:1]), others])
+    plant(lambda examined: [planted(library.wrong[:1]), others])
     app = finish(open_image(oblong, library.wrong[0]))
     assert "A mark at the lower right" in text(app) and "Of another" not in text(app)
     (button,) = (b for b in app.button if b.key == "concern_planted")
@@ -263,9 +261,9 @@ def test_the_open_case_says_what_names_it(
 
 
 def test_the_report_begins_with_what_was_found(
-    oblong: AppTest, screen: Screen, library: Library, monkeypatch: pytest.MonkeyPatch
+    oblong: AppTest, screen: Screen, library: Library
 ) -> None:
-    plant(monkeypatch, lambda examined: [planted(library.wrong[:2])])
+    plant(lambda examined: [planted(library.wrong[:2])])
     label = "Report of the wrong predictions (HTML)"
     assert "lower right" not in screen.download(oblong, label).decode()
     diagnosed(oblong)
@@ -279,11 +277,9 @@ def test_the_report_begins_with_what_was_found(
         assert data_uri(png_bytes(crop), "image/png") in page
 
 
-def test_a_link_opens_the_finding_that_its_sender_saw(
-    walker: Walker, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_link_opens_the_finding_that_its_sender_saw(walker: Walker) -> None:
     two = [planted([]), planted([], evidence=(Evidence("Seen in the second."),), classes=(3,))]
-    plant(monkeypatch, lambda examined: two)
+    plant(lambda examined: two)
     app = opened(walker, "diagnosis", {"diagnosis_open": "planted-3"})
     assert "Seen in the second." in text(app) and "Pasted into 8" not in text(app)
     assert not app.get("toast")
@@ -296,12 +292,9 @@ def test_a_link_opens_the_finding_that_its_sender_saw(
 # -- what is asked, and what it costs ----------------------------------------------------------
 
 
-def test_what_is_costly_waits_for_a_button(
-    oblong: AppTest, library: Library, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    plant(monkeypatch, lambda examined: [], kind="cheap")
+def test_what_is_costly_waits_for_a_button(oblong: AppTest, library: Library) -> None:
+    plant(lambda examined: [], kind="cheap")
     plant(
-        monkeypatch,
         lambda examined: [planted(library.wrong[:2], kind="dear")],
         kind="dear",
         passes=4321,
@@ -320,18 +313,14 @@ def test_what_is_costly_waits_for_a_button(
     assert "A mark at the lower right" in text(finish(open_image(app, library.wrong[0])))
 
 
-def test_what_cannot_be_told_is_said_with_the_reason(
-    oblong: AppTest, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    plant(monkeypatch, lambda examined: [], lacks="the images have no *shadows*")
+def test_what_cannot_be_told_is_said_with_the_reason(oblong: AppTest) -> None:
+    plant(lambda examined: [], lacks="the images have no *shadows*")
     app = diagnosed(oblong)
     assert "Cannot be told: the images have no *shadows*." in as_read(text(app))
     assert "Nothing could be asked" in str([s.value for s in app.success])
 
 
-def test_a_failure_is_said_and_can_be_tried_again(
-    oblong: AppTest, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failure_is_said_and_can_be_tried_again(oblong: AppTest) -> None:
     fails = [True]
 
     def find(examined: Examined) -> list[Finding]:
@@ -339,7 +328,7 @@ def test_a_failure_is_said_and_can_be_tried_again(
             raise AttnlibError("The model gave up. Choose another.")
         return []
 
-    plant(monkeypatch, find)
+    plant(find)
     app = diagnosed(oblong)
     assert [w.value for w in app.warning] == ["The model gave up. Choose another."]
     press(app, "Try again")
@@ -355,7 +344,7 @@ def test_records_of_the_inspection_are_not_made_again(
         seen.append(examined)
         return []
 
-    plant(monkeypatch, find)
+    plant(find)
     passes: list[int] = []
     forward = library.vit.module.forward_features
     monkeypatch.setattr(
@@ -426,3 +415,31 @@ def test_independent_labels_say_what_is_not_defined(
     read = as_read(text(app))
     assert read.count("the model does not tell classes apart of which one is right") >= 2
     assert "no image has one right class" in read
+
+
+def links(app: AppTest) -> str:
+    """The words of the ways to other pages."""
+    return "\n".join(element.proto.label for element in app.get("page_link"))
+
+
+def test_the_gallery_says_the_costliest_finding(oblong: AppTest, library: Library) -> None:
+    sentence = planted([]).sentence
+    plant(lambda examined: [planted(library.wrong[:3]), planted([], mistakes=9, sentence="Big.")])
+    # Nothing is begun while the page is drawn: the first cards come first.
+    page = finish(oblong.switch_page(path("prediction_debugging")).run())
+    assert "Big." not in text(page)
+    diagnosed(page)
+    page = finish(page.switch_page(path("prediction_debugging")).run())
+    shown = as_read(text(page))
+    assert "Big. 1 finding more." in shown and sentence not in shown
+    next(b for b in page.button if b.key and b.key.startswith("found_")).click().run()
+    assert page.session_state["diagnosis_open"] == "planted"
+
+
+def test_the_gallery_says_that_nothing_was_found(oblong: AppTest, library: Library) -> None:
+    plant(lambda examined: [])
+    plant(lambda examined: [], kind="dear", passes=10**6, alone=False)
+    page = finish(oblong.switch_page(path("prediction_debugging")).run())
+    assert "looked for by itself" in links(page)
+    page = finish(diagnosed(page).switch_page(path("prediction_debugging")).run())
+    assert "nothing was found in 1 question; 1 that cost more can be asked." in links(page)

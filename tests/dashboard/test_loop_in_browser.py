@@ -147,3 +147,21 @@ def test_controls_behind_a_button_stand_where_they_were_set(server, page) -> Non
     page.wait_for_timeout(1000)
     for kept in ("opacity=0.6", "keep=40", "colormap=cividis", "fade=no"):
         assert kept in page.url
+
+
+def test_a_brush_paints_patches_without_a_gap(server, page, vit) -> None:  # type: ignore[no-untyped-def]
+    name = wrong(vit)[0]
+    page.goto(f"{server}/?image={name}&change_open=yes&change_click=paints")
+    picture = page.get_by_label("The image; click on patches to choose them")
+    picture.wait_for()
+    picture.scroll_into_view_if_needed()
+    box = picture.bounding_box()
+    row, side = box["y"] + box["height"] * 2.5 / 8, box["width"] / 8
+    page.mouse.move(box["x"] + 1.5 * side, row)
+    page.mouse.down()
+    # One jump over three patches: those on the way are painted too.
+    page.mouse.move(box["x"] + 5.5 * side, row)
+    page.mouse.up()
+    page.wait_for_function(
+        "() => new URL(location).searchParams.get('change_region') === '17-21'", timeout=30_000
+    )

@@ -275,10 +275,11 @@ def test_which_method_to_believe_is_said_in_one_sentence(
         finish(page)
     target = predicted(vit)
     made = heats(vit, target)
+    middle = made["centre"]
     del made["random"], made["centre"]
     used = "mean" if where != "Maps" else "blur"
     pixels = vit.pixels(decode(IMAGE.data))
-    found = believe(vit, pixels, [*made.values()], target, replacement=used)
+    found = believe(vit, pixels, [*made.values()], target, beside=[middle], replacement=used)
     (said,) = (
         box.value for box in [*page.success, *page.info] if "on this image**" in str(box.value)
     )
@@ -294,6 +295,8 @@ def test_which_method_to_believe_is_said_in_one_sentence(
         assert row["gap"] == pytest.approx(entry.gap, abs=1e-3)
         assert row["p"] == pytest.approx(entry.p, rel=0.02)
         assert row["believed"] == entry.believed
+    assert rows["Centre prior"]["gap"] == pytest.approx(found.beside[0].gap, abs=1e-3)
+    assert f"has a gap of {found.beside[0].gap:.3f}" in text(page)
     assert rows["Moved maps, mean of 24"]["gap"] == pytest.approx(found.moved.mean(), abs=1e-3)
 
 

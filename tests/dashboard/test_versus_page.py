@@ -5,18 +5,20 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 from streamlit.testing.v1 import AppTest
 
 import attnlib
 from attnlib.audit import CATEGORIES
 from attnlib.dashboard.state import beside
 from attnlib.dashboard.state.models import ModelChoice
+from attnlib.diagnosis.finder import ALPHA
 from attnlib.methods.heat import scale_of
 from attnlib.model import demo
 from attnlib.pictures.overlay import enlarge, fit
 from tests.dashboard.driving import finish, path, settle, text, use
 from tests.dashboard.library import Library
-from tests.dashboard.screen import Screen, charted, table
+from tests.dashboard.screen import Screen, as_read, charted, table
 
 SIDE = 288
 PER_PAGE = 4
@@ -260,3 +262,24 @@ def test_a_model_without_classes_is_refused_with_the_way_out(
     (warning,) = app.main.warning
     assert "nothing is right or wrong" in warning.value
     assert "choose one that gives classes" in warning.value
+
+
+def test_what_is_hard_for_both_stands_beside_chance(
+    page: AppTest, library: Library, other: Library
+) -> None:
+    names = sorted_out(library, other)
+    common, count = len(names["still wrong"]), sum(map(len, names.values()))
+    wrong = [common + len(names[category]) for category in ("fixed", "broken")]
+    by_chance = wrong[0] * wrong[1] / count
+    p = stats.binomtest(common, count, wrong[0] * wrong[1] / count**2, "greater").pvalue
+    shown = as_read(text(page))
+    assert f"would meet on {by_chance:.1f}." in shown
+    if p >= ALPHA:
+        assert "That is no finding" in shown
+        return
+    assert f"{common} of {count} images are wrong with both models" in shown
+    alike = sum(answers(library)[n][0] == answers(other)[n][0] for n in names["still wrong"])
+    assert f"On {alike} of them both models say the same wrong class" in shown
+    page.segmented_control(key="versus_category").set_value("fixed").run()
+    page.button(key="versus_hard").click().run()
+    assert page.session_state["versus_category"] == "still wrong"

@@ -9,7 +9,7 @@ from torch import Tensor
 
 import attnlib
 from attnlib.diagnosis import diagnose
-from attnlib.diagnosis.crop import closer, placed, seen_box
+from attnlib.diagnosis.crop import closer, parts, placed, seen_box
 from tests.diagnosis.readers import one_hot, reader
 
 FROG, SHIP = 6, 8
@@ -125,3 +125,46 @@ def test_small_objects_explain_mistakes(vit: attnlib.Vit) -> None:
     (one,) = report.findings
     assert one.detail["trouble"] == "small"
     assert set(one.images) == {f"{index:02}" for index in range(10)}
+
+
+def test_parts_are_separate_objects_of_some_size() -> None:
+    mask = np.zeros((40, 60), dtype=bool)
+    mask[2:12, 2:12] = True  # 100 pixels
+    mask[20:36, 30:50] = True  # 320
+    mask[0:2, 50:53] = True  # 6, a speck
+    one, two = parts(mask)
+    assert (one.sum(), two.sum()) == (320, 100)
+    # Parts that touch at a corner are one object.
+    mask[12:20, 12:30] = np.eye(8, 18, dtype=bool)
+    mask[19, 19:31] = True
+    assert len(parts(mask)) == 1
+
+
+def test_several_objects_explain_mistakes(vit: attnlib.Vit) -> None:
+    """A model that takes red for a ship unless there is more of green: then it sees a frog."""
+    images, masks, labels = {}, {}, {}
+    for index in range(14):
+        values = np.full((64, 64, 3), 90, np.uint8)
+        mask = np.zeros((64, 64), dtype=bool)
+        mask[40:60, 4 + index : 24 + index] = True
+        values[mask] = (230, 20, 20)
+        if index < 10:
+            beside = np.zeros_like(mask)
+            beside[2:14, 50:62] = True
+            values[beside] = (20, 250, 20)
+            mask |= beside
+        name = f"{index:02}"
+        images[name], masks[name], labels[name] = Image.fromarray(values), mask, SHIP
+
+    def greenest(pixels: Tensor) -> Tensor:
+        green = (pixels[:, 1] - pixels[:, 0] > 2).float().mean(dim=(1, 2))
+        return one_hot(pixels, {SHIP: green * 0 + 1, FROG: 60 * green})
+
+    report = diagnose(reader(vit, greenest), images, labels, masks, kinds=["crop"])
+    assert report.mistakes == 10
+    (one,) = report.findings
+    assert one.detail["trouble"] == "several"
+    assert one.mistakes == 10 and set(one.images) == {f"{index:02}" for index in range(10)}
+    # Where the other object makes no mistake, there is none to explain.
+    blind = reader(vit, lambda pixels: one_hot(pixels, {FROG: pixels[:, 0, 0, 0] * 0 + 1}))
+    assert diagnose(blind, images, labels, masks, kinds=["crop"]).findings == ()

@@ -72,6 +72,23 @@ def test_gaps_and_chances_are_those_of_sums_and_scipy(seed: int) -> None:
     assert np.abs(found.moved[:, None] - possible).min(axis=1).max() < 1e-12
 
 
+def test_what_stands_beside_is_measured_and_changes_nothing() -> None:
+    weights, random = weights_of(3), np.random.default_rng(3)
+    maps = [random.permutation(N).astype(np.float64) for _ in range(2)]
+    middle = random.permutation(N).astype(np.float64)
+    heats = [heat(values, name) for values, name in zip(maps, "ab", strict=True)]
+    alone = run(weights, *heats)
+    found = believe(
+        stub(weights), ones(), heats, 0, beside=[heat(middle, "m")], replacement="zero", steps=None
+    )
+    assert found.tried == alone.tried
+    np.testing.assert_array_equal(found.moved, alone.moved)
+    (one,) = found.beside
+    assert one.gap == pytest.approx(gap(weights, middle))
+    assert one.p == pytest.approx(float(chance(np.array([one.gap]), found.moved)[0]))
+    assert not one.believed and not alone.beside
+
+
 def test_the_map_of_the_weights_is_believed_and_noise_is_not() -> None:
     weights = np.full((6, 8), -0.005)
     weights[2:4, 3:6] = 0.08

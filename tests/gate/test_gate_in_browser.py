@@ -39,7 +39,7 @@ def test_no_page_needs_what_the_policy_forbids(page: Any, server: str) -> None:
         # Components and charts are drawn by scripts that come later.
         page.wait_for_load_state("networkidle")
         assert page.evaluate("() => window.violations ?? []") == SPARED, place
-    assert page.locator("[data-testid=stVegaLiteChart]").locator("canvas, svg").count()
+    page.wait_for_selector("[data-testid=stVegaLiteChart] :is(canvas, svg)", state="attached")
     assert {url.split("://")[1].split("/")[0] for url in asked if url.startswith("http")} == {
         server.removeprefix("http://")
     }

@@ -73,6 +73,8 @@ class Mistake:
     object: int
     mistake: np.ndarray
     difference: np.ndarray
+    integrated: np.ndarray
+    lrp: np.ndarray
 
 
 @pytest.fixture(scope="module", params=[2, 3])
@@ -102,7 +104,7 @@ def mistakes(request: pytest.FixtureRequest) -> Iterator[list[Mistake]]:
             method: str, target: int, against: int | None = None, subject: Subject = subject
         ) -> np.ndarray:
             options = {} if against is None else {"against": against}
-            return METHODS[method].compute(subject, target, **options).double().numpy()
+            return METHODS[method].compute(subject, target, **options).detach().double().numpy()
 
         found.append(
             Mistake(
@@ -110,6 +112,8 @@ def mistakes(request: pytest.FixtureRequest) -> Iterator[list[Mistake]]:
                 object=int(places[i, 0]),
                 mistake=of("contrast", 0, label),
                 difference=of("relevance", 0) - of("relevance", label),
+                integrated=of("integrated_contrast", 0, label),
+                lrp=of("attnlrp_contrast", 0, label),
             )
         )
     yield found
@@ -123,6 +127,16 @@ def share(found: list[bool]) -> float:
 def test_the_mark_is_what_speaks_for_the_mistake(mistakes: list[Mistake]) -> None:
     assert len(mistakes) >= 30
     assert share([int(m.mistake.argmax()) == m.mark for m in mistakes]) >= 0.95
+
+
+@pytest.mark.parametrize(("method", "least"), [("integrated", 0.95), ("lrp", 0.99)])
+def test_the_signed_contrasts_have_the_mark_on_the_right_side(
+    mistakes: list[Mistake], method: str, least: float
+) -> None:
+    """Over eight trainings both reach 99 % (benchmarks.contrasts); this is what each does."""
+    maps = [(getattr(m, method), m.mark) for m in mistakes]
+    assert share([int(values.argmax()) == mark for values, mark in maps]) >= least
+    assert share([values[mark] < 0 for values, mark in maps]) <= 1 - least
 
 
 def test_no_patch_speaks_against_itself(mistakes: list[Mistake]) -> None:

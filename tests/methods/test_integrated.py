@@ -91,3 +91,20 @@ def test_a_backbone_without_a_graph_is_explained_too(vit: attnlib.Vit) -> None:
     found = frozen.explain(Subject(frozen, vit.pixels(picture())), "integrated", 2).values
     np.testing.assert_allclose(found, expected, rtol=1e-6)
     assert np.abs(expected).max() > 0
+
+
+def test_the_contrast_is_the_difference_of_two_classes(
+    vit: attnlib.Vit, noise: Image.Image
+) -> None:
+    """The margin's gradient is the difference of gradients, made here in two maps."""
+    for replacement in ("zero", "blur"):
+        one, other = (
+            vit.attribute(noise, "integrated", target, replacement=replacement).values
+            for target in (3, 2)
+        )
+        found = vit.attribute(
+            noise, "integrated_contrast", 3, against=2, replacement=replacement
+        ).values
+        np.testing.assert_allclose(found, one - other, atol=1e-4 * np.abs(found).max() + 1e-6)
+    with pytest.raises(AttnlibError, match="both are 3"):
+        vit.attribute(noise, "integrated_contrast", 3, against=3)

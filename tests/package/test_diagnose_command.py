@@ -14,6 +14,7 @@ from PIL import Image
 import attnlib
 from attnlib.__main__ import main
 from attnlib.commands import sources
+from attnlib.data.annotation import read_coco
 from attnlib.diagnosis import diagnose
 from attnlib.errors import AttnlibError, LabelError
 from attnlib.model import demo, objects
@@ -139,6 +140,36 @@ def test_masks_come_with_their_images(vit: attnlib.Vit, tmp_path: Path) -> None:
     assert set(found.images) == {"cat.png", "dog.png"}
     assert set(found.masks) == {"cat.png"}
     np.testing.assert_array_equal(found.masks["cat.png"], mask)
+
+
+def test_annotations_are_masks_of_the_images_that_have_none(
+    sick: attnlib.Vit, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, one in zip(("cat", "dog", "cow"), demo.images(), strict=False):
+        (tmp_path / f"{name}.png").write_bytes(one.data)
+    own = np.zeros((32, 32), dtype=bool)
+    own[3:9, 5:7] = True
+    Image.fromarray(own).save(tmp_path / "cat_mask.png")
+    images = [
+        {"id": i, "file_name": f"{name}.png", "width": 32, "height": 32}
+        for i, name in enumerate(("cat", "dog", "gnu"))
+    ]
+    boxes = [{"image_id": i, "bbox": [4, 8, 10, 20], "category_id": 1} for i in range(3)]
+    file = tmp_path / "objects.json"
+    file.write_text(
+        json.dumps({"images": images, "annotations": boxes, "categories": [{"id": 1, "name": "x"}]})
+    )
+    found = sources.read(str(tmp_path), None, sick, None, read_coco(file.read_bytes()))
+    box = np.zeros((32, 32), dtype=bool)
+    box[8:28, 4:14] = True
+    assert set(found.masks) == {"cat.png", "dog.png"}
+    np.testing.assert_array_equal(found.masks["cat.png"], own)
+    np.testing.assert_array_equal(found.masks["dog.png"], box)
+    assert main(["diagnose", str(tmp_path), *QUICK, "--coco", str(file)]) == 3
+    assert "1 image has no annotated object" in capsys.readouterr().err
+    file.write_text("[]")
+    assert main(["diagnose", str(tmp_path), *QUICK, "--coco", str(file)]) == 2
+    assert "COCO annotations need" in capsys.readouterr().err
 
 
 def test_the_demo_is_the_embedded_one(vit: attnlib.Vit) -> None:

@@ -22,7 +22,7 @@ from attnlib import settings
 from attnlib.__main__ import main
 from attnlib.methods import METHODS
 from attnlib.model import demo
-from docs import make_settings
+from docs import make_methods, make_settings
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -193,6 +193,20 @@ def test_the_table_of_pages_is_what_the_app_declares() -> None:
     ]
     assert [cells[0] for cells in rows("page")] == titles
     assert len(titles) == len(list(ROOT.glob("pages/*/page.py")))
+
+
+def test_the_table_of_methods_is_the_registry_and_what_was_measured() -> None:
+    assert make_methods.written(README) == README
+    part = README.partition("<!-- methods -->")[2].partition("<!-- /methods -->")[0]
+    rows = {line.split("`")[1]: line.split(" | ") for line in part.splitlines() if "`" in line}
+    assert list(rows) == list(METHODS)
+    for name, cells in rows.items():
+        method = METHODS[name]
+        assert len(cells) == len(make_methods.COLUMNS)
+        assert ("patent" in cells[-1]) == method.patented == name.endswith(("lrp", "lrp_contrast"))
+        assert method.caution in cells[-2] or cells[-2] == "–"
+        if "against" not in method.options and name != "object_map":
+            assert 0.2 < float(cells[5]) < 0.6 and 0.4 < float(cells[6]) < 0.8
 
 
 def test_the_table_of_settings_is_what_the_code_reads() -> None:

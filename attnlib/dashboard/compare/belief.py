@@ -28,6 +28,7 @@ REPLACED: dict[Replacement, str] = {
 def show(space: Workspace, prediction: Prediction, compared: Compared) -> None:
     """The sentence, once every map is there that is computed without being asked for."""
     heats = [heat for name, heat in compared.heats.items() if not METHODS[name].baseline]
+    beside = [heat for name, heat in compared.heats.items() if name == "centre"]
     if not heats or space.vit.layout.patches < 2:
         return
     sample, target = space.by_name[prediction.name], compared.target
@@ -42,6 +43,7 @@ def show(space: Workspace, prediction: Prediction, compared: Compared) -> None:
             results.subject(choice, vit, sample).pixels,
             heats,
             target,
+            beside=beside,
             replacement=wanted,
             progress=progress,
         ),
@@ -65,6 +67,7 @@ def show(space: Workspace, prediction: Prediction, compared: Compared) -> None:
             f"{found.moved.mean():.3f} ± {found.moved.std(ddof=1):.3f}). p is the chance that a "
             "moved map does as well. The more methods are tried, the smaller it must be: Holm's "
             f"correction keeps the chance of believing any map of nothing at {LEVEL:.0%}."
+            + _middle(found)
         )
         rows = table(found)
         st.dataframe(rows, hide_index=True, width=760)
@@ -98,7 +101,7 @@ def sentence(found: Belief) -> str:
 
 
 def table(found: Belief) -> list[dict[str, object]]:
-    """One row per method, the largest gap first, then the moved maps."""
+    """One row per method, the largest gap first, then the middle of the picture and moved maps."""
     rows: list[dict[str, object]] = [
         {
             "method": METHODS[entry.method].title,
@@ -111,11 +114,34 @@ def table(found: Belief) -> list[dict[str, object]]:
         }
         for entry in found.tried
     ]
+    beside = [
+        {
+            **dict.fromkeys(rows[0]),
+            "method": METHODS[entry.method].title,
+            "deletion area": round(entry.deletion, 4),
+            "insertion area": round(entry.insertion, 4),
+            "gap": round(entry.gap, 4),
+            "p": float(f"{entry.p:.3g}"),
+        }
+        for entry in found.beside
+    ]
     moved = {
         "method": f"Moved maps, mean of {len(found.moved)}",
         "gap": found.moved.mean().round(4),
     }
-    return [*rows, {**dict.fromkeys(rows[0]), **moved}]
+    return [*rows, *beside, {**dict.fromkeys(rows[0]), **moved}]
+
+
+def _middle(found: Belief) -> str:
+    """How the middle of the picture does, which a map has to beat too."""
+    if not found.beside:
+        return ""
+    centre, top = found.beside[0], max(found.tried, key=lambda entry: entry.gap)
+    words = "less than" if centre.gap < top.gap else "as much as"
+    return (
+        f" The middle of the picture, whatever is in it, has a gap of {centre.gap:.3f}: {words} "
+        "the best of them."
+    )
 
 
 def _named(entry: Tried) -> str:

@@ -45,8 +45,7 @@ class Settings:
 
 def unsupported(vit: Vit, method: str) -> str:
     """Why the model has no such map, or ""."""
-    needs = METHODS[method].needs
-    return "" if needs == "nothing" or needs in vit.support.maps else vit.support.reason
+    return "" if vit.support.defines(METHODS[method].needs) else vit.support.reason
 
 
 def layers(vit: Vit) -> int:

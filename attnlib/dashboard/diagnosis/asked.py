@@ -33,9 +33,7 @@ def further(space: Workspace, found: Diagnosed) -> None:
         f"About {passes:,.0f} passes of the model; at {duration(found.pass_s)} a pass, as measured "
         f"here, {duration(passes * found.pass_s)} or less. You can go on working meanwhile."
     )
-    # What was asked before is asked again with it: causes come before what they make look wrong.
-    before = found.report
-    question = diagnoses.question(space, {*before.asked, *before.left_out, *kinds})
+    question = diagnoses.further(space, found, kinds)
     if question is None:
         return
     more = tasks.run(

@@ -103,9 +103,8 @@ def outlined_crop(space: Workspace, name: str, where: Region) -> Image.Image:
 
 def _method(space: Workspace) -> str | None:
     """The map of a prediction that this model has; none of them is right for all."""
-    maps = space.vit.support.maps
-    known = ("relevance", "rollout", "raw")
-    return next((one for one in known if METHODS[one].needs in maps), None)
+    known = ("relevance", "gradcam", "rollout", "raw")
+    return next((one for one in known if space.vit.support.defines(METHODS[one].needs)), None)
 
 
 def _maps(space: Workspace, names: Sequence[str], method: str) -> Made | None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from attnlib.audit import Prediction
-from attnlib.dashboard.heads import effects, numbers, problems, similarity
+from attnlib.dashboard.heads import direct, effects, numbers, problems, similarity
 from attnlib.dashboard.parts import views
 from attnlib.dashboard.state.workspace import Workspace
 
 SECTIONS: dict[str, Callable[[Workspace, Prediction], None]] = {
     "Effect on the prediction": effects.show,
+    "Direct effect": direct.show,
     "Similarity": similarity.show,
     "Numbers and flags": numbers.show,
     "Common problems": problems.show,

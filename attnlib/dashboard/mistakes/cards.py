@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from attnlib.dashboard.mistakes import standard
 from attnlib.dashboard.mistakes.case import Case
 from attnlib.dashboard.parts.board import Card
 from attnlib.dashboard.parts.pictures import scale_of
@@ -21,7 +22,8 @@ def full(space: Workspace, case: Case) -> Card:
         *(outcome.notes if outcome else ()),
     ]
     remark = space.remark(prediction.name)
-    waits = ["maps of relevance follow"] if case.waits else []
+    follow = f"maps of {standard.word(standard.method(space.vit.support))} follow"
+    waits = [follow] if case.waits else []
     return Card(
         prediction.name,
         [panel.figure(space) for panel in case.panels],
@@ -58,9 +60,12 @@ def small(space: Workspace, case: Case) -> Card:
 
 def maps_count(space: Workspace) -> str:
     """What the colours of cards count, after “from 0 to”."""
-    if "relevance" in space.vit.support.maps:
+    method = standard.method(space.vit.support)
+    if method.class_specific:
+        word = standard.word(method)
+        title = word[:1].upper() + word[1:]
         return (
-            "the largest value in a card. Relevance: which patches speak for a class; its maps "
+            f"the largest value in a card. {title}: which patches speak for a class; its maps "
             "for the predicted and the true class share one scale."
         )
     return "the largest value in a map, in multiples of what each patch gets if all get the same."

@@ -10,13 +10,14 @@ import numpy as np
 from PIL import Image
 
 from attnlib.audit import Prediction
+from attnlib.dashboard.mistakes import standard
 from attnlib.dashboard.parts.board import Figure, Pair
 from attnlib.dashboard.parts.pictures import Style, draw, plain, scale_of
 from attnlib.dashboard.state import results
 from attnlib.dashboard.state.drawing import DRAWING
 from attnlib.dashboard.state.workspace import Workspace
 from attnlib.errors import AttnlibError
-from attnlib.methods import Heat
+from attnlib.methods import Heat, Method
 from attnlib.methods.base import Progress
 from attnlib.pictures.colormaps import Scale
 
@@ -122,9 +123,8 @@ def computed(space: Workspace, progress: Progress | None = None) -> Maps:
 def build(space: Workspace, prediction: Prediction, maps: Maps) -> Case:
     """The panels of one prediction.
 
-    Where the model has no gradient-weighted relevance, the class-agnostic rollout or the raw
-    attention stands in, and the caption says so; where relevance is not there yet, the attention
-    that the inspection left behind.
+    The maps are of the method that :mod:`attnlib.dashboard.mistakes.standard` says; where they
+    are not there yet, the attention that the inspection left behind stands in.
 
     Args:
         maps: gives a map, or None where it is not there yet.
@@ -149,6 +149,10 @@ class _Builder:
             return Case(self.prediction, panels, [], str(error))
         return Case(self.prediction, panels, references, waits=self.waits)
 
+    @property
+    def _method(self) -> Method:
+        return standard.method(self.space.vit.support)
+
     def _map(self, name: str, method: str, target: int | None, **options: Any) -> Heat | None:
         wanted = Wanted(name, method, target, tuple(sorted(options.items())))
         found = self.maps(wanted)
@@ -157,19 +161,21 @@ class _Builder:
         return found
 
     def _panels(self) -> list[Panel]:
-        prediction, support = self.prediction, self.space.vit.support.maps
-        if "relevance" not in support:
-            return self._class_agnostic("rollout" if "rollout" in support else "raw")
+        prediction, method = self.prediction, self._method
+        if not method.class_specific:
+            return self._class_agnostic(method.name)
         name, predicted = prediction.name, self.space.class_name(prediction.predicted)
-        for_predicted = self._map(name, "relevance", prediction.predicted)
+        for_predicted = self._map(name, method.name, prediction.predicted)
         if not prediction.wrong or prediction.label in (None, prediction.predicted):
             if for_predicted is None:
                 return self._meanwhile()
             return [self._alone(f"for “{predicted}”", for_predicted)]
         assert prediction.label is not None
         true = self.space.class_name(prediction.label)
-        for_true = self._map(name, "relevance", prediction.label)
-        contrast = self._map(name, "contrast", prediction.predicted, against=prediction.label)
+        for_true = self._map(name, method.name, prediction.label)
+        contrast = None
+        if method.name == "relevance":
+            contrast = self._map(name, "contrast", prediction.predicted, against=prediction.label)
         if for_predicted is None or for_true is None:
             return self._meanwhile()
         scale = scale_of([for_predicted, for_true], "shared")
@@ -193,7 +199,8 @@ class _Builder:
 
     def _meanwhile(self) -> list[Panel]:
         """What every inspection leaves behind."""
-        return stand_in(self.space, self.prediction.name, "; relevance follows")
+        follows = f"; {standard.word(self._method)} follows"
+        return stand_in(self.space, self.prediction.name, follows)
 
     def _references(self) -> list[Reference]:
         """Correct images to compare with: of the true class, and of the class taken for it."""
@@ -209,8 +216,8 @@ class _Builder:
                 continue
             name, likeness = nearest[0]
             panels = [Panel(f"nearest {title}", name)]
-            if "relevance" in space.vit.support.maps:
-                made = self._map(name, "relevance", label)
+            if self._method.class_specific:
+                made = self._map(name, self._method.name, label)
                 if made is not None:
                     panels.append(self._alone("its map", made, name))
             usual = space.usual_likeness(prediction.name)

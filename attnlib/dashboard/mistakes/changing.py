@@ -11,8 +11,9 @@ import streamlit as st
 from torch import Tensor
 
 from attnlib.audit import Prediction
-from attnlib.dashboard.mistakes import regions
+from attnlib.dashboard.mistakes import regions, ways
 from attnlib.dashboard.mistakes.regions import KEY, Region
+from attnlib.dashboard.mistakes.ways import Way
 from attnlib.dashboard.parts import address, controls, downloads, pictures
 from attnlib.dashboard.parts.cells import cells
 from attnlib.dashboard.parts.downloads import stem_of
@@ -22,8 +23,7 @@ from attnlib.dashboard.parts.places import Places
 from attnlib.dashboard.state import results, tasks
 from attnlib.dashboard.state.workspace import Workspace
 from attnlib.data.text import counted
-from attnlib.diagnosis import editing
-from attnlib.diagnosis.editing import STAND_INS, WORDS, Edit, StandIn
+from attnlib.diagnosis.editing import Edit, StandIn
 from attnlib.diagnosis.smallest import Smallest, smallest
 from attnlib.errors import AttnlibError
 from attnlib.methods import Heat
@@ -31,8 +31,6 @@ from attnlib.methods.base import Progress
 from attnlib.model import crop
 
 SIDE = 264  # pixels of a picture on screen
-ERASE, KEEP = "Erase these patches", "Keep only these"
-ONE, RECTANGLE = "a patch", "a rectangle"
 # The share of patches of a map that a button takes, and random sets of as many patches beside it.
 TOP, RANDOM = 0.1, 40
 SHOWN = 4  # classes
@@ -45,7 +43,8 @@ def show(space: Workspace, prediction: Prediction, heat: Heat) -> None:
     if not controls.toggle(
         "change_open",
         "Change the image",
-        help="Erase, keep or paste parts of it, and see whether the prediction changes.",
+        help="Erase, keep or paste parts of it, or cut the attention to them, and see whether the "
+        "prediction changes.",
     ):
         return
     space = space.about(prediction.name)
@@ -55,80 +54,23 @@ def show(space: Workspace, prediction: Prediction, heat: Heat) -> None:
     )
     region = np.zeros(grid, dtype=bool)
     region.flat[list(places)] = True
-    keep, rectangle, stand_in, other = _choose(space, name)
-    pixels = _pixels(space, name)
     try:
-        paste = None if other is None else _pixels(space, other)
-        edit = _edited(space, name, region, stand_in, other, keep, pixels, paste)
+        way, pointer = ways.choose(space, name, region)
+        edit = _edited(space, name, region, way)
     except AttnlibError as error:
         st.warning(literal(str(error)))
         return
-    _draw(space, prediction, heat, region, edit, rectangle)
+    _draw(space, prediction, heat, region, edit, way, pointer)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        _random(space, name, region, stand_in, other, keep, pixels, paste)
-        _fewest(space, prediction, stand_in, other, pixels, paste)
+        _random(space, name, region, way)
+        if way.erases is not None:
+            _fewest(space, prediction, way, *way.erases)
 
 
-def _choose(space: Workspace, name: str) -> tuple[bool, bool, StandIn, str | None]:
-    """Whether the region is kept, whether clicks make rectangles, what stands in, and its image."""
-    others = [one for one in space.by_name if one != name]
-    ways = [one for one in STAND_INS if one != "image" or others]
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        keep = controls.segments(
-            "change_what", "What to do", [ERASE, KEEP], help="Erased is what is not kept."
-        )
-        click = controls.segments(
-            "change_click",
-            "A click takes",
-            [ONE, RECTANGLE],
-            help="A rectangle by two clicks on its corners. A second click gives a patch back.",
-        )
-        stand_in = controls.choice(
-            "change_with",
-            "In their place",
-            ways,
-            title=WORDS.__getitem__,
-            width=280,
-            help="A model answers to what stands in, too: try several.",
-        )
-        if stand_in != "image":
-            return keep == KEEP, click == RECTANGLE, stand_in, None
-        other = controls.choice(
-            "change_other",
-            "Image to paste from",
-            others,
-            width=300,
-            of=name,
-            help="The same place of this image, as the model sees it.",
-        )
-    return keep == KEEP, click == RECTANGLE, stand_in, other
-
-
-def _pixels(space: Workspace, name: str) -> Tensor:
-    return results.subject(space.choice, space.vit, space.by_name[name]).pixels
-
-
-def _edited(
-    space: Workspace,
-    name: str,
-    region: Region,
-    stand_in: StandIn,
-    other: str | None,
-    keep: bool,
-    pixels: Tensor,
-    paste: Tensor | None,
-) -> Edit:
-    key = ("edit", region.tobytes(), stand_in, _digest(space, other), keep)
-    return results.numbers(
-        space.choice,
-        space.by_name[name],
-        key,
-        lambda: editing.edit(space.vit, pixels, region, stand_in, other=paste, keep=keep),
-    )
-
-
-def _digest(space: Workspace, name: str | None) -> str:
-    return "" if name is None else space.by_name[name].sha256
+def _edited(space: Workspace, name: str, region: Region, way: Way) -> Edit:
+    key = ("edit", region.tobytes(), way.key)
+    sample = space.by_name[name]
+    return results.numbers(space.choice, sample, key, lambda: way.apply(region))
 
 
 def _draw(
@@ -137,7 +79,8 @@ def _draw(
     heat: Heat,
     region: Region,
     edit: Edit,
-    rectangle: bool,
+    way: Way,
+    pointer: str,
 ) -> None:
     """The image with its region, what the model got instead, and both predictions."""
     name, layout = prediction.name, space.vit.layout
@@ -151,19 +94,21 @@ def _draw(
                 alt="The image; click on patches to choose them",
                 width=SIDE,
                 selected=[(int(row), int(col)) for row, col in np.argwhere(region)],
-                on_pick=partial(regions.pick, region, rectangle),
+                on_pick=partial(regions.pick, region, pointer == ways.RECTANGLE),
+                on_paint=partial(regions.paint, region) if pointer == ways.PAINT else None,
                 smooth=True,
                 covers=layout.covers(edit.region.shape),
             )
             _buttons(heat, region)
-        with st.container(width=SIDE, gap="small"):
-            shown, _ = crop.picture(space.vit.preparation, edit.pixels[0])
-            pictures.show(
-                plain(shown, 2 * SIDE),
-                SIDE,
-                alt="What the model got",
-                caption="what the model got",
-            )
+        shown, _ = crop.picture(space.vit.preparation, edit.pixels[0])
+        if way.edits:
+            with st.container(width=SIDE, gap="small"):
+                pictures.show(
+                    plain(shown, 2 * SIDE),
+                    SIDE,
+                    alt="What the model got",
+                    caption="what the model got",
+                )
         with st.container(width=380, gap="small"):
             st.markdown(_sentence(space, prediction, region, edit))
             st.dataframe(
@@ -174,7 +119,8 @@ def _draw(
                     for column in ("before", "after")
                 },
             )
-            downloads.picture(lambda: plain(shown, 896), f"{stem_of(name)}-changed")
+            if way.edits:
+                downloads.picture(lambda: plain(shown, 896), f"{stem_of(name)}-changed")
 
 
 def _buttons(heat: Heat, region: Region) -> None:
@@ -224,32 +170,22 @@ def _table(space: Workspace, prediction: Prediction, edit: Edit) -> pd.DataFrame
     )
 
 
-def _random(
-    space: Workspace,
-    name: str,
-    region: Region,
-    stand_in: StandIn,
-    other: str | None,
-    keep: bool,
-    pixels: Tensor,
-    paste: Tensor | None,
-) -> None:
+def _random(space: Workspace, name: str, region: Region, way: Way) -> None:
     """The control: what as many patches at random do."""
     count = int(region.sum())
     if not 0 < count < region.size:
         return
-    vit = space.vit
 
     def work(progress: Progress) -> list[bool]:
         found = []
         for done, one in enumerate(regions.random_regions(region.shape, count, RANDOM)):
             progress(done, RANDOM)
-            found.append(editing.edit(vit, pixels, one, stand_in, other=paste, keep=keep).flips)
+            found.append(way.apply(one).flips)
         return found
 
     turned = tasks.run(
         "change_random",
-        (space.choice, space.by_name[name].sha256, count, stand_in, _digest(space, other), keep),
+        (space.choice, space.by_name[name].sha256, count, way.key),
         work,
         button=f"Compare with {RANDOM} random sets of {counted(count, 'patch', 'patches')}",
         help="Whether it matters which patches these are.",
@@ -262,15 +198,11 @@ def _random(
 
 
 def _fewest(
-    space: Workspace,
-    prediction: Prediction,
-    stand_in: StandIn,
-    other: str | None,
-    pixels: Tensor,
-    paste: Tensor | None,
+    space: Workspace, prediction: Prediction, way: Way, stand_in: StandIn, paste: Tensor | None
 ) -> None:
     """The fewest patches whose erasing repairs a mistake, or turns what is right."""
     vit, label = space.vit, prediction.label
+    pixels = ways.pixels(space, prediction.name)
     target = label if prediction.wrong and label is not None else None
     work: Callable[[Progress], Smallest] = lambda progress: smallest(  # noqa: E731
         vit, pixels, stand_in, target=target, other=paste, progress=progress
@@ -278,7 +210,7 @@ def _fewest(
     sample = space.by_name[prediction.name]
     found = tasks.run(
         "change_fewest",
-        (space.choice, sample.sha256, stand_in, _digest(space, other), target),
+        (space.choice, sample.sha256, way.key, target),
         work,
         button="Find the fewest patches that "
         + ("turn the prediction" if target is None else "repair it"),

@@ -12,8 +12,16 @@ from PIL import Image
 
 from attnlib.audit import Prediction
 from attnlib.capture.record import Record
+from attnlib.dashboard.mistakes import (
+    by_layer,
+    changing,
+    code,
+    explain,
+    filling,
+    outliers,
+    stability,
+)
 from attnlib.dashboard.mistakes import case as cases
-from attnlib.dashboard.mistakes import changing, code, explain, filling
 from attnlib.dashboard.mistakes.case import Wanted
 from attnlib.dashboard.parts import address, board, charts, chosen, copy, downloads, drawn
 from attnlib.dashboard.parts.board import Card, Pair
@@ -60,8 +68,11 @@ def show(space: Workspace, name: str) -> None:
         f"{method.description} {method.caution} *{method.source}*",
         style=style,
     )
+    outliers.show(space, prediction, heats[0])
     _take_away(space, name, heats, scale, style)
     changing.show(space, prediction, heats[0])
+    by_layer.show(space, prediction)
+    stability.show(space, prediction)
     _facts(space, found.record)
     if missing:
         _waiting(space, prediction, wanted, missing)

@@ -7,6 +7,7 @@ from typing import Any
 import streamlit as st
 
 from attnlib.audit import Prediction
+from attnlib.dashboard.mistakes import standard
 from attnlib.dashboard.parts import address, controls
 from attnlib.dashboard.parts import target as targets
 from attnlib.dashboard.parts.codecs import LARGEST, Number, OneOf
@@ -19,17 +20,13 @@ def choose(
     space: Workspace, prediction: Prediction
 ) -> tuple[Method, int | None, dict[str, Any], ScaleKind]:
     """The method, the class for those that explain one, the method's options, and the scale."""
-    possible = [
-        name
-        for name, method in METHODS.items()
-        if method.needs == "nothing" or method.needs in space.vit.support.maps
-    ]
+    possible = [name for name, method in METHODS.items() if space.vit.support.defines(method.needs)]
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = controls.choice(
             "method",
             "Method",
             possible,
-            default="relevance" if "relevance" in possible else possible[0],
+            default=standard.method(space.vit.support).name,
             title=lambda key: METHODS[key].title,
             width=250,
             help="How the map is computed. The line under the picture says what it means.",
@@ -37,7 +34,7 @@ def choose(
         method = METHODS[name]
         target = _target(space, prediction, method)
         if "against" in method.options:
-            against = _against(space, prediction, target)
+            against = _against(space, prediction, method, target)
         options = _layer_and_head(space, method)
         if "against" in method.options:
             options["against"] = against
@@ -74,7 +71,7 @@ def _target(space: Workspace, prediction: Prediction, method: Method) -> int | N
     )
 
 
-def _against(space: Workspace, prediction: Prediction, target: int | None) -> int:
+def _against(space: Workspace, prediction: Prediction, method: Method, target: int | None) -> int:
     """The other class of a contrast: the true one, or the runner-up where that is the target."""
     others = [index for index, _ in prediction.top(6) if index != target]
     if prediction.label is not None and prediction.label != target:
@@ -86,7 +83,11 @@ def _against(space: Workspace, prediction: Prediction, target: int | None) -> in
         title=space.class_name,
         of=(prediction.name, target),
         width=210,
-        help="Blue patches speak for this class.",
+        help=(
+            "Blue patches speak for this class."
+            if method.signed
+            else "The map shows what speaks for the other class rather than this one."
+        ),
     )
 
 

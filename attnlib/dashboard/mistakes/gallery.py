@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from attnlib.audit import Prediction
-from attnlib.dashboard.mistakes import cards, case, filling, listing, panels
+from attnlib.dashboard.mistakes import cards, case, filling, listing, panels, standard
 from attnlib.dashboard.parts import address, board, controls, drawn
 from attnlib.dashboard.parts.codecs import LARGEST, Number
 from attnlib.dashboard.parts.style import map_legend
@@ -41,7 +41,8 @@ def show(space: Workspace) -> None:
         listing.show(space, shown)
         return
     if any(p.name in space.outcomes for p in shown.predictions):
-        map_legend(drawn.style(), cards.maps_count(space))
+        signed = standard.method(space.vit.support).signed
+        map_legend(drawn.style(), cards.maps_count(space), signed)
     _board(space, shown, density, page)
     pages = -(-len(shown.predictions) // size)
     if pages > 1 and st.session_state["gallery_page"] <= pages:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from attnlib.dashboard.mistakes import detail, gallery, labelling, summary
+from attnlib.dashboard.mistakes import detail, found, gallery, labelling, summary
 from attnlib.dashboard.parts import chosen
 from attnlib.dashboard.state.workspace import Workspace
 from attnlib.dashboard.triage import concerns, opened, strip
@@ -23,6 +23,7 @@ def show(space: Workspace) -> None:
     summary.line(space)
     labelling.problems(space)
     labelling.table(space)
+    found.show(space)
     if problem := chosen.absent(space):
         st.warning(problem)
     gallery.show(space)

@@ -1,4 +1,4 @@
-"""The patches that are chosen on the opened image: by clicks, from a map, at random."""
+"""The patches that are chosen on the opened image: by clicks, a brush, from a map, at random."""
 
 from __future__ import annotations
 
@@ -53,6 +53,14 @@ def pick(region: Region, rectangle: bool, cell: Cell) -> None:
     take(changed)
     if rectangle:
         st.session_state[CORNER] = cell
+
+
+def paint(region: Region, cells: Sequence[Cell]) -> None:
+    """A stroke of the brush: its patches join; where all are chosen already, they go."""
+    rows, cols = zip(*cells, strict=True)
+    changed = region.copy()
+    changed[rows, cols] = not region[rows, cols].all()
+    take(changed)
 
 
 def _span(one: int, other: int) -> tuple[int, int]:

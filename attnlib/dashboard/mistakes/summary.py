@@ -17,6 +17,7 @@ from attnlib.dashboard.parts.style import map_bar
 from attnlib.dashboard.state import diagnoses, embedded
 from attnlib.dashboard.state.models import DEMO
 from attnlib.dashboard.state.workspace import Workspace
+from attnlib.dashboard.tour import box
 from attnlib.dashboard.triage import opened, verdict
 from attnlib.diagnosis.words import PICTURES, sections
 from attnlib.model import demo, objects
@@ -29,12 +30,22 @@ def intro(space: Workspace) -> None:
     """What this is and what to do next, until somebody has done one of it."""
     if opened.last() or space.session.own or space.choice.plain != DEMO:
         return
-    st.markdown(
-        ":small[**See what a vision transformer got wrong, beside the attention that led to it; "
-        "test a reason, and take the answer away.**  \n"
-        ":material/ads_click: Open a mistake below · :material/upload: drop your own images in "
-        "the sidebar · :material/model_training: choose your own model there.]"
-    )
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
+        st.markdown(
+            ":small[**See what a vision transformer got wrong, beside the attention that led to "
+            "it; test a reason, and take the answer away.**  \n"
+            ":material/ads_click: Open a mistake below · :material/upload: drop your own images "
+            "in the sidebar · :material/model_training: choose your own model there.]",
+            width="stretch",
+        )
+        st.button(
+            "Tour in three steps",
+            key="tour_start",
+            icon=":material/explore:",
+            on_click=box.start,
+            help="A minute: mistakes, the cause that the app finds, and the proof. On a demo "
+            "model that learned something wrong on purpose.",
+        )
 
 
 def line(space: Workspace) -> None:

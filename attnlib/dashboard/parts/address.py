@@ -9,7 +9,7 @@ each writing is a step for “back”.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Collection, Hashable
 from dataclasses import dataclass, field
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
@@ -22,6 +22,9 @@ from attnlib.dashboard.state.drawing import DRAWING
 
 T = TypeVar("T")
 P = ParamSpec("P")
+
+# Values of controls, and what their defaults were then.
+Remembered = tuple[dict[tuple[str, Hashable], Any], dict[tuple[str, Hashable], Any]]
 
 _NOTHING = object()
 # Seconds within which a browser may still send the address that was just written over.
@@ -194,6 +197,44 @@ def keep(
     memory.kept[key, of], memory.defaults[key, of] = found, default
     if linked:
         write(key, [] if found == default else codec.write(found))
+
+
+def put(key: str, found: Any, of: Hashable = None) -> None:
+    """Have a control hold a value from the next run on, or in this one where it is still to come.
+
+    Args:
+        of: as in :func:`value`.
+    """
+    memory = _memory()
+    memory.of[key] = of
+    memory.kept[key, of] = st.session_state[key] = found
+
+
+def remembered(keys: Collection[str]) -> Remembered:
+    """What some controls hold, whatever each choice belongs to."""
+    memory = _memory()
+    chosen = {at: found for at, found in memory.kept.items() if at[0] in keys}
+    return chosen, {at: memory.defaults[at] for at in chosen if at in memory.defaults}
+
+
+def put_back(keys: Collection[str], before: Remembered) -> None:
+    """Have some controls hold what they held before, and those that held nothing their defaults.
+
+    Args:
+        before: see :func:`remembered`.
+    """
+    memory = _memory()
+    for found in (memory.kept, memory.defaults):
+        for at in [at for at in found if at[0] in keys]:
+            del found[at]
+    for mine, theirs in zip((memory.kept, memory.defaults), before, strict=True):
+        mine |= theirs
+    for key in keys:
+        st.session_state.pop(key, None)
+        st.query_params.pop(key, None)
+        memory.of.pop(key, None)
+        memory.wanted.pop(key, None)
+        memory.sent.pop(key, None)
 
 
 def recall(key: str, default: T) -> T:

@@ -1,5 +1,5 @@
 // A picture divided into rows x cols cells: hover reads a cell, click or arrow keys choose one,
-// the wheel zooms where that is allowed. Python draws the picture; this only points at it.
+// the wheel zooms where that is allowed, a brush paints several. Python draws the picture; this only points at it.
 // The cells fill the picture, or as much of its height and width as `covers` says.
 const views = new WeakMap()
 
@@ -55,7 +55,18 @@ export default function (component) {
     for (const c of data.col_lines) { pen.moveTo(c * cell.w, 0); pen.lineTo(c * cell.w, h) }
     pen.stroke()
     for (const [r, c] of data.selected) frame(pen, r, c, cell, scale)
+    for (const [r, c] of stroke) frame(pen, r, c, cell, scale)
     if (view.over) frame(pen, ...view.over, cell, scale / 2)
+  }
+  // Cells that the brush passed over; between two moves of the pointer, those on the way.
+  let stroke = []
+  const touch = (cell) => {
+    const [r, c] = stroke.at(-1) ?? cell
+    const steps = Math.max(Math.abs(cell[0] - r), Math.abs(cell[1] - c), 1)
+    for (let i = 1; i <= steps; i++) {
+      const on = [r, c].map((from, k) => Math.round(from + ((cell[k] - from) * i) / steps))
+      stroke.push(on)
+    }
   }
   const frame = (pen, r, c, cell, thick) => {
     const box = [c * cell.w, r * cell.h, cell.w, cell.h]
@@ -87,10 +98,19 @@ export default function (component) {
   let drag = null
   canvas.onpointerdown = (event) => {
     drag = { x: event.clientX, y: event.clientY, vx: view.x, vy: view.y, moved: false }
-    if (data.zoom) canvas.setPointerCapture(event.pointerId)
+    if (data.zoom || data.brush) canvas.setPointerCapture(event.pointerId)
+    const cell = at(event)
+    if (data.brush && cell) { touch(cell); draw() }
   }
   canvas.onpointerup = (event) => {
     const cell = at(event)
+    if (data.brush) {
+      const cells = [...new Map(stroke.map((on) => [`${on}`, on])).values()]
+      if (cells.length) setTriggerValue("stroke", cells.map(([row, col]) => ({ row, col })))
+      stroke = []
+      drag = null
+      return
+    }
     if (drag && !drag.moved && cell) pick(cell)
     drag = null
   }
@@ -108,6 +128,7 @@ export default function (component) {
     }
     const cell = at(event)
     view.over = cell
+    if (drag && data.brush && cell) touch(cell)
     draw()
     if (!cell) { tip.style.opacity = 0; return }
     const row = name(data.row_names, cell[0], "row")
@@ -118,6 +139,7 @@ export default function (component) {
     tip.textContent = label + number + (number && data.unit ? ` ${data.unit}` : "")
     tip.style.opacity = 1
   }
+  canvas.onpointercancel = () => { stroke = []; drag = null; draw() }
   canvas.onpointerleave = () => { view.over = null; tip.style.opacity = 0; draw() }
   if (data.zoom) {
     canvas.onwheel = (event) => {

@@ -63,6 +63,7 @@ def cells(
     width: int,
     selected: Sequence[Cell] = (),
     on_pick: Callable[[Cell], None] | None = None,
+    on_paint: Callable[[list[Cell]], None] | None = None,
     values: NDArray[np.floating] | None = None,
     unit: str = "",
     row_names: Sequence[str] | None = None,
@@ -82,6 +83,8 @@ def cells(
         width: largest width on screen in pixels; narrower where there is no room.
         selected: cells with a frame.
         on_pick: called with the cell that was clicked, before the page runs again.
+        on_paint: called with the cells that were passed over with the button down; a click is a
+            stroke of one.
         values: ``(rows, cols)``, read out under the pointer with ``unit``.
         row_names, col_names: what to call rows and columns there; ``cell_names`` (row by row)
             says it for each cell instead.
@@ -99,13 +102,16 @@ def cells(
         numbers = base64.b64encode(np.ascontiguousarray(values, np.float32).tobytes()).decode()
 
     def picked() -> None:
-        found = st.session_state[key].cell
-        # What comes from a browser is checked like any other input.
-        if on_pick is None or not isinstance(found, dict):
-            return
-        row, col = found.get("row"), found.get("col")
-        if isinstance(row, int) and isinstance(col, int) and 0 <= row < rows and 0 <= col < cols:
-            on_pick((row, col))
+        cell = _known(st.session_state[key].cell, shape)
+        if on_pick is not None and cell is not None:
+            on_pick(cell)
+
+    def painted() -> None:
+        found = st.session_state[key].stroke
+        stroke = [_known(cell, shape) for cell in found] if isinstance(found, list) else []
+        inside = [cell for cell in stroke if cell is not None]
+        if on_paint is not None and inside:
+            on_paint(inside)
 
     _COMPONENT(
         key=key,
@@ -119,6 +125,7 @@ def cells(
             "width": width,
             "selected": [list(cell) for cell in selected],
             "clickable": on_pick is not None,
+            "brush": on_paint is not None,
             "values": numbers,
             "unit": unit,
             "row_names": None if row_names is None else list(row_names),
@@ -132,4 +139,15 @@ def cells(
             "smooth": smooth,
         },
         on_cell_change=picked,
+        on_stroke_change=painted,
     )
+
+
+def _known(given: object, shape: tuple[int, int]) -> Cell | None:
+    """A cell as a browser sent it, checked like any other input; None where it is none."""
+    if not isinstance(given, dict):
+        return None
+    row, col = given.get("row"), given.get("col")
+    if not isinstance(row, int) or not isinstance(col, int):
+        return None
+    return (row, col) if 0 <= row < shape[0] and 0 <= col < shape[1] else None

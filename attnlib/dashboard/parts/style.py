@@ -56,18 +56,24 @@ def colour_bar(scale: Scale, colormap: str | None, width: int, style: Style | No
         st.html(f"<div style='position:relative;height:1.2em;font-size:.8rem'>{ticks}</div>")
 
 
-def map_bar(style: Style) -> bytes:
-    """The colours of maps from 0 to the largest value, as they lie over a grey, as PNG."""
+def map_bar(style: Style, signed: bool = False) -> bytes:
+    """The colours of maps from 0 to the largest value, as they lie over a grey, as PNG.
+
+    Args:
+        signed: of maps with a sign, from minus the largest value.
+    """
     opacity = None if style.mode == "map" else style.opacity
-    scale = Scale(0.0, 1.0, False, "")
-    return png_bytes(legend(scale, style.colormap, 160, 10, opacity, style.fade))
+    scale = Scale(-1.0 if signed else 0.0, 1.0, signed, "")
+    colormap = None if signed else style.colormap
+    return png_bytes(legend(scale, colormap, 160, 10, opacity, style.fade))
 
 
-def map_legend(style: Style, text: str) -> None:
+def map_legend(style: Style, text: str, signed: bool = False) -> None:
     """What the colours of maps on scales of their own mean, in one line.
 
     Args:
         text: what the largest value is of.
+        signed: whether the maps have a sign.
     """
     if style.mode == "off":
         st.caption("Maps are off: switch them on under “Drawing”.")
@@ -78,8 +84,8 @@ def map_legend(style: Style, text: str) -> None:
         return
     row = "display:flex;flex-wrap:wrap;align-items:center;gap:.1rem .4rem"
     st.html(
-        f"<div style='{row};font-size:.8rem;line-height:1.3'>0"
-        f"<img src='{data_uri(map_bar(style), 'image/png')}' alt='Colour scale' "
+        f"<div style='{row};font-size:.8rem;line-height:1.3'>{'against' if signed else 0}"
+        f"<img src='{data_uri(map_bar(style, signed), 'image/png')}' alt='Colour scale' "
         "style='width:160px;height:10px;border-radius:3px'>"
         f"<span style='flex:1 1 16rem'>{html.escape(text)}</span></div>"
     )

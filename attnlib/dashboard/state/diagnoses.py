@@ -213,6 +213,13 @@ def question(space: Workspace, kinds: Collection[str] | None = None) -> Question
     return made
 
 
+def further(space: Workspace, found: Diagnosed, kinds: Collection[str]) -> Question | None:
+    """To ask for more kinds, and for what was asked before again: causes come before what they
+    make look wrong."""
+    before = found.report
+    return question(space, {*before.asked, *before.left_out, *kinds})
+
+
 def _question(space: Workspace, kinds: tuple[str, ...] | None) -> Question:
     samples = tuple(space.by_name[prediction.name] for prediction in space.predictions)
     # Right and wrong are those of one class among several: see `Examined.classifies`.
@@ -239,6 +246,13 @@ def busy(space: Workspace) -> bool:
     asked = question(space)
     task = None if asked is None else tasks.current(TASK, asked.key)
     return task is not None and not task.finished
+
+
+def awaited(space: Workspace) -> bool:
+    """Whether the cheap kinds can be looked for, and did not fail."""
+    asked = question(space)
+    task = None if asked is None else tasks.current(TASK, asked.key)
+    return asked is not None and (task is None or not task.finished)
 
 
 def known(space: Workspace) -> Diagnosed | None:

@@ -30,7 +30,7 @@ class Drawing:
     @contextmanager
     def draws(self, kind: Kind) -> Iterator[None]:
         """In this thread a page is drawn, or a part; within a page, a part is the page's."""
-        if getattr(self._mine, "kind", None):
+        if self.kind:
             yield
             return
         self._mine.kind, self._mine.patience = kind, PATIENCE_S
@@ -44,7 +44,7 @@ class Drawing:
     @contextmanager
     def waits(self) -> Iterator[None]:
         """In this thread a page waits for work beside it, which need not give way to it."""
-        kind: Kind | None = getattr(self._mine, "kind", None)
+        kind = self.kind
         if kind is None:
             yield
             return
@@ -53,6 +53,12 @@ class Drawing:
             yield
         finally:
             self._count(kind, 1)
+
+    @property
+    def kind(self) -> Kind | None:
+        """What this thread draws; None for what runs alone by the clock."""
+        found: Kind | None = getattr(self._mine, "kind", None)
+        return found
 
     @property
     def quiet(self) -> bool:
@@ -66,7 +72,7 @@ class Drawing:
 
     def give_way(self) -> None:
         """Between two elements of a page: where a whole page is drawn, let clicks go first."""
-        if not self._drawn["part"] or getattr(self._mine, "kind", None) != "page":
+        if not self._drawn["part"] or self.kind != "page":
             return
         began = time.monotonic()
         with self._changed:

@@ -76,6 +76,13 @@ def current(name: str, key: Hashable) -> Work[Any] | None:
     return task
 
 
+def drop(name: str) -> None:
+    """Stop a computation that nobody wants any longer, and forget it; a shared result stays."""
+    task = _mine().pop(name, None)
+    if task is not None:
+        task.stop()
+
+
 def begin(
     name: str,
     key: Hashable,

@@ -75,7 +75,8 @@ def _wanted(space: Workspace, there: Workspace) -> tuple[str | None, str]:
         for name, method in METHODS.items()
         if method.compared
         and not method.slow
-        and all(method.needs in one.vit.support.maps for one in (space, there))
+        and method.needs != "nothing"
+        and all(one.vit.support.defines(method.needs) for one in (space, there))
     ]
     if not possible:
         st.caption("There is no kind of map that both models have.")

@@ -9,7 +9,7 @@ from attnlib.dashboard.parts import downloads, progress
 from attnlib.dashboard.parts.markdown import literal
 from attnlib.dashboard.state import beside
 from attnlib.dashboard.state.workspace import Workspace
-from attnlib.dashboard.versus import confusion, gallery, other
+from attnlib.dashboard.versus import confusion, gallery, hard, other
 
 MEANING: dict[audit.Category, str] = {
     "fixed": "wrong with the first model, right with the second",
@@ -32,6 +32,7 @@ def show(space: Workspace) -> None:
         _nothing(space, there, found)
         return
     _numbers(space, there, found)
+    hard.show(space, there, found)
     gallery.show(space, there, found)
     confusion.show(space, there)
     downloads.table(lambda: listed(space, there, found), "two-models")

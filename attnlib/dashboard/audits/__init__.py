@@ -1,0 +1,1 @@
+"""The page “Audits”: large sets, asked by their parts."""

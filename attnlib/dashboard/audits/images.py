@@ -1,0 +1,149 @@
+"""The images of an audit, filtered and sorted, and the way of some of them into the dashboard."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+import pandas as pd
+import streamlit as st
+from PIL import Image
+
+from attnlib.audit.opened import OUTCOMES, SORTS, Opened, Sort, Where
+from attnlib.dashboard.parts import controls
+from attnlib.dashboard.parts.markdown import literal
+from attnlib.dashboard.state import results, startup
+from attnlib.dashboard.state.workspace import Workspace
+from attnlib.data.image import decode
+from attnlib.data.text import counted
+from attnlib.errors import AttnlibError
+from attnlib.pictures.overlay import data_uri, png_bytes
+
+PER_PAGE, SIDE = 24, 64
+GALLERY = startup.PAGES / "prediction_debugging" / "page.py"
+LABELS = "labels of the audit.csv"
+_GO, _PROBLEM = "audit_go", "audit_problem"
+
+
+def show(space: Workspace, found: Opened) -> None:
+    """The filters, a page of rows with their pictures, and what to do with them."""
+    if st.session_state.pop(_GO, False):
+        st.switch_page(GALLERY)
+    if text := st.session_state.pop(_PROBLEM, ""):
+        st.warning(literal(text))
+    where, sort, descending = _choose(found)
+    count = found.count(where)
+    if not count:
+        st.info("No image of the audit fits these filters.")
+        return
+    pages = -(-count // PER_PAGE)
+    page = min(st.session_state.get("audit_page", 1), pages)
+    frame = found.page(
+        where, sort, descending=descending, first=(page - 1) * PER_PAGE, count=PER_PAGE
+    )
+    st.caption(f"{counted(count, 'image')}; a page of {len(frame)}. Choose rows to look at them.")
+    chosen = _table(found, frame)
+    if pages > 1:
+        controls.page("audit_page", pages, of=(where, sort, descending))
+    names = [frame["name"].iloc[row] for row in chosen if row < len(frame)] or list(frame["name"])
+    st.button(
+        f"Look at {'these' if chosen else 'all of this page'} ({len(names)}) with maps",
+        icon=":material/troubleshoot:",
+        on_click=take,
+        args=(space, found, names),
+        help="Loads the images with their labels beside yours, and opens “Prediction debugging”, "
+        "with the model that is chosen in the sidebar.",
+    )
+
+
+def _choose(found: Opened) -> tuple[Where, Sort, bool]:
+    names = list(found.manifest.class_names)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        outcome = controls.segments(
+            "audit_outcome", "Outcome", OUTCOMES, title=str.capitalize, help="What became of it."
+        )
+        label = controls.maybe(
+            "audit_label", "True class", names, placeholder="any", width=200, help="By its label."
+        )
+        predicted = controls.maybe(
+            "audit_predicted", "Predicted", names, placeholder="any", width=200, help="As it says."
+        )
+        text = controls.text("audit_text", "Name contains", help="Part of the path, any case.")
+        sort = controls.choice(
+            "audit_sort", "Sort by", SORTS, title=lambda one: one.replace("_", " "), width=180,
+            help="Equal ones by name.",
+        )  # fmt: skip
+        descending = not controls.toggle(
+            "audit_ascending", "Smallest first", help="The other way round."
+        )
+    return Where(outcome, label or "", predicted or "", text), sort, descending
+
+
+def _table(found: Opened, frame: pd.DataFrame) -> list[int]:
+    """The rows with small pictures; which are chosen."""
+    shown = frame.copy()
+    shown["image"] = pd.Series([thumbnail(found, name) for name in frame["name"]], dtype=object)
+    columns = ["image", "name", "label", "predicted", "confidence", "probability_true", "loss"]
+    if frame["error"].notna().any():
+        columns.append("error")
+    event = st.dataframe(
+        shown[columns],
+        hide_index=True,
+        row_height=SIDE + 8,
+        height=640,
+        key="audit_table",
+        on_select="rerun",
+        selection_mode="multi-row",
+        column_config={
+            "image": st.column_config.ImageColumn("image", width="small"),
+            "label": "true class",
+            "confidence": st.column_config.ProgressColumn(
+                "confidence", min_value=0, max_value=1, format="percent"
+            ),
+            "probability_true": st.column_config.NumberColumn(
+                "of the true class", format="percent"
+            ),
+            "loss": st.column_config.NumberColumn("loss (nats)", format="%.3f"),
+        },
+    )
+    return list(event.selection.rows)
+
+
+def thumbnail(found: Opened, name: str) -> str | None:
+    """A small picture of an image as a data URI; None where it cannot be read."""
+    key = ("audit thumbnail", found.folder.url, found.manifest.listing, name)
+    kept: str | None = results.kept(key)
+    if kept is not None:
+        return kept
+    try:
+        ((_, data),) = found.images([name])
+        if isinstance(data, Exception):
+            return None
+        picture = decode(data)
+    except (AttnlibError, ValueError):
+        return None
+    picture.thumbnail((2 * SIDE, 2 * SIDE), Image.Resampling.LANCZOS)
+    made = data_uri(png_bytes(picture), "image/png")
+    results.keep(key, made)
+    return made
+
+
+def take(space: Workspace, found: Opened, names: list[str]) -> None:
+    """Load images with their labels into the session, as if they had been uploaded."""
+    files, rows = [], []
+    labels = found.labels(names)
+    for entry, data in found.images(names):
+        if isinstance(data, bytes):
+            files.append((entry.name, data))
+            if labels.get(entry.name):
+                rows.append((entry.name, labels[entry.name]))
+    if not files:
+        st.session_state[_PROBLEM] = "None of these images can be read from the source."
+        return
+    if rows:
+        text = io.StringIO()
+        writer = csv.writer(text)
+        writer.writerows([("filename", "label"), *rows])
+        files.append((LABELS, text.getvalue().encode()))
+    space.session.take(files)
+    st.session_state[_GO] = True

@@ -1,0 +1,86 @@
+"""The page as a whole: which audit, its numbers, then one of several views of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import streamlit as st
+
+from attnlib.audit.opened import Opened
+from attnlib.dashboard.audits import classes, groups, images
+from attnlib.dashboard.parts import controls, views
+from attnlib.dashboard.parts.markdown import literal
+from attnlib.dashboard.state import audits
+from attnlib.dashboard.state.workspace import Workspace
+from attnlib.errors import AttnlibError
+
+VIEWS: dict[str, Callable[[Workspace, Opened], None]] = {
+    "Images": images.show,
+    "Classes": classes.show,
+    "Groups that fail": groups.show,
+}
+
+
+def show(space: Workspace) -> None:
+    """The choice of an audit, then what it says."""
+    url = _choose()
+    if not url:
+        st.info(
+            "An audit is what a model said of every image of a set, of any size. Make one in a "
+            "shell, then open its folder here:"
+        )
+        st.code(
+            "attnlib audit data/val --model runs/best.safetensors --out audits/best\n"
+            "attnlib dashboard audits/best",
+            language="sh",
+        )
+        return
+    try:
+        found = audits.get(url)
+        _numbers(found)
+    except AttnlibError as error:
+        st.warning(literal(str(error)))
+        return
+    if not found.done:
+        return
+    view = views.choose(
+        "audit_view", VIEWS, help="The images, the classes, or groups of images that fail."
+    )
+    view(space, found)
+
+
+def _choose() -> str:
+    """The audit's folder."""
+    named = audits.named()
+    chosen = ""
+    if named:
+        chosen = controls.choice(
+            "audit", "Audit", named, width=520, help="Those that this server shows."
+        )
+    if audits.any_folder() and not named:
+        chosen = controls.text(
+            "audit_folder",
+            "Folder of an audit",
+            help="As “attnlib audit” wrote it: a path or a URL, such as s3://bucket/audits/best.",
+            placeholder="audits/best",
+        ).strip()
+    return chosen
+
+
+def _numbers(found: Opened) -> None:
+    """How many images there are, how many are wrong, and of which model."""
+    totals, manifest = found.totals(), found.manifest
+    parts = [f"**{totals.images:,}** images"]
+    if not found.whole:
+        parts[0] += f" of {manifest.images:,}: it is not finished"
+    if totals.labelled:
+        low, high = totals.interval
+        parts += [
+            f"**{totals.labelled - totals.right:,}** of {totals.labelled:,} wrong",
+            f"accuracy **{totals.accuracy:.1%}** (95 %: {low:.1%} to {high:.1%})",
+        ]
+    if totals.refused:
+        parts.append(f"**{totals.refused:,}** refused")
+    st.markdown(" · ".join(parts))
+    model = str(manifest.model.get("checkpoint") or manifest.model.get("model") or "")
+    st.caption(literal(f"Model: {model} · source: {manifest.wanted.get('source', '')}"))

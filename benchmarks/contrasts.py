@@ -1,0 +1,78 @@
+"""Which contrast has the cause on the right side: models whose mistakes rest on a planted mark.
+
+    python -m benchmarks.contrasts       # prints the table; --write puts it into README.md
+
+The models and images of tests/methods/test_contrast.py, eight trainings of them: a mark comes with
+class 0 in training, and in the test it turns images of other classes into class 0. What speaks for
+the mistake is the mark.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+import numpy as np
+import torch
+
+import attnlib
+from attnlib.methods import METHODS, Subject
+from benchmarks.capture import write
+from tests.methods.test_contrast import COLS, PATCH, ROWS, images, trained
+
+SEEDS = range(2, 10)
+CONTRASTS = ("contrast", "integrated_contrast", "attnlrp_contrast")
+Shares = dict[str, tuple[list[float], list[float]]]
+
+
+def of_training(seed: int) -> tuple[int, Shares]:
+    """Mistakes; for each contrast whether the mark is on top, and whether it is below 0."""
+    labels = 1 + torch.arange(240) % 2
+    generator = torch.Generator().manual_seed(100 + seed)
+    pixels, places = images(labels, torch.ones(240), generator)
+    size = (ROWS * PATCH, COLS * PATCH)
+    vit = attnlib.load(
+        trained(seed), transform=lambda image: torch.zeros(3, *size), img_size=size, device="cpu"
+    )
+    found: Shares = {name: ([], []) for name in CONTRASTS}
+    records = vit.inspect_pixels(pixels, rollout=False)
+    mistakes = [i for i, record in enumerate(records) if record.predicted == 0]
+    for i in mistakes:
+        subject, mark = Subject(vit, pixels[i : i + 1]), int(places[i, 1])
+        for name, (top, below) in found.items():
+            values = METHODS[name].compute(subject, 0, against=int(labels[i])).detach()
+            top.append(float(int(values.argmax()) == mark))
+            below.append(float(values[mark] < 0))
+    return len(mistakes), found
+
+
+def table() -> str:
+    """The measured table, in Markdown."""
+    trainings = [of_training(seed) for seed in SEEDS]
+    lines = [
+        "| contrast | mark on top | worst training | mark drawn for the true class |",
+        "|---|---:|---:|---:|",
+    ]
+    for name in CONTRASTS:
+        tops = [found[name][0] for _, found in trainings]
+        below = [value for _, found in trainings for value in found[name][1]]
+        every = np.mean([value for top in tops for value in top])
+        worst = min(np.mean(top) for top in tops)
+        shown = f"{np.mean(below):.1%}" if METHODS[name].signed else "no sign"
+        lines.append(f"| {METHODS[name].title} | {every:.1%} | {worst:.1%} | {shown} |")
+    total = sum(count for count, _ in trainings)
+    return "\n".join([*lines, "", f"{total:,} mistakes of {len(SEEDS)} trainings."])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--write", action="store_true", help="put the table into README.md")
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    found = table()
+    print(found)
+    if args.write:
+        write("contrasts", found)
+
+
+if __name__ == "__main__":
+    main()
