@@ -73,16 +73,40 @@ def lines(folder: Path) -> list[tuple[str, str, str]]:
         found.append(
             (
                 f"label noise, {distance} classes",
-                "pair · average precision of images",
-                f"{share(these, lambda row: row['pair'])} · {mean(these, 'precision')}",
+                "pair · average precision of images · another pair",
+                f"{share(these, lambda row: row['pair'])} · {mean(these, 'precision')} · "
+                f"{share(these, lambda row: row['others'])}",
             )
         )
+    found += _others(folder)
     clean = rows(folder, "clean")
     twins = [row for row in rows(folder, "shortcuts") if "twin" in row]
     for title, these in (("clean sets", clean), ("twins", twins)):
         if these:
             said = share(these, lambda row: row["said"])
-            found.append((title, "any false alarm", said))
+            found.append((title, "any false alarm of any kind", said))
+    return found
+
+
+def _others(folder: Path) -> list[tuple[str, str, str]]:
+    """What is no mark, no preparation and no label."""
+    found: list[tuple[str, str, str]] = []
+    heads = rows(folder, "heads")
+    for state in dict.fromkeys(row["state"] for row in heads if "state" in row):
+        these = [row for row in heads if row.get("state") == state]
+        right = share(these, lambda row: row["right"] and not row["others"])
+        found.append((f"heads: {state}", "these heads, this state and nothing else", right))
+    if healthy := [row for row in heads if "healthy" in row]:
+        said = share(healthy, lambda row: row["said"])
+        found.append(("healthy heads and tokens", "any false alarm", said))
+    if tokens := rows(folder, "tokens"):
+        found.append(("tokens too long", "exact patches", share(tokens, lambda row: row["right"])))
+    for water in (True, False):
+        these = [row for row in rows(folder, "background") if bool(row["share"]) == water]
+        if these:
+            title = "objects on exchanged grounds, " + ("with water" if water else "without water")
+            what = "the class that water makes, and no other" if water else "silence"
+            found.append((title, what, share(these, lambda row: row["right"])))
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,11 @@ import torch
 from PIL import Image
 
 import attnlib
-from attnlib.diagnosis import diagnose
+from attnlib.diagnosis import diagnose, preprocessing
 from attnlib.diagnosis.examined import examine
+from attnlib.diagnosis.preparations import Tried
 from attnlib.diagnosis.preprocessing import amend, find, rival
+from attnlib.evaluation.truth import Score
 from tests.diagnosis.test_label_noise import silent
 
 IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
@@ -123,10 +126,13 @@ def test_what_each_factor_is_worth_is_what_is_lost_without_it() -> None:
     assert finding.value == pytest.approx(right_on(best) - right_on(trained().prepared(wrong)))
 
 
-def test_a_setting_that_helps_little_is_no_part_of_the_remedy() -> None:
-    """Means that differ by a hundredth of a standard deviation repair nothing."""
-    mean = tuple(one + 0.002 for one in IMAGENET["mean"])
-    wrong = trained().prepared({"channels": "BGR", "mean": mean})
+@pytest.mark.parametrize(("name", "factor", "shift"), [("mean", 1.0, 0.002), ("std", 1.04, 0.0)])
+def test_a_setting_that_helps_little_is_no_part_of_the_remedy(
+    name: str, factor: float, shift: float
+) -> None:
+    """A mean a hundredth of a deviation off; a spread that changes losses and no prediction."""
+    off = {name: tuple(factor * one + shift for one in IMAGENET[name])}
+    wrong = trained().prepared({"channels": "BGR", **off})
     (finding,) = find(examine(wrong, pictures(), answers()), silent)
     assert finding.detail["use"] == {"channels": "RGB"}
     assert list(finding.detail["factors"]) == ["channels"]
@@ -138,3 +144,22 @@ def test_a_better_preparation_that_is_not_proved_is_still_the_rival() -> None:
     other = rival(one, silent)
     assert other is not None and other.preparation.channels == "RGB"
     assert rival(examine(trained(), pictures(), answers()), silent) is None
+
+
+@pytest.mark.parametrize(("gain", "better"), [(3, False), (4, True)])
+def test_a_rival_gains_four_points(
+    monkeypatch: pytest.MonkeyPatch, gain: int, better: bool
+) -> None:
+    now, best = (Tried(changes, score) for changes, score in _scores(gain))
+    trial = SimpleNamespace(now=now, labels=range(100))
+    monkeypatch.setattr(preprocessing, "_best", lambda given, progress: (trial, best))
+    other = rival(examine(trained(), dict(list(pictures().items())[:1])), silent)
+    assert (other is not None) == better
+
+
+def _scores(gain: int) -> list[tuple[dict[str, str], Score]]:
+    """Of 100 images 50 are right, and so many more with the channels exchanged."""
+    return [
+        (changes, Score(np.arange(100) < right, np.ones(100), np.ones(100)))
+        for changes, right in (({}, 50), ({"channels": "BGR"}, 50 + gain))
+    ]
