@@ -141,7 +141,7 @@ INTEGRATED = Method(
 
 INTEGRATED_CONTRAST = Method(
     name="integrated_contrast",
-    title="Contrast by integrated gradients",
+    title="Integrated contrast",
     compared=False,
     description=(
         "What each patch adds to the lead of the target class's logit over the other one's, on the "
