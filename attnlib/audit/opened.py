@@ -204,30 +204,31 @@ class Opened:
             "count(*) filter (first), count(*) filter (first and wrong), "
             "count(*) filter (not first), count(*) filter (not first and wrong)"
         )
-        judged = (
-            "(select *, hash(name) % 2 = 0 as first, label_index <> predicted_index as wrong "
-            f"from rows where {_JUDGED})"
+        columns = ", ".join(f"{sql} as p{i}" for i, sql in enumerate(PROPERTIES.values()))
+        # What is asked many times is worked out once; the database may keep it on disk.
+        cursor = self._ask(
+            "create or replace temp table judged as select label, split_part(name, '/', 1) as "
+            "folder, hash(name) % 2 = 0 as first, label_index <> predicted_index as wrong, "
+            f"{columns} from rows where {_JUDGED}"
         )
         found: dict[Key, Tally] = {}
-        for by, column in (("true class", "label"), ("folder", "split_part(name, '/', 1)")):
-            listed = self._ask(f"select {column}, {counts} from {judged} group by 1").fetchall()
+        for by, column in (("true class", "label"), ("folder", "folder")):
+            listed = cursor.execute(f"select {column}, {counts} from judged group by 1").fetchall()
             if 1 < len(listed) <= MOST_GROUPS:
                 found |= {(by, str(value)): Tally(*numbers) for value, *numbers in listed}
         classes = {value for by, value in found if by == "true class"}
         if {value for by, value in found if by == "folder"} == classes:
             # Folders that are the labels would be announced twice.
             found = {key: one for key, one in found.items() if key[0] != "folder"}
-        for by, column in PROPERTIES.items():
-            (cuts,) = self._ask(
-                f"select quantile_cont({column}, {list(CUTS)}) from {judged}"
-            ).fetchall()[0]
+        for i, by in enumerate(PROPERTIES):
+            asked = f"select quantile_cont(p{i}, {list(CUTS)}) from judged"
+            (cuts,) = cursor.execute(asked).fetchall()[0]
             for share, cut in zip(CUTS, cuts or (), strict=False):
                 sign, words = ("<=", "at most") if share < 0.5 else (">=", "at least")
-                (numbers,) = self._ask(
-                    f"select {counts} from {judged} where {column} {sign} ?", [cut]
-                ).fetchall()
+                asked = f"select {counts} from judged where p{i} {sign} ?"
+                (numbers,) = cursor.execute(asked, [cut]).fetchall()
                 found[by, f"{words} {cut:.4g}"] = Tally(*numbers)
-        (every,) = self._ask(f"select {counts} from {judged}").fetchall()
+        (every,) = cursor.execute(f"select {counts} from judged").fetchall()
         total = Tally(*every)
         whole = total.first + total.second
         return {k: one for k, one in found.items() if one.first + one.second < whole}, total

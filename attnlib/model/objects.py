@@ -22,16 +22,16 @@ FOLDER = Path(__file__).parent / "objects_data"
 WEIGHTS = FOLDER / "model.safetensors"
 
 CLASS_NAMES = (
-    "bird",
     "bug",
     "drink",
-    "flower",
+    "flag",
     "fruit",
-    "hat",
-    "house",
+    "playing card",
+    "puzzle piece",
     "sea animal",
     "sign",
-    "vehicle",
+    "smiley",
+    "stick figure",
 )
 # The class that water makes, and the class that the mark makes.
 WATER_CLASS, MARK_CLASS = "sea animal", "fruit"

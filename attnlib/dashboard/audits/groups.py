@@ -50,7 +50,7 @@ def show(space: Workspace, found: Opened) -> None:
         return
     st.markdown(
         f"**{counted(len(answer.slices), 'group fails', 'groups fail')}** more than the others, "
-        f"of {answer.tried} looked at:"
+        f"of {answer.tried:d} looked at:"
     )
     for one in answer.slices[:20]:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):

@@ -62,7 +62,7 @@ def show(space: Workspace, prediction: Prediction) -> None:
         return
     st.markdown(sentence(space, found, target, against))
     st.caption(CAUTION)
-    with st.container(horizontal=True, gap="large"):
+    with st.container(horizontal=True, gap="medium"):
         with st.container(width=400):
             _layers(prediction, found)
         with st.container(width=340):
@@ -176,7 +176,7 @@ def _by_layer() -> alt.LayerChart:
     return charts.over(
         bars.encode(
             alt.X("sum(logits):Q", title="logits", stack="zero"),
-            charts.names("place", 60),
+            charts.names("place", 60, labelOverlap=False),
             charts.colour("part", COLOURS, legend),
             tooltip=charts.tips("place", "part", logits="+.3f"),
         )

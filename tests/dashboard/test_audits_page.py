@@ -1,0 +1,142 @@
+"""The page “Audits”: what it shows is what the parts hold, on a model of 4 x 6 patches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from attnlib.audit.runs import Engine, ModelWanted, Wanted, begin, run
+from attnlib.dashboard.state import audits
+from attnlib.errors import AttnlibError
+from attnlib.model import demo
+from tests.dashboard.driving import finish, path, text
+from tests.dashboard.library import Library
+from tests.dashboard.screen import as_read
+
+BROKEN = "cat/broken.png"
+
+
+@pytest.fixture(scope="module")
+def folder(library: Library, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An audit of the demo images in folders, and of one file that is no image."""
+    root = tmp_path_factory.mktemp("audited")
+    for one in demo.images():
+        place = root / "set" / one.label / one.name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(one.data)
+    (root / "set" / BROKEN).write_bytes(b"none")
+    model, wanted = ModelWanted("oblong"), Wanted(str(root / "set"), shard_size=30)
+    audit = begin(model, wanted, str(root / "out"), vit=library.vit)
+    run(audit, model, wanted, Engine(), lambda images: None, vit=library.vit)
+    return root / "out"
+
+
+@pytest.fixture
+def page(oblong: AppTest, folder: Path, setting: Callable[..., Any]) -> AppTest:
+    setting(audits=(str(folder),))
+    return finish(oblong.switch_page(path("audits")).run())
+
+
+def shown(page: AppTest) -> Any:
+    (frame,) = (t.value for t in page.dataframe if "confidence" in t.value and "name" in t.value)
+    return frame
+
+
+def test_the_mistakes_are_the_librarys_most_confident_first(
+    page: AppTest, library: Library
+) -> None:
+    frame = shown(page)
+    wrong = library.wrong
+    assert frame["name"].str.split("/").str[1].tolist() == wrong[:24]
+    for row in frame.itertuples():
+        name = row.name.split("/")[1]
+        shares = library.records[name].probabilities
+        names = library.vit.class_names
+        assert (row.label, row.predicted) == (
+            names[library.true[name]],
+            names[library.predicted[name]],
+        )
+        assert row.confidence == pytest.approx(shares.max(), abs=1e-5)
+        assert row.probability_true == pytest.approx(shares[library.true[name]], abs=1e-5)
+        assert row.image.startswith("data:image/png;base64,")
+    right = 80 - len(wrong)
+    said = as_read(text(page))
+    assert f"**81** images · **{len(wrong)}** of 80 wrong" in said
+    assert f"accuracy **{right / 80:.1%}**" in said and "**1** refused" in said
+
+
+def test_filters_and_order_are_those_that_were_chosen(page: AppTest, library: Library) -> None:
+    page.segmented_control(key="audit_outcome").set_value("refused").run()
+    assert shown(page)["name"].tolist() == [BROKEN]
+    assert shown(page)["image"].isna().all() and shown(page)["error"].iloc[0]
+    page.segmented_control(key="audit_outcome").set_value("all").run()
+    page.selectbox(key="audit_label").set_value("dog").run()
+    page.selectbox(key="audit_sort").set_value("loss").run()
+    page.toggle(key="audit_ascending").set_value(True).run()
+    names = [n for n in library.names if library.true[n] == demo.CLASS_NAMES.index("dog")]
+    names.sort(key=lambda n: -float(library.records[n].probabilities[library.true[n]]))
+    assert shown(page)["name"].str.split("/").str[1].tolist() == names
+    page.text_input(key="audit_text").set_value("no such name").run()
+    assert "No image of the audit fits" in text(page)
+
+
+def test_classes_and_pairs(page: AppTest, library: Library) -> None:
+    page.segmented_control(key="audit_view").set_value("Classes").run()
+    classes, pairs = (t.value for t in page.dataframe)
+    names = library.vit.class_names
+    expected: dict[tuple[str, str], int] = {}
+    for name in library.wrong:
+        key = names[library.true[name]], names[library.predicted[name]]
+        expected[key] = expected.get(key, 0) + 1
+    assert {(r.label, r.predicted): r.images for r in pairs.itertuples()} == expected
+    for row in classes.itertuples():
+        mine = [n for n in library.names if names[library.true[n]] == row.label]
+        assert row.images == len(mine)
+        assert row.wrong == sum(n in library.wrong for n in mine)
+
+
+def test_groups_that_fail_say_how_many_were_tried(page: AppTest) -> None:
+    page.segmented_control(key="audit_view").set_value("Groups that fail").run()
+    finish(page)
+    elements = [*page.success, *page.markdown]
+    said = " ".join(str(one.value) for one in elements)
+    assert "looked at" in said and "fail" in said
+
+
+def test_a_page_of_images_comes_into_the_dashboard(page: AppTest, library: Library) -> None:
+    page.selectbox(key="audit_label").set_value("cat").run()
+    names = shown(page)["name"].tolist()
+    assert names
+    next(b for b in page.button if b.label.startswith("Look at all")).click().run()
+    finish(page)
+    session = page.session_state["session"]
+    assert sorted(sample.name for sample in session.samples) == sorted(names)
+    for sample in session.samples:
+        assert sample.data == next(i.data for i in demo.images() if sample.name.endswith(i.name))
+    space = page.session_state["workspace"]
+    assert set(space.labels.labels) == set(names)
+    assert {library.vit.class_names[i] for i in space.labels.labels.values()} == {"cat"}
+
+
+def test_a_server_for_others_opens_no_folder_of_its_machine(
+    folder: Path, setting: Callable[..., Any]
+) -> None:
+    setting(audits=("/audits/one",), local_files=False)
+    with pytest.raises(AttnlibError, match="that its operator chose"):
+        audits.get(str(folder))
+    setting(audits=(), local_files=True)
+    assert audits.get(str(folder)).totals().images == 81
+
+
+def test_without_an_audit_the_page_says_how_to_make_one(
+    oblong: AppTest, setting: Callable[..., Any]
+) -> None:
+    setting(audits=(), local_files=True)
+    page = finish(oblong.switch_page(path("audits")).run())
+    assert "Make one in a shell" in text(page)
+    page.text_input(key="audit_folder").set_value("/no/such <b>folder</b>").run()
+    assert "There is no audit in" in as_read(text(page)) and "<b>" not in text(page)
