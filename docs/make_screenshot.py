@@ -34,4 +34,5 @@ def photographed() -> Image.Image:
 
 
 if __name__ == "__main__":
-    photographed().quantize(COLOURS, dither=Image.Dither.NONE).save(PLACE, optimize=True)
+    few = Image.Quantize.MAXCOVERAGE  # keeps rare colours, such as those of the mark
+    photographed().quantize(COLOURS, few, dither=Image.Dither.NONE).save(PLACE, optimize=True)

@@ -223,7 +223,7 @@ ALLOWED = {
     r"outcome|allowed|self\._title|titles\.get\(name, name\)|pattern\(.*\)\.name|place\.token"
     r"|startup\.PAGES|data_uri\(.*\)",
     # Words and numbers of the library's own.
-    r"caution|objects\.facts\(\)",
+    r"caution|objects\.facts\(\)|word|step\.(title|words)|PROOFS\[title\]\.words",
     # Sentences of counts alone.
     r"strangers\.(NONE|sentence\(found\))",
     # Escaped where they are made.

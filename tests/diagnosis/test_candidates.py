@@ -10,6 +10,7 @@ import torch
 
 from attnlib.diagnosis.candidates import CHECKS, Candidate, Search, _confirmed, completed
 from attnlib.diagnosis.casts import _told_apart
+from tests.diagnosis.planted import demo_images
 
 LARGE = np.ones((4, 4), dtype=bool)
 SMALL = np.zeros((4, 4), dtype=bool)
@@ -54,13 +55,15 @@ def test_images_of_other_predictions_join_where_their_place_makes_the_class_as_s
 
 
 def test_a_cast_is_told_by_colours_among_all_images() -> None:
-    rng = np.random.default_rng(0)
-    pixels = rng.uniform(0, 255, (300, 3, 1, 1)) ** 0.6 * rng.uniform(0, 6, (300, 3, 8, 8))
-    pixels += 40 * rng.random((300, 1, 8, 8))
-    warm = np.arange(300) % 7 == 0
-    pixels[warm] *= np.array([1.3, 1.0, 0.6])[:, None, None]
-    inputs: Any = SimpleNamespace(pixels=torch.from_numpy(pixels.clip(0, 255)))
-    known, others = np.flatnonzero(warm)[:25], np.flatnonzero(~warm)[:120]
-    found = _told_apart(inputs, known.tolist(), others.tolist(), range(300)) > 0
+    pixels = np.stack([np.asarray(image, dtype=float) for image in demo_images().values()])
+    warm = np.arange(len(pixels)) % 5 == 0
+    pixels[warm] = (pixels[warm] * (1.3, 1.0, 0.6)).clip(0, 255)
+    inputs: Any = SimpleNamespace(pixels=torch.from_numpy(pixels).permute(0, 3, 1, 2))
+    known, others = np.flatnonzero(warm)[:10], np.flatnonzero(~warm)[:40]
+    odds = _told_apart(inputs, known.tolist(), others.tolist(), range(len(pixels)))
+    found = odds > 0
     assert (found & warm).sum() >= 0.75 * warm.sum()
     assert (found & warm).sum() >= 0.75 * found.sum()
+    # Among images of which they are a half, the odds are the same but for the rarity of a tenth.
+    even = _told_apart(inputs, known.tolist(), others.tolist(), range(20))
+    np.testing.assert_allclose(even - odds[:20], np.log(70 / 10), rtol=1e-6)

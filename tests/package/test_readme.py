@@ -173,10 +173,16 @@ def test_the_commands_of_the_library_run(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("image.png").write_bytes(demo.images()[3].data)
-    commands = [line for line in COMMANDS if line.startswith("attnlib ")]
-    assert {shlex.split(line)[1] for line in commands} == {"cost", "explain", "diagnose"}
+    for one in demo.images()[:6]:
+        place = Path("data/val") / one.label / one.name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(one.data)
+    assert main(["audit", "data/val", "--out", "audits/old"]) == 0
+    commands = [shlex.split(line, comments=True) for line in COMMANDS if line[:8] == "attnlib "]
+    assert {line[1] for line in commands} == {"cost", "explain", "diagnose", "audit", "compare"}
+    capsys.readouterr()
     for line in commands:
-        assert main(shlex.split(line)[1:]) == 0, line
+        assert main(line[1:]) == 0, line
         assert capsys.readouterr().out
     assert Path("overlay.png").is_file()
     assert json.loads(Path("findings.json").read_text())["images"] == 80

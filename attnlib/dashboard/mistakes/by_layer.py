@@ -109,7 +109,7 @@ def sentence(space: Workspace, prediction: Prediction, shares: Numbers) -> str:
     if prediction.kind != "classes" or top[-1] != predicted:
         return f"{len(shares)} layers, counted from 0."
     since = next(k for k in range(last, -1, -1) if k == 0 or top[k - 1] != predicted)
-    words = f"“{name}” is ahead of all others after layer {since} and from then on."
+    words = f"“{name}” is ahead of all others after layer {since:d} and from then on."
     if since == last:
         words = f"“{name}” is ahead of all others after the last layer, {last}, only."
     label = prediction.label
