@@ -233,14 +233,6 @@ class Opened:
         whole = total.first + total.second
         return {k: one for k, one in found.items() if one.first + one.second < whole}, total
 
-    def sample(self, count: int) -> pd.DataFrame:
-        """Some rows at random, the same each time: name, label, predicted, wrong, embedding."""
-        return self._frame(
-            "select name, label, predicted, label_index <> predicted_index as wrong, embedding "
-            "from rows where error is null order by hash(name) limit ?",
-            [count],
-        )
-
     def labels(self, names: list[str]) -> dict[str, str]:
         """The labels of some images, of those that have one."""
         found = self._ask(
