@@ -63,9 +63,9 @@ def occlusion(
         batch_size=batch_size,
         progress=progress,
     )[:, 0]
-    drops = torch.from_numpy(found[0] - found[1:])
-    covering = torch.from_numpy(masks[1:]).flatten(1).to(drops.dtype)
-    return (drops @ covering) / covering.sum(dim=0)
+    drops = found[0] - found[1:]
+    covering = masks[1:].reshape(len(places), -1).astype(drops.dtype)
+    return torch.from_numpy((drops @ covering) / covering.sum(axis=0))
 
 
 def _side(subject: Subject) -> int:

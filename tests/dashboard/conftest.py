@@ -9,6 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 import attnlib
+from attnlib.diagnosis import FINDERS, Finder
 from attnlib.model import demo
 from tests.dashboard import browsing
 from tests.dashboard.driving import settle, use, visitor
@@ -23,6 +24,15 @@ def app(monkeypatch: pytest.MonkeyPatch) -> AppTest:
     """A new visitor's app, before its first run."""
     monkeypatch.chdir(browsing.ROOT)
     return visitor()
+
+
+@pytest.fixture
+def finders() -> Iterator[dict[str, Finder]]:
+    """The registry of findings, to be changed; put back in its order, in which causes are asked."""
+    kept = dict(FINDERS)
+    yield FINDERS
+    FINDERS.clear()
+    FINDERS.update(kept)
 
 
 @pytest.fixture(scope="session")

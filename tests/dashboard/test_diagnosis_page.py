@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
@@ -32,15 +32,10 @@ REGION[2:, 4:] = True
 
 
 @pytest.fixture(autouse=True)
-def unknown(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def unknown(monkeypatch: pytest.MonkeyPatch, finders: dict[str, Finder]) -> None:
     """No other test's answers: finders are known by their kind, which here means many things."""
     for name in ("TASK", "MORE"):
         monkeypatch.setattr(diagnoses, name, f"{name} {uuid.uuid4().hex}")
-    # In their order, in which they are asked: what is put back one by one comes last.
-    kept = dict(diagnosis.FINDERS)
-    yield
-    diagnosis.FINDERS.clear()
-    diagnosis.FINDERS.update(kept)
 
 
 def planted(names: Sequence[str], against: Sequence[str] = (), **parts: object) -> Finding:

@@ -28,7 +28,7 @@ VIEWS = [
     ),
     *(
         ("head_similarity", "heads_section", view)
-        for view in ("Effect on the prediction", "Similarity", "Numbers and flags")
+        for view in ("Effect on the prediction", "Direct effect", "Similarity", "Numbers and flags")
     ),
     *(
         ("rollout_vs_flow", "compare_part", view)

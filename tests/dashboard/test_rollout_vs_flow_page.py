@@ -505,11 +505,12 @@ def test_a_model_of_windows_says_what_is_missing_and_offers_the_rest(
     settle(page)
     finish(page)
     assert vit.support.reason.split(";")[0][:40] in words(page).replace("\\", "")
-    for name in ("Raw attention", "Attention rollout", "Attention flow", "Grad-CAM"):
+    for name in ("Raw attention", "Attention rollout", "Attention flow"):
         assert f"**{name}**:" in words(page)
     there = words(page).partition("What is defined here: ")[2]
     assert (
-        there.startswith("AttnLRP, Integrated gradients, Occlusion, RISE, ") and "Random" in there
+        there.startswith("Grad-CAM, AttnLRP, Integrated gradients, Occlusion, RISE, ")
+        and "Random" in there
     )
     assert set(drawn) >= {"compare_map_random"}
     assert "compare_map_rollout" not in drawn

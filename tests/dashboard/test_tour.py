@@ -13,7 +13,6 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 import attnlib
-from attnlib import diagnosis
 from attnlib.dashboard.state import diagnoses, saving
 from attnlib.dashboard.tour.steps import KINDS, STEPS
 from attnlib.diagnosis import Certainty, Examined, Finder, Finding
@@ -25,14 +24,12 @@ MARK = (slice(80, 88), slice(80, 88))
 
 
 @pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+def quick(monkeypatch: pytest.MonkeyPatch, finders: dict[str, Finder]) -> None:
     """Of the causes only two that are found at once, and not by other tests."""
     for name in ("TASK", "MORE"):
         monkeypatch.setattr(diagnoses, name, f"{name} of the tour")
-    for kind in list(diagnosis.FINDERS):
-        monkeypatch.delitem(diagnosis.FINDERS, kind)
-    for kind in ("cheap", *KINDS):
-        monkeypatch.setitem(diagnosis.FINDERS, kind, finder(kind))
+    finders.clear()
+    finders.update({kind: finder(kind) for kind in ("cheap", *KINDS)})
 
 
 def finder(kind: str) -> Finder:

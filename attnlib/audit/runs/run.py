@@ -222,7 +222,8 @@ def _stratified(
     for place in np.argsort(-(shares - np.floor(shares)), kind="stable"):
         if quota.sum() >= count:
             break
-        quota[place] += quota[place] < sizes[place]
+        # One that has its first only by being the least of a label is no remainder any longer.
+        quota[place] += quota[place] < sizes[place] and quota[place] <= shares[place]
     taken = np.zeros(len(names), dtype=int)
     found = []
     for place in order:

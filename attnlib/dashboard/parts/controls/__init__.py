@@ -6,6 +6,10 @@ address bar (see :mod:`attnlib.dashboard.parts.address`). All of them take:
     help: a sentence.
     of: what the choice belongs to: for another image, say, there is another choice.
     linked: whether the address says it. False only where a link could not mean anything.
+
+Each tells Streamlit its value as the default too. A browser that missed the run in which the value
+was set, because the next one came at once, would take the first of a list for it and send it back:
+a visitor of a busy server had images resized by another interpolation than the model's.
 """
 
 from attnlib.dashboard.parts.controls.lists import choice, maybe, or_none, pill, segments, several

@@ -39,8 +39,16 @@ def choice(
     """A list that opens; one option is chosen, the first unless ``default`` says otherwise."""
     default = options[0] if default is _FIRST else default
     known = OneOf(options, title)
-    address.settle(key, default, known, label=label, of=of)
-    found: T = st.selectbox(label, options, format_func=title, key=key, width=width, help=help)
+    begun = address.settle(key, default, known, label=label, of=of)
+    found: T = st.selectbox(
+        label,
+        options,
+        index=options.index(begun),
+        format_func=title,
+        key=key,
+        width=width,
+        help=help,
+    )
     address.keep(key, found, default, known, of=of)
     return found
 
@@ -57,11 +65,11 @@ def maybe(
 ) -> T | None:
     """A list that opens, of which nothing need be chosen; it can be cleared."""
     known = or_none(options, title)
-    address.settle(key, None, known, label=label)
+    begun = address.settle(key, None, known, label=label)
     found = st.selectbox(
         label,
         options,
-        index=None,
+        index=None if begun is None else options.index(begun),
         format_func=title,
         key=key,
         placeholder=placeholder,
@@ -88,10 +96,11 @@ def segments(
     """A few options side by side, of which one is always chosen."""
     default = options[0] if default is _FIRST else default
     known = OneOf(options, title)
-    address.settle(key, default, known, label=label, of=of, linked=linked)
+    begun = address.settle(key, default, known, label=label, of=of, linked=linked)
     chosen: Any = st.segmented_control(
         label,
         options,
+        default=begun,
         format_func=title,
         required=True,
         key=key,
@@ -115,10 +124,11 @@ def pill(
 ) -> T | None:
     """A few options side by side, of which one or none is chosen."""
     known = or_none(options, title)
-    address.settle(key, None, known, label=label)
+    begun = address.settle(key, None, known, label=label)
     found = st.pills(
         label,
         options,
+        default=begun,
         format_func=title,
         key=key,
         label_visibility=label_visibility,
@@ -145,10 +155,11 @@ def several(
 ) -> list[T]:
     """Any number of the options."""
     known, first = SomeOf(OneOf(options, title)), list(default)
-    address.settle(key, first, known, label=label, of=of)
+    begun = address.settle(key, first, known, label=label, of=of)
     found = st.multiselect(
         label,
         options,
+        default=begun,
         format_func=title,
         key=key,
         placeholder=placeholder,

@@ -31,8 +31,8 @@ def slider(
     if low >= high:
         return default
     codec = Number(low, high)
-    address.settle(key, default, codec, label=label, of=of)
-    found: N = st.slider(label, low, high, step=step, key=key, width=width, help=help)
+    begun = address.settle(key, default, codec, label=label, of=of)
+    found: N = st.slider(label, low, high, begun, step=step, key=key, width=width, help=help)
     address.keep(key, found, default, codec, of=of)
     return found
 
@@ -48,8 +48,8 @@ def steps(
 ) -> T:
     """One of many values in a row, on a slider."""
     known = OneOf(options)
-    address.settle(key, default, known, label=label)
-    found: T = st.select_slider(label, options, key=key, width=width, help=help)
+    begun = address.settle(key, default, known, label=label)
+    found: T = st.select_slider(label, options, begun, key=key, width=width, help=help)
     address.keep(key, found, default, known)
     return found
 
@@ -104,13 +104,13 @@ def number(
     least = kind(-LARGEST) if low is None else low
     most = kind(LARGEST) if high is None else high
     codec = Number(least, most, blank=default is None)
-    address.settle(key, default, codec, label=label, of=of)
+    begun = address.settle(key, default, codec, label=label, of=of)
     stride: Any = (1 if kind is int else 0.01) if step is None else step
     found: Any = st.number_input(
         label,
         low,
         high,
-        value=None,
+        value=begun,
         step=stride,
         key=key,
         placeholder=placeholder,
@@ -125,7 +125,7 @@ def number(
 def page(key: str, pages: int, *, of: Hashable = None) -> int:
     """Which page of many, counted from 1."""
     codec = Number(1, pages)
-    address.settle(key, 1, codec, label="Page", of=of)
-    found = st.pagination(pages, key=key)
+    begun = address.settle(key, 1, codec, label="Page", of=of)
+    found = st.pagination(pages, default=begun, key=key)
     address.keep(key, found, 1, codec, of=of)
     return found

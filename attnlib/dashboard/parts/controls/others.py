@@ -24,8 +24,8 @@ def toggle(
 ) -> bool:
     """On or off."""
     codec = YesNo()
-    address.settle(key, default, codec, label=label, of=of)
-    found = st.toggle(label, key=key, help=help, disabled=disabled)
+    begun = address.settle(key, default, codec, label=label, of=of)
+    found = st.toggle(label, begun, key=key, help=help, disabled=disabled)
     address.keep(key, found, default, codec, of=of)
     return found
 
@@ -45,13 +45,15 @@ def text(
     """A line of text, or with ``height`` (pixels) several, which no link holds."""
     linked = linked and height is None
     if linked:
-        address.settle(key, default, codec, label=label, of=of)
+        begun = address.settle(key, default, codec, label=label, of=of)
     else:
-        st.session_state.setdefault(key, address.recall(key, default))
+        begun = st.session_state.setdefault(key, address.recall(key, default))
     if height is None:
-        found = st.text_input(label, key=key, placeholder=placeholder, help=help)
+        found = st.text_input(label, begun, key=key, placeholder=placeholder, help=help)
     else:
-        found = st.text_area(label, key=key, placeholder=placeholder, height=height, help=help)
+        found = st.text_area(
+            label, begun, key=key, placeholder=placeholder, height=height, help=help
+        )
     address.keep(key, found, default, codec, of=of, linked=linked)
     return found
 
