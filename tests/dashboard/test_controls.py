@@ -46,3 +46,26 @@ def test_every_control_says_what_it_does(app: AppTest, name: str) -> None:
         seen += silent(app)
     assert not seen
     assert len(app.get("selectbox")) + len(app.get("segmented_control")) >= 2
+
+
+def test_a_browser_that_missed_a_run_knows_every_value(app: AppTest) -> None:
+    """What a control is told as its default is what it holds, though the session says it too.
+
+    A browser that never saw the run in which a value was set takes the default for what the
+    visitor chose, and sends it back.
+    """
+    settle(app.run())
+    # In a run of its own nothing is set anew: the browser is told defaults alone.
+    app.run()
+    known = {element.key: element for element in app.selectbox}
+    interpolation = known["pre_interpolation"]
+    assert interpolation.value == "bicubic" and interpolation.options[0] != "bicubic"
+    for element in app.selectbox:
+        told = element.proto.default if element.proto.HasField("default") else None
+        assert told == (None if element.value is None else element.index), element.key
+    for element in (*app.toggle, *app.text_input):
+        assert element.proto.default == element.value, element.key
+    for element in app.number_input:
+        assert element.proto.default == element.value, element.key
+    for element in app.slider:
+        assert list(element.proto.default) == [element.value], element.key
