@@ -15,7 +15,7 @@ from streamlit.testing.v1 import AppTest
 import attnlib
 from attnlib.dashboard.parts.model_choice import SOURCES
 from attnlib.model import demo, objects
-from tests.dashboard.driving import numbers, open_image, png, settle, text, upload
+from tests.dashboard.driving import finish, numbers, open_image, png, settle, text, upload
 from tests.dashboard.screen import Screen
 
 ROOT = Path(__file__).parents[2]
@@ -195,6 +195,7 @@ def test_every_source_opens_without_a_network(app: AppTest) -> None:
     for source in SOURCES:
         app.selectbox(key="source").set_value(source).run()
         assert not app.exception, source
+        finish(app)
         # What cannot be loaded leaves the model and its images as they are.
         shown = known.get(source, shown)
         assert numbers(app)["images"] == shown

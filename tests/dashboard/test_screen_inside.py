@@ -75,7 +75,7 @@ def test_direct_effects_and_their_sum(
     assert f"is **{said}**" in words and f"= {said}." in words
     assert "only in the last layers it ranks heads as their removal does" in words
     # Without a second class it is the logit; another head has its own patches.
-    finish(oblong.selectbox(key="direct_against").set_value(None).run())
+    finish(oblong.selectbox(key="direct_against").select_index(0).run())
     oblong.session_state["direct_head"] = "L5·H2"
     finish(oblong.run())
     shown = screen.cells(oblong)
