@@ -15,7 +15,6 @@ from attnlib.audit.runs import MAPS, Audit, Count, Engine, ModelWanted, Wanted, 
 from attnlib.capture.passes import PRECISIONS
 from attnlib.commands import models
 from attnlib.data.image import DECODINGS
-from attnlib.data.labels import read_class_names
 from attnlib.diagnosis.words import printable
 from attnlib.errors import AttnlibError
 
@@ -70,13 +69,13 @@ def run(given: argparse.Namespace) -> int:
     for name in ("workers", "batch_size", "decoders"):
         if getattr(given, name) < 1:
             raise AttnlibError(f"--{name.replace('_', '-')} must be at least 1.")
-    names = given.class_names
+    names = models.class_names(given)
     model = ModelWanted(
         given.model,
         given.checkpoint,
         given.weights,
         given.outputs,
-        None if names is None else tuple(read_class_names(_read(names), names.name)),
+        None if names is None else tuple(names),
         given.precision,
     )
     wanted = Wanted(
@@ -187,10 +186,3 @@ def _time(seconds: float) -> str:
     if hours:
         return f"{hours} h {minutes} min"
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise AttnlibError(f"{path} cannot be read: {error.strerror}.") from error

@@ -11,9 +11,8 @@ import attnlib
 from attnlib import audit
 from attnlib.audit.report import ReportEntry, html_report
 from attnlib.capture.passes import PRECISIONS
-from attnlib.commands import models, sources
+from attnlib.commands import files, models, sources
 from attnlib.data.annotation import read_coco
-from attnlib.data.labels import read_class_names
 from attnlib.diagnosis import FINDERS, Examined, Report, examine, report
 from attnlib.diagnosis.words import lines, printable, sections
 from attnlib.diagnosis.written import as_json
@@ -55,17 +54,16 @@ def run(given: argparse.Namespace) -> int:
     """
     if given.limit is not None and given.limit < 1:
         raise AttnlibError(f"--limit must be at least 1 image, not {given.limit}.")
-    names = given.class_names
     vit = attnlib.load(
         given.model,
         checkpoint=given.checkpoint,
         weights=given.weights,
         outputs=given.outputs,
-        class_names=None if names is None else read_class_names(_read(names), names.name),
+        class_names=models.class_names(given),
         device=given.device,
         precision=given.precision,
     )
-    coco = None if given.coco is None else read_coco(_read(given.coco))
+    coco = None if given.coco is None else read_coco(files.read(given.coco))
     source = sources.read(given.source, given.labels, vit, given.limit, coco)
     for note in (*vit.notes, *source.notes):
         print(printable([f"note: {note}"]), file=sys.stderr)
@@ -114,13 +112,6 @@ def page(examined: Examined, found: Report, title: str) -> str:
         vit.outputs,
         sections=sections(found, images),
     )
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise AttnlibError(f"{path} cannot be read: {error.strerror}.") from error
 
 
 def _write(path: Path, text: str) -> None:

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import attnlib
 from attnlib.capture.passes import PRECISIONS
-from attnlib.commands import models
+from attnlib.commands import files, models
 from attnlib.data.image import check, decode
-from attnlib.data.labels import read_class_names
 from attnlib.data.numbering import number
 from attnlib.errors import AttnlibError
 
@@ -41,16 +40,14 @@ def run(given: argparse.Namespace) -> None:
         )
     if given.side < 1:
         raise AttnlibError(f"--side must be at least 1 pixel, not {given.side}.")
-    data = _read(given.image)
+    data = files.read(given.image)
     check(data)
-    names = given.class_names
-    listed = None if names is None else read_class_names(_read(names), names.name)
     vit = attnlib.load(
         given.model,
         checkpoint=given.checkpoint,
         weights=given.weights,
         outputs=given.outputs,
-        class_names=listed,
+        class_names=models.class_names(given),
         device=given.device,
         precision=given.precision,
     )
@@ -80,10 +77,3 @@ def _class(vit: attnlib.Vit, text: str) -> int:
         f"{text!r} is no class of this model. Give a name or a number from 0 to "
         f"{len(vit.class_names) - 1}."
     )
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise AttnlibError(f"{path} cannot be read: {error.strerror}.") from error

@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 
 from attnlib.capture.outputs import KINDS
+from attnlib.commands import files
+from attnlib.data.labels import read_class_names
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,3 +24,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--outputs", choices=KINDS, help="what the logits mean; found out if absent"
     )
     parser.add_argument("--class-names", type=Path, help="a file with one name per line, or JSON")
+
+
+def class_names(given: argparse.Namespace) -> list[str] | None:
+    """The names of the classes that were given as a file; None where none was.
+
+    Raises:
+        AttnlibError: it cannot be read.
+        LabelError: it holds no list of names.
+    """
+    path: Path | None = given.class_names
+    return None if path is None else list(read_class_names(files.read(path), path.name))

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from attnlib.commands import files
 from attnlib.data import annotation, masks
 from attnlib.data.collection import Sample, collect
 from attnlib.data.image import decode
@@ -69,7 +70,7 @@ def read(
         raise AttnlibError(f"There is no image that can be read in {place}{why}.")
     tables = [read_label_table(data) for _, data in collection.tables] if table is None else []
     if table is not None:
-        tables = [read_label_table(_read(table))]
+        tables = [read_label_table(files.read(table))]
     if not tables and place in embedded.NAMES and not Path(place).exists():
         shown = demo.images() if place == "demo" else objects.images()
         tables = [LabelTable({one.name: one.label for one in shown}, ())]
@@ -174,7 +175,7 @@ def _files(place: str) -> Iterator[tuple[str, bytes]]:
             f"{' or '.join(map(repr, embedded.NAMES))} for embedded images."
         )
     if path.is_file():
-        yield path.name, _read(path)
+        yield path.name, files.read(path)
         return
     for folder, folders, names in os.walk(path):
         folders.sort()
@@ -182,11 +183,4 @@ def _files(place: str) -> Iterator[tuple[str, bytes]]:
             one = Path(folder) / name
             # Links may lead anywhere, and pipes never end.
             if one.is_file() and not one.is_symlink():
-                yield one.relative_to(path).as_posix(), _read(one)
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise AttnlibError(f"{path} cannot be read: {error.strerror}.") from error
+                yield one.relative_to(path).as_posix(), files.read(one)
