@@ -147,8 +147,8 @@ class Opened:
         if not self.done:
             return Totals(0, 0, 0, 0)
         ((images, refused, labelled, right),) = self._ask(
-            "select count(*), count(error), count(*) filter (error is null and label_index is not "
-            f"null), count(*) filter ({_OUTCOME['right']}) from rows"
+            f"select count(*), count(error), count(*) filter ({_JUDGED}), "
+            f"count(*) filter ({_OUTCOME['right']}) from rows"
         ).fetchall()
         return Totals(images, refused, labelled, right)
 
@@ -184,8 +184,8 @@ class Opened:
         """Each class: ``label``, ``images``, ``wrong``, ``error_rate`` (0 to 1), most first."""
         return self._frame(
             "select label, count(*) as images, count(*) filter (label_index <> predicted_index) as "
-            "wrong, wrong / images as error_rate from rows where error is null and label_index is "
-            "not null group by label order by error_rate desc, images desc, label"
+            f"wrong, wrong / images as error_rate from rows where {_JUDGED} "
+            "group by label order by error_rate desc, images desc, label"
         )
 
     def judged(self) -> pd.DataFrame:

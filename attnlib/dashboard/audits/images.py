@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Hashable
 
 import pandas as pd
 import streamlit as st
@@ -82,7 +83,7 @@ def _choose(found: Opened) -> tuple[Where, Sort, bool]:
 def _table(found: Opened, frame: pd.DataFrame) -> list[int]:
     """The rows with small pictures; which are chosen."""
     shown = frame.copy()
-    shown["image"] = pd.Series([thumbnail(found, name) for name in frame["name"]], dtype=object)
+    shown["image"] = pd.Series(thumbnails(found, list(frame["name"])), dtype=object)
     columns = ["image", "name", "label", "predicted", "confidence", "probability_true", "loss"]
     if frame["error"].notna().any():
         columns.append("error")
@@ -109,23 +110,34 @@ def _table(found: Opened, frame: pd.DataFrame) -> list[int]:
     return list(event.selection.rows)
 
 
-def thumbnail(found: Opened, name: str) -> str | None:
-    """A small picture of an image as a data URI; None where it cannot be read."""
-    key = ("audit thumbnail", found.folder.url, found.manifest.listing, name)
-    kept: str | None = results.kept(key)
-    if kept is not None:
-        return kept
+def thumbnails(found: Opened, names: list[str]) -> list[str | None]:
+    """Small pictures of images as data URIs; None where one cannot be read.
+
+    Where they lie is asked once for all that are missing.
+    """
+
+    def key(name: str) -> Hashable:
+        return "audit thumbnail", found.folder.url, found.manifest.listing, name
+
+    made: dict[str, str | None] = {name: results.kept(key(name)) for name in names}
+    missing = [name for name, picture in made.items() if picture is None]
     try:
-        ((_, data),) = found.images([name])
-        if isinstance(data, Exception):
-            return None
+        for entry, data in found.images(missing) if missing else ():
+            made[entry.name] = picture = None if isinstance(data, Exception) else _small(data)
+            if picture is not None:
+                results.keep(key(entry.name), picture)
+    except AttnlibError:
+        pass  # the source is gone: what is kept is shown, the others are not
+    return [made[name] for name in names]
+
+
+def _small(data: bytes) -> str | None:
+    try:
         picture = decode(data)
-    except (AttnlibError, ValueError):
+    except AttnlibError:
         return None
     picture.thumbnail((2 * SIDE, 2 * SIDE), Image.Resampling.LANCZOS)
-    made = data_uri(png_bytes(picture), "image/png")
-    results.keep(key, made)
-    return made
+    return data_uri(png_bytes(picture), "image/png")
 
 
 def take(space: Workspace, found: Opened, names: list[str]) -> None:
