@@ -167,6 +167,18 @@ def table(device: str) -> str:
     return "\n".join(lines)
 
 
+def show(name: str, table: Callable[[], str], about: str | None) -> None:
+    """A command that prints a table measured on one thread, and with --write keeps it."""
+    parser = argparse.ArgumentParser(description=about)
+    parser.add_argument("--write", action="store_true", help="put the table into README.md")
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    found = table()
+    print(found)
+    if args.write:
+        write(name, found)
+
+
 def write(name: str, table: str) -> None:
     """Put a table into README.md, between the comments that name it."""
     place = Path(__file__).parent / "README.md"

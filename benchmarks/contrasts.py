@@ -9,14 +9,12 @@ the mistake is the mark.
 
 from __future__ import annotations
 
-import argparse
-
 import numpy as np
 import torch
 
 import attnlib
 from attnlib.methods import METHODS, Subject
-from benchmarks.capture import write
+from benchmarks.capture import show
 from tests.methods.test_contrast import COLS, PATCH, ROWS, images, trained
 
 SEEDS = range(2, 10)
@@ -64,14 +62,7 @@ def table() -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--write", action="store_true", help="put the table into README.md")
-    args = parser.parse_args()
-    torch.set_num_threads(1)
-    found = table()
-    print(found)
-    if args.write:
-        write("contrasts", found)
+    show("contrasts", table, __doc__)
 
 
 if __name__ == "__main__":

@@ -9,12 +9,10 @@ map lies beside the object.
 
 from __future__ import annotations
 
-import argparse
 import io
 from collections import defaultdict
 
 import numpy as np
-import torch
 from PIL import Image
 
 import attnlib
@@ -22,7 +20,7 @@ from attnlib.data.image import decode
 from attnlib.evaluation.localisation import localise
 from attnlib.methods import METHODS
 from attnlib.model import objects
-from benchmarks.capture import write
+from benchmarks.capture import show
 
 
 def measure() -> dict[str, tuple[float, float, float]]:
@@ -51,14 +49,7 @@ def table() -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--write", action="store_true", help="put the table into README.md")
-    args = parser.parse_args()
-    torch.set_num_threads(1)
-    found = table()
-    print(found)
-    if args.write:
-        write("localisation", found)
+    show("localisation", table, __doc__)
 
 
 if __name__ == "__main__":

@@ -10,13 +10,11 @@ is measured with both.
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import time
 from collections import defaultdict
 
 import numpy as np
-import torch
 
 import attnlib
 from attnlib.data.image import decode
@@ -24,7 +22,7 @@ from attnlib.evaluation import faithfulness
 from attnlib.methods import METHODS, Subject
 from attnlib.methods.perturbation import Replacement
 from attnlib.model import demo
-from benchmarks.capture import write
+from benchmarks.capture import show
 
 RULERS: tuple[Replacement, ...] = ("blur", "zero")
 
@@ -79,14 +77,7 @@ def _gain(areas: dict[str, tuple[float, float]]) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--write", action="store_true", help="put the table into README.md")
-    args = parser.parse_args()
-    torch.set_num_threads(1)
-    found = table()
-    print(found)
-    if args.write:
-        write("maps", found)
+    show("maps", table, __doc__)
 
 
 if __name__ == "__main__":
