@@ -55,7 +55,7 @@ def fit(vectors: Vectors) -> Vectors:
     count = min(MOST, len(vectors) // EACH)
     if count < 2:
         return np.zeros((0, vectors.shape[1]), np.float32)
-    starts = []
+    starts: list[tuple[float, Vectors]] = []
     with warnings.catch_warnings():
         # A cluster that is left empty is taken out below.
         warnings.simplefilter("ignore", UserWarning)

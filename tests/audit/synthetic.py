@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ def written(
     until: int = 10**9,
     model: dict[str, Any] | None = None,
     probabilities: bool = False,
+    classes: Sequence[str] = CLASSES,
 ) -> Path:
     """An audit's folder with these rows.
 
@@ -38,7 +39,7 @@ def written(
     entries = [Entry(row["name"], row.get("label"), row["name"]) for row in rows]
     count = -(-len(rows) // size)
     folder.begin(
-        Manifest({"source": str(root)}, model or {}, "", CLASSES, {}, len(rows), count, {}),
+        Manifest({"source": str(root)}, model or {}, "", tuple(classes), {}, len(rows), count, {}),
         entries,
         size,
     )
