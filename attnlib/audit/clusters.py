@@ -7,13 +7,19 @@ the clusters lie.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+import duckdb
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 from scipy.cluster.vq import kmeans2
 
+from attnlib.audit.where import FIRST, JUDGED, PLACE
+
 Vectors = NDArray[np.float32]
+TABLE = "create or replace table clusters (place ubigint, cluster integer)"
 # So many images of a cluster on average are enough to see a rate; more clusters nobody reads.
 EACH, MOST = 40, 30
 # k-means on more is slower, not better.
@@ -40,6 +46,12 @@ class Cluster:
     def words(self) -> str:
         """What is in it."""
         return f"mostly {', '.join(self.classes)}; like {self.example}"
+
+
+def vectors(column: pa.ChunkedArray) -> Vectors:
+    """Lists of one length as ``(n, D)``."""
+    flat = column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    return np.asarray(flat, np.float32).reshape(len(column), -1 if len(column) else 0)
 
 
 def units(vectors: NDArray[np.floating]) -> Vectors:
@@ -71,3 +83,39 @@ def assign(vectors: Vectors, middles: Vectors) -> tuple[NDArray[np.intp], Vector
     distances = (middles**2).sum(axis=1) - 2 * (vectors @ middles.T)
     places = distances.argmin(axis=1)
     return places, distances[np.arange(len(vectors)), places]
+
+
+def kept(
+    middles: Vectors,
+    blocks: Iterable[pa.Table],
+    cursor: duckdb.DuckDBPyConnection,
+    step: Callable[[int], None],
+) -> list[Cluster]:
+    """Write the cluster of each image into the table ``clusters``; what is in each.
+
+    Args:
+        middles: ``(k, D)``.
+        blocks: ``name``, ``embedding`` and ``first`` of all images.
+        cursor: of a database with the audit's ``rows`` and an empty table; see :data:`TABLE`.
+        step: called with the number of blocks done.
+    """
+    if not len(middles):
+        return []
+    best, examples = np.full(len(middles), np.inf), [""] * len(middles)
+    for done, block in enumerate(blocks):
+        places, far = assign(units(vectors(block["embedding"])), middles)
+        cursor.register("block", pa.table({"name": block["name"], "cluster": places}))
+        cursor.execute(f"insert into clusters select {PLACE}, cluster from block")
+        first = np.flatnonzero(block["first"].to_numpy())
+        first = first[np.argsort(far[first], kind="stable")]
+        for number, at in zip(*np.unique(places[first], return_index=True), strict=True):
+            if far[first[at]] < best[number]:
+                best[number] = far[first[at]]
+                examples[number] = block["name"][int(first[at])].as_py()
+        step(done + 1)
+    common = cursor.execute(
+        "select cluster, list(label order by images desc, label)[1:2] from (select cluster, "
+        f"label, count(*) as images from rows join clusters on place = {PLACE} where {JUDGED} "
+        f"and {FIRST} group by all) group by cluster order by cluster"
+    ).fetchall()
+    return [Cluster(number, tuple(names), examples[number]) for number, names in common]

@@ -14,7 +14,7 @@ import duckdb
 
 from attnlib.audit import where
 from attnlib.audit.slices import Tally
-from attnlib.audit.where import CATEGORIES, JUDGED, PROPERTIES, Group, Key
+from attnlib.audit.where import CATEGORIES, FIRST, JUDGED, PROPERTIES, Group, Key
 
 # A property is cut at these quantiles: below the first two, above the others.
 CUTS = (0.1, 0.25, 0.75, 0.9)
@@ -22,7 +22,6 @@ SIDES = ("at most", "at most", "at least", "at least")
 MOST_GROUPS = 20_000
 # With more classes too few images are both of one and at an end of a property.
 MOST_PAIRED = 2_000
-FIRST = "hash(name) % 2 = 0"
 _COUNTS = (
     "count(*) filter (first), count(*) filter (first and wrong), "
     "count(*) filter (not first), count(*) filter (not first and wrong)"

@@ -9,10 +9,8 @@ from typing import Any, Literal, get_args
 
 import duckdb
 import fsspec
-import numpy as np
 import pandas as pd
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from attnlib.audit import clusters, groups
 from attnlib.audit.clusters import Cluster
@@ -20,7 +18,17 @@ from attnlib.audit.numbers import wilson
 from attnlib.audit.runs.manifest import Folder, Manifest
 from attnlib.audit.runs.schema import COLUMNS
 from attnlib.audit.slices import Tally
-from attnlib.audit.where import CLUSTER, JUDGED, OUTCOME, PLACE, Group, Key
+from attnlib.audit.where import (
+    CATEGORIES,
+    CLUSTER,
+    FIRST,
+    FOLDER,
+    JUDGED,
+    OUTCOME,
+    PROPERTIES,
+    Group,
+    Key,
+)  # fmt: skip
 from attnlib.audit.where import OUTCOMES as OUTCOMES
 from attnlib.audit.where import Outcome as Outcome
 from attnlib.audit.where import Where as Where
@@ -156,10 +164,14 @@ class Opened:
         )
 
     def judged(self) -> pd.DataFrame:
-        """Every labelled image by name: ``name``, ``label``, ``predicted``, ``wrong``."""
+        """Every labelled image by name: ``name``, ``label``, ``predicted``, ``wrong``, and folder
+        and properties by their names."""
+        more = ", ".join(
+            f'{sql} as "{by}"' for by, sql in {FOLDER: CATEGORIES[FOLDER], **PROPERTIES}.items()
+        )
         return self._frame(
-            "select name, label, predicted, label_index <> predicted_index as wrong from rows "
-            f"where {JUDGED} order by name"
+            f"select name, label, predicted, label_index <> predicted_index as wrong, {more} "
+            f"from rows where {JUDGED} order by name"
         )
 
     def tallies(
@@ -187,34 +199,17 @@ class Opened:
     def _clustered(self, progress: Progress) -> list[Cluster]:
         sample = self._sql(
             f"select embedding from rows where {JUDGED} and embedding is not null and "
-            f"{groups.FIRST} order by hash(name) limit {clusters.SAMPLE}"
+            f"{FIRST} order by hash(name) limit {clusters.SAMPLE}"
         ).to_arrow_table()
-        middles = clusters.fit(clusters.units(vectors(sample["embedding"])))
-        best = np.full(len(middles), np.inf)
-        examples = [""] * len(middles)
-        cursor = self._ask("create or replace table clusters (place ubigint, cluster integer)")
-        for done, block in enumerate(self.blocks()) if len(middles) else ():
-            places, far = clusters.assign(clusters.units(vectors(block["embedding"])), middles)
-            cursor.register("block", pa.table({"name": block["name"], "cluster": places}))
-            cursor.execute(f"insert into clusters select {PLACE}, cluster from block")
-            first = np.flatnonzero(block["first"].to_numpy())
-            first = first[np.argsort(far[first], kind="stable")]
-            for number, at in zip(*np.unique(places[first], return_index=True), strict=True):
-                if far[first[at]] < best[number]:
-                    best[number] = far[first[at]]
-                    examples[number] = block["name"][int(first[at])].as_py()
-            progress(done + 1, self.done)
-        common = self._ask(
-            "select cluster, list(label order by images desc, label)[1:2] from (select cluster, "
-            f"label, count(*) as images from rows join clusters on place = {PLACE} where {JUDGED} "
-            f"and {groups.FIRST} group by all) group by cluster order by cluster"
-        ).fetchall()
-        return [Cluster(number, tuple(names), examples[number]) for number, names in common]
+        middles = clusters.fit(clusters.units(clusters.vectors(sample["embedding"])))
+        return clusters.kept(
+            middles, self.blocks(), self._ask(clusters.TABLE), lambda n: progress(n, self.done)
+        )
 
     def blocks(self, condition: str = JUDGED) -> Iterator[pa.Table]:
         """Embeddings of rows, some thousands at a time: ``name``, ``embedding``, ``first``."""
         rows = self._sql(
-            f"select name, label, label_index, embedding, {groups.FIRST} as first from rows where "
+            f"select name, label, label_index, embedding, {FIRST} as first from rows where "
             f"{condition} and embedding is not null"
         )
         for batch in rows.to_arrow_reader(BLOCK):
@@ -278,12 +273,6 @@ class Opened:
             return cursor.execute(sql, values or [])
         except duckdb.Error as error:
             raise AttnlibError(f"The audit cannot be read: {brief(error)}.") from error
-
-
-def vectors(column: pa.ChunkedArray) -> NDArray[np.float32]:
-    """Lists of one length as ``(n, D)``."""
-    flat = column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
-    return np.asarray(flat, np.float32).reshape(len(column), -1 if len(column) else 0)
 
 
 def _protocols(system: Any) -> tuple[str, ...]:

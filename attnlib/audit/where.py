@@ -54,6 +54,8 @@ PAIR = (
 )
 # A name's place in the table of clusters.
 PLACE = "hash(name)"
+# The half of a set in which groups are searched.
+FIRST = f"{PLACE} % 2 = 0"
 SIGNS = {"at most": "<=", "at least": ">="}
 _END = re.compile(r"(at most|at least) (-?[0-9.]+(?:e[-+]?[0-9]+)?)", re.ASCII)
 _BETWEEN = " / "

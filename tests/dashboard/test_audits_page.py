@@ -19,7 +19,7 @@ from attnlib.data.remarks import Remark
 from attnlib.errors import AttnlibError
 from attnlib.model import demo
 from tests.audit.synthetic import written
-from tests.dashboard.driving import finish, path, text, visitor
+from tests.dashboard.driving import finish, path, settle, text, visitor
 from tests.dashboard.library import Library
 from tests.dashboard.screen import as_read
 
@@ -150,11 +150,10 @@ def test_a_group_that_fails_opens_its_images_and_is_a_link(
     expected = found.page(where, "confidence", descending=True, first=0, count=24)
     assert shown(page)["name"].tolist() == expected["name"].tolist()
     link = page.query_params["audit_group"]
-    new = visitor()
+    new = settle(visitor().run())
     for key, value in (("audit_group", link), ("audit", str(spoiled))):
         new.query_params[key] = value
-    new.switch_page(path("audits"))
-    finish(new.run())
+    finish(new.switch_page(path("audits")).run())
     assert shown(new)["name"].tolist() == expected["name"].tolist()
     new.button(key="audit_group_out").click().run()
     count = found.count(Where("wrong"))
