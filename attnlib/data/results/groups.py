@@ -12,7 +12,7 @@ from attnlib.data.text import loose
 
 _SHARES: Final = re.compile(
     r"(probability|probabilities|probs?|proba|p|pred[ _]?probs?|softmax|scores?|logits?)"
-    r"[ _.:\[-]+(.+?)\]?",
+    r"(?:[ _.-]|: ?|(\[))(.+?)(?(2)\]|)",
     re.IGNORECASE,
 )
 _VECTOR: Final = re.compile(
@@ -50,8 +50,8 @@ def per_class(
     numbers: list[tuple[str, str]] = []
     for column in columns:
         found = _SHARES.fullmatch(column.strip())
-        if found and found[2].casefold() not in _NO_CLASS:
-            by_prefix[found[1].casefold()].append((column, found[2]))
+        if found and found[3].casefold() not in _NO_CLASS:
+            by_prefix[found[1].casefold()].append((column, found[3]))
         elif loose(column) in known and compact(column) not in scalar:
             named.append((column, column.strip()))
         elif column.strip().isascii() and column.strip().isdecimal():

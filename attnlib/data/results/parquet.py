@@ -132,7 +132,9 @@ def arrow(flat_table: pd.DataFrame) -> pa.Table:
 
     def column(name: str) -> Iterable[Any]:
         values = flat_table[name]
-        return values.to_numpy() if values.dtype.kind == "f" else values.tolist()
+        if values.dtype.kind == "f":
+            return values.to_numpy()
+        return [None if isinstance(cell, float) else cell for cell in values.tolist()]
 
     made = {
         str(name): pa.array(
