@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from attnlib.audit.joined import Here
@@ -141,7 +142,7 @@ def _rows(found: Opened, columns: Sequence[str]) -> pa.Table:
     for shard in sorted(found.folder.done()):
         part = found.folder.part(shard)
         part = part.select([name for name in columns if name in part.column_names])
-        parts.append(part.filter(pa.compute.is_null(part["error"])))
+        parts.append(part.filter(pc.is_null(part["error"])))
     if not parts or not sum(part.num_rows for part in parts):
         raise AttnlibError("The audit has no rows yet.")
     return pa.concat_tables(parts)

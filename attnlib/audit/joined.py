@@ -28,7 +28,7 @@ MOST_COMPARED = 200_000
 # From which share on the classes are said to stand in another order.
 _ORDERED = 0.7
 COLUMNS = (
-    "name", "label", "theirs", "theirs_confidence", "ours", "ours_confidence", "agree",
+    "name", "label", "given", "theirs", "theirs_confidence", "ours", "ours_confidence", "agree",
 )  # fmt: skip
 
 
@@ -37,7 +37,8 @@ class Joined:
     """What both say, image by image.
 
     Attributes:
-        table: of the matched images: ``name`` (as here), ``label`` (class name or ""),
+        table: of the matched images: ``name`` (as here), ``label`` (class name or "", ours
+            before theirs), ``given`` (the label of theirs as a class name or ""),
             ``theirs``, ``ours`` (class names, as this model calls them where it knows the class),
             ``theirs_confidence``, ``ours_confidence`` (0 to 1 or NaN) and ``agree``; None in
             ``agree`` where one of them says nothing, or a class that this model does not have.
@@ -243,6 +244,7 @@ def _table(
         {
             "name": [here.names[i] for i in ours],
             "label": [a or b for a, b in zip(labels, given, strict=True)],
+            "given": given,
             "theirs": [
                 name if name is not None else text
                 for text, name in zip(said["predicted"], theirs, strict=True)
