@@ -111,7 +111,7 @@ def _switches(brought: Brought, decided: Recognised) -> None:
     """What no file says: whether numbers are logits, and in which order nameless rows are."""
     if "probabilities" in decided.chosen:
         softmax = st.toggle(
-            "These are logits",
+            "The probabilities are logits",
             brought.softmax,
             key=f"elsewhere_softmax_{brought.stamp}",
             help="The numbers before the softmax: a softmax makes probabilities of them.",

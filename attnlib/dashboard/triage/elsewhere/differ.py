@@ -14,7 +14,7 @@ from attnlib.dashboard.parts.markdown import literal
 from attnlib.data.results import Results
 from attnlib.data.text import counted
 
-PER_PAGE, SIDE = 6, 96
+PER_PAGE, SIDE = 6, 80
 # At this share and above, what differs is no more than rounding and resizing may do.
 NEARLY_ALL = 0.98
 
@@ -94,7 +94,8 @@ def _measures(found: Joined) -> None:
     if both:
         said.append(f"labels: {same:,} of {both:,} are the same")
     if said:
-        st.caption(literal(f"{'; '.join(said)}.".capitalize()))
+        words = "; ".join(said)
+        st.caption(literal(f"{words[0].upper()}{words[1:]}."))
     if both and same < 0.9 * both:
         st.warning(
             f"Only {same:,} of {both:,} labels are the same: the rows probably belong to other "
@@ -124,7 +125,7 @@ def _card(
     row: Mapping[Hashable, object], uri: str | None, look: Callable[[list[str]], None]
 ) -> None:
     name = str(row["name"])
-    with st.container(border=True, width=340, gap="small"):
+    with st.container(border=True, width=270, gap="small"):
         st.html(card(row, uri))
         st.button(
             "Look closer",

@@ -12,6 +12,7 @@ from attnlib.data import remarks
 from attnlib.data.class_names import resolve_class
 from attnlib.data.remarks import Remark
 from attnlib.data.results import Results
+from attnlib.data.text import counted
 
 
 def show(space: Workspace, found: Joined, results: Results) -> None:
@@ -35,7 +36,7 @@ def show(space: Workspace, found: Joined, results: Results) -> None:
             )
         if said:
             st.button(
-                f"Take its tags, notes and corrections ({len(said):,} images)",
+                f"Take its tags, notes and corrections ({counted(len(said), 'image')})",
                 key="elsewhere_remarks",
                 icon=":material/sell:",
                 on_click=lambda: space.session.remarks.update(said),
