@@ -9,7 +9,7 @@ import streamlit as st
 from attnlib.audit.handed import here, of_audit
 from attnlib.audit.joined import Joined, join
 from attnlib.audit.opened import Opened
-from attnlib.dashboard.audits import images
+from attnlib.dashboard.audits import images, sayings
 from attnlib.dashboard.parts.markdown import literal
 from attnlib.dashboard.state import tasks
 from attnlib.dashboard.state.workspace import Workspace
@@ -33,7 +33,7 @@ def show(space: Workspace, found: Opened) -> None:
         taken = confirm.show(brought, found.manifest.class_names, names)
         if taken is not None:
             _compare(space, found, taken, (brought.stamp, brought.times))
-    remarks = space.session.remarks
+    remarks = sayings.remarks(space, found)
     handing.show(
         lambda: of_audit(found, remarks), sum(bool(one.should_be) for one in remarks.values())
     )
