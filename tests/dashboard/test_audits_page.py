@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -189,6 +190,24 @@ def test_tags_are_groups_with_a_word_on_how_they_were_chosen(
     page.button(key=f"group_{(('tag', 'my tag'),)}").click().run()
     assert set(shown(finish(page))["name"]) <= set(wrong)
     assert "60 images; a page" in text(page)
+
+
+def test_the_map_counts_the_images_of_the_parts(
+    page: AppTest, folder: Path, library: Library
+) -> None:
+    page.segmented_control(key="audit_view").set_value("Map").run()
+    finish(page)
+    (chart,) = (c for c in page.get("vega_lite_chart"))
+    (layer,) = json.loads(chart.proto.spec)["layer"]
+    cells = layer["data"]["values"]
+    assert sum(one["images"] for one in cells) == 80
+    assert sum(one["wrong"] for one in cells) == len(library.wrong)
+    assert "All 80 images" in text(page)
+    names, embeddings, judged, wrong = Opened(str(folder)).sample(1000)
+    assert judged.all() and {n.split("/")[1] for n in np.array(names)[wrong]} == set(library.wrong)
+    for name, vector in zip(names, embeddings, strict=True):
+        expected = library.records[name.split("/")[1]].embedding
+        np.testing.assert_allclose(vector, expected, rtol=2e-3, atol=2e-3)
 
 
 def choose(page: AppTest, *rows: int) -> None:

@@ -10,7 +10,6 @@ from attnlib.audit.handed import here, of_audit
 from attnlib.audit.joined import Joined, join
 from attnlib.audit.opened import Opened
 from attnlib.dashboard.audits import images, sayings
-from attnlib.dashboard.parts.markdown import literal
 from attnlib.dashboard.state import tasks
 from attnlib.dashboard.state.workspace import Workspace
 from attnlib.dashboard.triage.elsewhere import bring, confirm, differ, handing
@@ -23,10 +22,7 @@ CHECKED = 200
 
 def show(space: Workspace, found: Opened) -> None:
     """The files, their columns, the comparison; and the audit's results for others."""
-    if st.session_state.pop(images._GO, False):
-        st.switch_page(images.GALLERY)
-    if text := st.session_state.pop(images._PROBLEM, ""):
-        st.warning(literal(text))
+    images.messages()
     brought = bring.show()
     if brought is not None:
         names = _names(found) if brought.taken is None else []

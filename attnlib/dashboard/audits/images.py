@@ -30,10 +30,7 @@ _GO, _PROBLEM = "audit_go", "audit_problem"
 
 def show(space: Workspace, found: Opened) -> None:
     """The filters, a page of rows with their pictures, and what to do with them."""
-    if st.session_state.pop(_GO, False):
-        st.switch_page(GALLERY)
-    if text := st.session_state.pop(_PROBLEM, ""):
-        st.warning(literal(text))
+    messages()
     said = sayings.remarks(space, found)
     where, sort, descending = _choose(found, said)
     where = narrowed.narrow(space, found, where)
@@ -54,8 +51,24 @@ def show(space: Workspace, found: Opened) -> None:
     if names:
         saying.show(space, found, said, names)
     names = names or list(frame["name"])
+    look(space, found, names, words="these" if chosen else "all of this page")
+
+
+def messages() -> None:
+    """Go where images were taken, or say why they were not."""
+    if st.session_state.pop(_GO, False):
+        st.switch_page(GALLERY)
+    if text := st.session_state.pop(_PROBLEM, ""):
+        st.warning(literal(text))
+
+
+def look(
+    space: Workspace, found: Opened, names: list[str], key: str = "audit_look", words: str = "these"
+) -> None:
+    """A button that takes images into the session."""
     st.button(
-        f"Look at {'these' if chosen else 'all of this page'} ({len(names)}) with maps",
+        f"Look at {words} ({len(names)}) with maps",
+        key=key,
         icon=":material/troubleshoot:",
         on_click=take,
         args=(space, found, names),
