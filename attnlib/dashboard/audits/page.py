@@ -7,7 +7,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from attnlib.audit.opened import Opened
-from attnlib.dashboard.audits import classes, groups, images
+from attnlib.dashboard.audits import classes, compared, groups, images, near
 from attnlib.dashboard.parts import controls, views
 from attnlib.dashboard.parts.markdown import literal
 from attnlib.dashboard.state import audits
@@ -18,6 +18,8 @@ VIEWS: dict[str, Callable[[Workspace, Opened], None]] = {
     "Images": images.show,
     "Classes": classes.show,
     "Groups that fail": groups.show,
+    "Nearest training images": near.show,
+    "Compare with another audit": compared.show,
 }
 
 
