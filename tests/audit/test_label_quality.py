@@ -1,7 +1,7 @@
 """Scores of labels, against Cleanlab's own numbers, plain definitions and scikit-learn.
 
 Cleanlab 2.9.0 was run on `drawn()` in an environment of its own:
-`get_label_quality_scores(labels, shares, method=...)`, `compute_confident_joint(..., calibrate=False)`
+`get_label_quality_scores(..., method=...)`, `compute_confident_joint(..., calibrate=False)`
 and `num_label_issues(..., estimation_method="off_diagonal")`; its numbers stand in CLEANLAB.
 """
 
