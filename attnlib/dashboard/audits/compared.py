@@ -7,6 +7,7 @@ import streamlit as st
 
 from attnlib.audit.opened import Opened
 from attnlib.audit.regress import CATEGORIES, Compared, Group, compare
+from attnlib.audit.where import Group as Slice
 from attnlib.dashboard.audits import another
 from attnlib.dashboard.audits.images import PER_PAGE, SIDE, thumbnails
 from attnlib.dashboard.audits.narrowed import Groups
@@ -119,7 +120,7 @@ def _narrow(answer: Compared) -> None:
 
 def _images(found: Opened, answer: Compared) -> None:
     wanted = address.value(GROUP, (), Groups(), label="Group")
-    listed = {((one.by, one.value),): one for one in answer.groups}
+    listed: dict[Slice, Group] = {((one.by, one.value),): one for one in answer.groups}
     if wanted and wanted not in listed:
         st.warning("The group of the link is none of these two audits; shown are all images.")
     group = listed.get(wanted, answer.all)
