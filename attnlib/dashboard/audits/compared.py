@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from attnlib.audit.opened import Opened
-from attnlib.audit.regress import CATEGORIES, Compared, Group, compare
+from attnlib.audit.regress import CATEGORIES, LEVEL, Compared, Group, compare
 from attnlib.audit.where import Group as Slice
 from attnlib.dashboard.audits import another
 from attnlib.dashboard.audits.images import PER_PAGE, SIDE, thumbnails
@@ -50,7 +50,7 @@ def _numbers(answer: Compared) -> None:
         f"Of **{every.images:,}** images the other model repairs **{every.fixed:,}** and breaks "
         f"**{every.broken:,}**; **{every.both_wrong:,}** are wrong with both, "
         f"**{every.still_right:,}** right with both. So uneven a split "
-        f"{'is' if every.p_value <= 0.05 else 'may be'} {_chance(every.p_value)}."
+        f"{'is not' if every.p_value <= LEVEL else 'may be'} chance (p {every.p_value:.2g})."
     )
     if worse := [one for one in answer.regressions if one.by != "all"]:
         names = "; ".join(one.words for one in worse[:8])
@@ -65,10 +65,6 @@ def _numbers(answer: Compared) -> None:
     if answer.alone:
         st.caption(f"{counted(answer.alone, 'image')} not compared: only one audit has or labels"
                    f" {'it' if answer.alone == 1 else 'them'}.")  # fmt: skip
-
-
-def _chance(p: float) -> str:
-    return f"no chance (p {p:.2g})" if p <= 0.05 else f"chance (p {p:.2g})"
 
 
 def _slices(answer: Compared) -> None:
@@ -125,15 +121,13 @@ def _images(found: Opened, answer: Compared) -> None:
         st.warning("The group of the link is none of these two audits; shown are all images.")
     group = listed.get(wanted, answer.all)
     st.subheader("Images")
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        category = controls.segments(
-            "compared_category",
-            "What became of them",
-            (*CATEGORIES, ANY),
-            title=str.capitalize,
-            help="Broken: right here, wrong with the other model. Fixed: the other way round.",
-        )
-        st.markdown(f"of **{literal(group.words)}**", width="content")
+    category = controls.segments(
+        "compared_category",
+        "What became of them",
+        (*CATEGORIES, ANY),
+        title=str.capitalize,
+        help="Broken: right here, wrong with the other model. Fixed: the other way round.",
+    )
     table = answer.of(group, "" if category == ANY else category)
     if table.empty:
         st.info("No image of this group.")
@@ -143,7 +137,9 @@ def _images(found: Opened, answer: Compared) -> None:
     part = table.iloc[(place - 1) * PER_PAGE : place * PER_PAGE]
     shown = part[["name", "label", "first", "second", "category"]].copy()
     shown.insert(0, "image", pd.Series(thumbnails(found, list(part["name"])), part.index, object))
-    st.caption(f"{counted(len(table), 'image')}; a page of {len(part)}.")
+    st.caption(
+        f"{counted(len(table), 'image')} of **{literal(group.words)}**; a page of {len(part)}."
+    )
     st.dataframe(
         shown,
         hide_index=True,

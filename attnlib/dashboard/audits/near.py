@@ -144,7 +144,7 @@ def _card(picture: str | None, name: str, label: str, note: str, own: bool) -> s
         else f"<div style='{size}display:flex;align-items:center;font-size:.75rem'>"
         "not there any longer</div>"
     )
-    words = "font-size:.78rem;line-height:1.3;overflow-wrap:anywhere"
+    words = "margin-top:5px;font-size:.78rem;line-height:1.3;overflow-wrap:anywhere"
     return (
         f"<div style='width:{_SIDE + 12}px'>{drawn}<div style='{words}'>{html.escape(label)}<br>"
         f"<span style='opacity:.75'>{html.escape(note)}</span></div></div>"
