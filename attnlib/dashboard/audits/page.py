@@ -7,7 +7,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from attnlib.audit.opened import Opened
-from attnlib.dashboard.audits import classes, compared, groups, images, near
+from attnlib.dashboard.audits import classes, compared, elsewhere, groups, images, near
 from attnlib.dashboard.parts import controls, views
 from attnlib.dashboard.parts.markdown import literal
 from attnlib.dashboard.state import audits
@@ -20,6 +20,7 @@ VIEWS: dict[str, Callable[[Workspace, Opened], None]] = {
     "Groups that fail": groups.show,
     "Nearest training images": near.show,
     "Compare with another audit": compared.show,
+    "Results from elsewhere": elsewhere.show,
 }
 
 

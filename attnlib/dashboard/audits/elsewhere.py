@@ -1,0 +1,73 @@
+"""Results of another evaluation beside an audit."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+
+import streamlit as st
+
+from attnlib.audit.handed import here, of_audit
+from attnlib.audit.joined import Joined, join
+from attnlib.audit.opened import Opened
+from attnlib.dashboard.audits import images
+from attnlib.dashboard.parts.markdown import literal
+from attnlib.dashboard.state import tasks
+from attnlib.dashboard.state.workspace import Workspace
+from attnlib.dashboard.triage.elsewhere import bring, confirm, differ, handing
+from attnlib.data.results import Results
+from attnlib.methods.base import Progress
+
+# The check makes some nine passes of each.
+CHECKED = 200
+
+
+def show(space: Workspace, found: Opened) -> None:
+    """The files, their columns, the comparison; and the audit's results for others."""
+    if st.session_state.pop(images._GO, False):
+        st.switch_page(images.GALLERY)
+    if text := st.session_state.pop(images._PROBLEM, ""):
+        st.warning(literal(text))
+    brought = bring.show()
+    if brought is not None:
+        names = _names(found) if brought.taken is None else []
+        taken = confirm.show(brought, found.manifest.class_names, names)
+        if taken is not None:
+            _compare(space, found, taken, (brought.stamp, brought.times))
+    remarks = space.session.remarks
+    handing.show(
+        lambda: of_audit(found, remarks), sum(bool(one.should_be) for one in remarks.values())
+    )
+
+
+def _names(found: Opened) -> list[str]:
+    """Of the audit's images, by which columns of names and nameless rows are judged."""
+    return list(here(found, embeddings=False).names)
+
+
+def _compare(space: Workspace, found: Opened, taken: Results, stamp: Hashable) -> None:
+    def work(progress: Progress) -> Joined:
+        progress(0, 1)
+        return join(here(found, embeddings=taken.embeddings is not None), taken)
+
+    joined = tasks.run(
+        "elsewhere",
+        (found.folder.url, found.manifest.listing, found.done, stamp),
+        work,
+        button="Compare",
+        help="Sets the results beside the audit's own.",
+        eager=True,
+    )
+    if joined is None:
+        return
+
+    def check() -> None:
+        labelled = joined.table[joined.table["label"] != ""]["name"].tolist()
+        images.take(space, found, labelled[:CHECKED])
+        st.session_state["gallery_panel"] = "Preprocessing check"
+        st.session_state["image"] = None
+
+    def look(names: list[str]) -> None:
+        images.take(space, found, names)
+        st.session_state["image"] = names[0]
+
+    differ.show(joined, taken, lambda names: images.thumbnails(found, list(names)), look, check)
