@@ -71,6 +71,22 @@ def test_scores_are_their_definitions() -> None:
         )
 
 
+def test_the_joint_is_its_definition() -> None:
+    rng = np.random.default_rng(3)
+    shares = rng.dirichlet(np.ones(4) * 2, 400)
+    labels = rng.integers(0, 4, 400)
+    least = [np.mean([p[c] for p, y in zip(shares, labels, strict=True) if y == c])
+             for c in range(4)]  # fmt: skip
+    joint, several = np.zeros((4, 4), int), 0
+    for label, row in zip(labels, shares, strict=True):
+        sure = [c for c in range(4) if row[c] >= least[c] - 1e-6]
+        several += len(sure) == 2
+        if sure:
+            joint[label, max(sure, key=lambda c: row[c]) if len(sure) > 1 else sure[0]] += 1
+    assert several > 50
+    assert label_quality.confident_joint(labels, shares).tolist() == joint.tolist()
+
+
 def test_the_margin_comes_out_of_the_columns_that_every_audit_has() -> None:
     labels, shares = drawn()
     ordered = np.sort(shares, axis=1)
