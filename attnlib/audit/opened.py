@@ -200,10 +200,10 @@ class Opened:
             return self._clusters[1]
 
     def _clustered(self, progress: Progress) -> list[Cluster]:
-        sample = self._sql(
+        sample = self.table(
             f"select embedding from rows where {JUDGED} and embedding is not null and "
             f"{FIRST} order by hash(name) limit {clusters.SAMPLE}"
-        ).to_arrow_table()
+        )
         middles = clusters.fit(clusters.units(clusters.vectors(sample["embedding"])))
         return clusters.kept(
             middles, self.blocks(), self._ask(clusters.TABLE), lambda n: progress(n, self.done)
@@ -277,12 +277,23 @@ class Opened:
     def _frame(self, sql: str, values: list[Any] | None = None) -> pd.DataFrame:
         return self._ask(sql, values).df()
 
-    def _sql(self, sql: str) -> duckdb.DuckDBPyRelation:
+    def table(self, sql: str, values: list[Any] | None = None) -> pa.Table:
+        """What a question over the table ``rows`` answers.
+
+        Raises:
+            AttnlibError: a part cannot be read.
+        """
+        try:
+            return self._sql(sql, values).to_arrow_table()
+        except duckdb.Error as error:
+            raise AttnlibError(f"The audit cannot be read: {brief(error)}.") from error
+
+    def _sql(self, sql: str, values: list[Any] | None = None) -> duckdb.DuckDBPyRelation:
         """A question that is answered as it is read, in blocks."""
         with self._lock:
             cursor = self._connection.cursor()
         try:
-            return cursor.sql(sql)
+            return cursor.sql(sql, params=values)
         except duckdb.Error as error:
             raise AttnlibError(f"The audit cannot be read: {brief(error)}.") from error
 
