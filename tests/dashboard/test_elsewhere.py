@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import html
 import io
 import json
 from collections.abc import Callable
@@ -13,8 +14,10 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+import attnlib
 from attnlib.audit.numbers import wilson
 from attnlib.audit.runs import Engine, ModelWanted, Wanted, begin, run
+from attnlib.dashboard.triage.elsewhere import differ
 from attnlib.data.remarks import Remark
 from attnlib.model import demo
 from tests.dashboard.driving import finish, path, text
@@ -115,9 +118,34 @@ def test_what_is_ambiguous_is_asked(oblong: AppTest, library: Library) -> None:
 
 def test_hostile_names_reach_the_screen_as_text(oblong: AppTest) -> None:
     name = "<img src=x onerror=alert(1)>[a](javascript:b)"
-    app = bring(panel(oblong), "eval.csv", f"filename,predicted\n{name},cat\n".encode())
-    app = use(app)
-    assert "<img src=x" not in text(app).replace("\\<img src=x", "")
+    app = bring(panel(oblong), f"{name}.csv", f"filename,predicted\n{name},cat\n".encode())
+    use(app)
+    said = text(app)
+    assert said.count("onerror") >= 2
+    assert said.count("<img src=x") == said.count("\\<img src=x")
+    assert "[a](javascript" not in said
+
+
+def test_a_card_is_text_too() -> None:
+    hostile = "<img src=x onerror=alert(1)>"
+    row = {"name": hostile, "label": hostile, "theirs": hostile, "ours": hostile}
+    row |= {"theirs_confidence": 0.5, "ours_confidence": float("nan")}
+    made = differ.card(row, "data:image/png;base64,' onload='x")
+    assert made.count("<img") == 1 and "<img src=x" not in made and "' onload='x" not in made
+    assert made.count(html.escape(hostile)) == 4
+
+
+def test_another_model_has_the_columns_confirmed_again(
+    oblong: AppTest, library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, _ = evaluation(library)
+    app = use(bring(panel(oblong), "eval.csv", data))
+    assert app.session_state["elsewhere"].taken is not None
+    names = [f"other {name}" for name in library.vit.class_names]
+    other = attnlib.load(library.vit.module, class_names=names, device="cpu")
+    monkeypatch.setattr("attnlib.dashboard.state.models.get", lambda choice, upload=None: other)
+    finish(app.run())
+    assert app.session_state["elsewhere"].taken is None
 
 
 def test_a_file_of_another_kind_is_refused_in_words(oblong: AppTest) -> None:

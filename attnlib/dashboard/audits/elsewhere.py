@@ -6,7 +6,7 @@ from collections.abc import Hashable
 
 import streamlit as st
 
-from attnlib.audit.handed import here, of_audit
+from attnlib.audit.handed import here, names, of_audit
 from attnlib.audit.joined import Joined, join
 from attnlib.audit.opened import Opened
 from attnlib.dashboard.audits import images
@@ -29,19 +29,19 @@ def show(space: Workspace, found: Opened) -> None:
         st.warning(literal(text))
     brought = bring.show()
     if brought is not None:
-        names = _names(found) if brought.taken is None else []
-        taken = confirm.show(brought, found.manifest.class_names, names)
+        # By which columns of names, and rows without one, are judged.
+        listed: list[str] = space.session.memo(
+            "audit names",
+            (found.folder.url, found.manifest.listing, found.done),
+            lambda: names(found),
+        )
+        taken = confirm.show(brought, found.manifest.class_names, listed)
         if taken is not None:
             _compare(space, found, taken, (brought.stamp, brought.times))
     remarks = space.session.remarks
     handing.show(
         lambda: of_audit(found, remarks), sum(bool(one.should_be) for one in remarks.values())
     )
-
-
-def _names(found: Opened) -> list[str]:
-    """Of the audit's images, by which columns of names and nameless rows are judged."""
-    return list(here(found, embeddings=False).names)
 
 
 def _compare(space: Workspace, found: Opened, taken: Results, stamp: Hashable) -> None:
