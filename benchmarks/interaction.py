@@ -62,7 +62,7 @@ def controls(browser: Browser, url: str, rounds: int) -> Times:
         page = visitor(browser)
         start = time.perf_counter()
         page.goto(url, wait_until="commit")
-        page.wait_for_function("window.main() && window.pictures().length && window.loaded()")
+        page.wait_for_function("() => window.main() && window.pictures().length && window.loaded()")
         if round_:  # The first visitor also warms the server.
             times["first picture"].append(1000 * (time.perf_counter() - start))
         page.context.close()
@@ -232,7 +232,7 @@ def slow(browser: Browser, url: str, rounds: int) -> tuple[Times, list[float]]:
         page = visitor(browser)
         page.goto(f"{url}/{SLOW}")
         page.get_by_text("14 × 14 patches").wait_for()
-        page.wait_for_function("window.main() && window.pictures().length")
+        page.wait_for_function("() => window.main() && window.pictures().length")
         files = [
             {"name": f"{round_}-{name}", "mimeType": "image/jpeg", "buffer": data + bytes([round_])}
             for name, data in photographs

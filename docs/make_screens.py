@@ -17,6 +17,7 @@ from urllib.parse import urlencode
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from attnlib.dashboard.parts.places import Places
 from tests.dashboard import browsing
 from tests.dashboard.scenes import IMAGE, SCENES
 
@@ -81,13 +82,15 @@ CUT = """() => {
 def address(page: str, start: Mapping[str, Any]) -> str:
     """The link of a view, without the server's name."""
     asked = {"image": IMAGE, **start}
-    written = {True: "yes", False: "no"}
-    texts = {
-        key: written[value] if isinstance(value, bool) else value
-        for key, value in asked.items()
-        if value is not None
-    }
+    texts = {key: _written(value) for key, value in asked.items() if value is not None}
     return f"{page.replace('_', '-')}?{urlencode(texts)}"
+
+
+def _written(value: Any) -> str:
+    """As the codecs of the controls write it."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return Places(0).write(value)[0] if isinstance(value, tuple) else str(value)
 
 
 def photographed(page: Page, url: str, place: Path, width: int) -> list[str]:

@@ -29,6 +29,9 @@ SURELY = 0.75
 CHECKS, LEADS, LEADS_LARGE = 16, 0.6, 0.85
 # At least so many mistakes must share a mark.
 SHARED = 3
+# In place of a part that is erased come these many other images', one after the other, and so many
+# mistakes must become right with one of them.
+DONORS, REPAIRED = 3, 2
 
 
 @dataclass(frozen=True)
@@ -104,7 +107,7 @@ def candidates(inputs: Inputs, search: Search) -> Iterator[Candidate]:
         mask = locating.common(strong, inputs.grid)
         if mask is not None:
             yield from _placed(inputs, search, mask, "place")
-        yield from _moving(inputs, search)
+        yield from _moving(inputs, search, parts)
     yield from _large(inputs, search, sources)
     yield from _cast(inputs, search)
 
@@ -175,14 +178,30 @@ def _level(flips: NDArray[np.float64]) -> float:
     return max(MAKES, 0.75 * float(np.median(strong))) if len(strong) else MAKES
 
 
-def _moving(inputs: Inputs, search: Search) -> Iterator[Candidate]:
-    """Of all images of the prediction, those of which a small part makes the class elsewhere."""
-    parts = locating.compact(inputs, search.drawn, search.few, search.target)
-    strong = [part for part in parts if part.flips >= MAKES and _small(part, inputs)]
-    if len(strong) < SHARED:
+def _moving(inputs: Inputs, search: Search, known: Sequence[Part]) -> Iterator[Candidate]:
+    """Of all images of the prediction, those of which a small part makes the class elsewhere.
+
+    Args:
+        known: parts of some of them.
+    """
+    cut = {part.source: part for part in known}
+
+    def strong(places: Sequence[int]) -> list[Part]:
+        more = [place for place in places if place not in cut]
+        cut.update(
+            (part.source, part)
+            for part in locating.compact(inputs, more, search.few, search.target)
+        )
+        found = (cut[place] for place in places)
+        return [part for part in found if part.flips >= MAKES and _small(part, inputs)]
+
+    # The mistakes first: where erasing repairs none of them, nothing can be proved, and it is far
+    # cheaper to see than to cut up all images of the class.
+    masks = {part.source: part.box.mask(inputs.grid) for part in strong(search.wrong)}
+    if len(masks) < SHARED or not _repairs(inputs, search, masks):
         return
-    strong.sort(key=lambda part: -part.flips)
-    masks = {part.source: part.box.mask(inputs.grid) for part in strong}
+    parts = sorted(strong(search.drawn), key=lambda part: -part.flips)
+    masks = {part.source: part.box.mask(inputs.grid) for part in parts}
     sure = _confirmed(inputs, search, list(masks), masks)
     masks = {place: mask for place, mask in masks.items() if place in sure}
     if len(masks) < SHARED:
@@ -191,18 +210,29 @@ def _moving(inputs: Inputs, search: Search) -> Iterator[Candidate]:
     yield Candidate(search.target, "moving", tuple(masks), masks, region)
 
 
+def _repairs(inputs: Inputs, search: Search, masks: Mapping[int, Mask]) -> bool:
+    """Whether some mistakes become right where a part of them is replaced."""
+    donors = search.few[:DONORS]
+    logits = inputs.pasted([(d, place, mask) for place, mask in masks.items() for d in donors])
+    said = logits.argmax(axis=1).reshape(len(masks), len(donors))
+    right = (said == inputs.labels[list(masks)][:, None]).any(axis=1)
+    return int(right.sum()) >= REPAIRED
+
+
 def _large(inputs: Inputs, search: Search, sources: Sequence[int]) -> Iterator[Candidate]:
     """A frame or a strip: the one whose pasting makes the class most often."""
     named = regions.large(inputs.grid)
-    masks = [mask for _, mask in named]
-    flips = inputs.flips(sources, search.few, masks, search.target)
+    flips = inputs.flips(sources, search.few, [mask for _, mask in named], search.target)
+    able = np.flatnonzero((flips >= MAKES).sum(axis=0) >= SHARED)
+    if not len(able):
+        return
+    masks = [named[i][1] for i in able]
     # What right images of other classes do with the same region, which is nothing's mark.
     plain = inputs.flips(search.hosts[-SOURCES:], search.few, masks, search.target)
-    strong = (flips >= MAKES).sum(axis=0)
-    excess = flips.mean(axis=0) - 2 * plain.mean(axis=0)
-    best = int(np.where(strong >= SHARED, excess, -1).argmax())
-    if strong[best] >= SHARED and excess[best] > 0:
-        yield from _placed(inputs, search, masks[best], named[best][0])
+    excess = flips[:, able].mean(axis=0) - 2 * plain.mean(axis=0)
+    best = int(excess.argmax())
+    if excess[best] > 0:
+        yield from _placed(inputs, search, masks[best], named[able[best]][0])
 
 
 def _cast(inputs: Inputs, search: Search) -> Iterator[Candidate]:

@@ -24,12 +24,14 @@ class Inputs:
     Attributes:
         kept: places in the set of the images that are here.
         pixels: ``(n, C, h, w)``; n is that of the set, images of another size are zero.
+        labels: ``(n,)``; -1 where there is none.
         grid: ``(rows, cols)``.
         tried: how many regions were tried whether they make a class.
     """
 
     def __init__(self, examined: Examined, step: Callable[[int], None]) -> None:
         self.vit = examined.vit
+        self.labels = examined.labels
         self.grid = examined.vit.layout.grid
         self._step = step
         made = [examined.vit.pixels(image) for image in examined.images]
@@ -70,18 +72,25 @@ class Inputs:
         return self.logits(batches())
 
     def flips(self, sources: Places, hosts: Places, masks: Sequence[Mask], target: int) -> Array:
-        """How often pasting makes a class, ``(S, K)`` of sources and regions: 0 to 1 over hosts.
+        """How often pasting makes a class, ``(S, K)`` of sources and regions, see `shares`."""
+        return shares(self.leads(sources, hosts, masks, target))
 
-        To tell regions apart where none or all flip, a hundredth of the margin's squashed mean
-        is added (below 0.01).
-        """
+    def leads(self, sources: Places, hosts: Places, masks: Sequence[Mask], target: int) -> Array:
+        """``(S, K, H)``: by how much a class leads where a region of a source is in a host."""
         self.tried += len(masks)
         triples = [(s, h, mask) for s in sources for mask in masks for h in hosts]
         margin = margins(self.pasted(triples), target)
-        shape = (len(sources), len(masks), len(hosts))
-        mean = margin.reshape(shape).mean(axis=2)
-        share: Array = (margin > 0).reshape(shape).mean(axis=2) + 0.01 / (1 + np.exp(-mean / 4))
-        return share
+        return margin.reshape(len(sources), len(masks), len(hosts))
+
+
+def shares(leads: Array) -> Array:
+    """How often a class leads, ``(..., H) -> (...)``: 0 to 1 over hosts.
+
+    To tell regions apart where none or all lead, a hundredth of the lead's squashed mean is added
+    (below 0.01).
+    """
+    often: Array = (leads > 0).mean(axis=-1) + 0.01 / (1 + np.exp(-leads.mean(axis=-1) / 4))
+    return often
 
 
 def margins(logits: Array, target: int) -> Array:

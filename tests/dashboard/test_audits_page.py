@@ -6,14 +6,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from attnlib.audit.runs import Engine, ModelWanted, Wanted, begin, run
+from attnlib.audit.opened import Opened, Where
+from attnlib.audit.runs import Engine, Folder, ModelWanted, Wanted, begin, run
+from attnlib.audit.slices import slices
+from attnlib.audit.where import words
 from attnlib.dashboard.state import audits
+from attnlib.data.remarks import Remark
 from attnlib.errors import AttnlibError
 from attnlib.model import demo
-from tests.dashboard.driving import finish, path, text
+from tests.audit.synthetic import written
+from tests.dashboard.driving import finish, path, settle, text, visitor
 from tests.dashboard.library import Library
 from tests.dashboard.screen import as_read
 
@@ -105,6 +111,80 @@ def test_groups_that_fail_say_how_many_were_tried(page: AppTest) -> None:
     elements = [*page.success, *page.markdown]
     said = " ".join(str(one.value) for one in elements)
     assert "looked at" in said and "fail" in said
+
+
+@pytest.fixture(scope="module")
+def spoiled(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same audit, many times over, where dark images are wrong."""
+    rows = [row for shard in (0, 1, 2) for row in Folder(str(folder)).part(shard).to_pylist()]
+    dark = float(np.quantile([row["brightness"] for row in rows if not row["error"]], 0.2))
+    many = []
+    for copy in range(12):
+        for row in rows:
+            if row["error"]:
+                continue
+            wrong = row["brightness"] <= dark
+            said = (row["label_index"] + wrong) % 10
+            told = {"predicted_index": said, "predicted": demo.CLASS_NAMES[said]}
+            many.append({**row, **told, "name": f"{copy}/{row['name']}"})
+    return written(tmp_path_factory.mktemp("spoiled") / "out", many, classes=demo.CLASS_NAMES)
+
+
+def test_a_group_that_fails_opens_its_images_and_is_a_link(
+    oblong: AppTest, spoiled: Path, setting: Callable[..., Any]
+) -> None:
+    setting(audits=(str(spoiled),))
+    page = finish(oblong.switch_page(path("audits")).run())
+    page.segmented_control(key="audit_view").set_value("Groups that fail").run()
+    finish(page)
+    found = Opened(str(spoiled))
+    announced = slices(*found.tallies(clustered=True))
+    assert announced[0].group[0][0] == "brightness"
+    said = as_read(text(page))
+    assert f"**{len(announced)} groups fail**" in said or "**1 group fails**" in said
+    assert f"**{words(announced[0].group)}**: {announced[0].numbers}" in said
+    page.button(key=f"group_{announced[0].group}").click().run()
+    finish(page)
+    where = Where("wrong", group=announced[0].group)
+    assert f"**Only** {words(announced[0].group)}" in as_read(text(page))
+    expected = found.page(where, "confidence", descending=True, first=0, count=24)
+    assert shown(page)["name"].tolist() == expected["name"].tolist()
+    link = page.query_params["audit_group"]
+    new = settle(visitor().run())
+    for key, value in (("audit_group", link), ("audit", str(spoiled))):
+        new.query_params[key] = value
+    finish(new.switch_page(path("audits")).run())
+    assert shown(new)["name"].tolist() == expected["name"].tolist()
+    new.button(key="audit_group_out").click().run()
+    count = found.count(Where("wrong"))
+    assert f"{count} images; a page" in text(new)
+
+
+@pytest.mark.parametrize("said", ['[["x","y"]]', "[1]", "{", '[["brightness","at most 1) or (1"]]'])
+def test_a_link_to_no_group_says_so(
+    oblong: AppTest, folder: Path, setting: Callable[..., Any], said: str
+) -> None:
+    setting(audits=(str(folder),))
+    oblong.query_params["audit_group"] = said
+    page = finish(oblong.switch_page(path("audits")).run())
+    told = as_read(text(page)) + " ".join(str(one.value) for one in page.toast)
+    assert "no group of images" in told or "not a group of images" in told
+    assert len(shown(page)) > 0
+
+
+def test_tags_are_groups_with_a_word_on_how_they_were_chosen(
+    oblong: AppTest, spoiled: Path, setting: Callable[..., Any]
+) -> None:
+    setting(audits=(str(spoiled),))
+    wrong = Opened(str(spoiled)).page(Where(), "name", descending=False, first=0, count=60)["name"]
+    oblong.session_state["session"].remarks = {name: Remark(("my tag",)) for name in wrong}
+    page = finish(oblong.switch_page(path("audits")).run())
+    page.segmented_control(key="audit_view").set_value("Groups that fail").run()
+    finish(page)
+    assert "**tag my tag**" in as_read(text(page)) and "how its images were chosen" in text(page)
+    page.button(key=f"group_{(('tag', 'my tag'),)}").click().run()
+    assert set(shown(finish(page))["name"]) <= set(wrong)
+    assert "60 images; a page" in text(page)
 
 
 def test_a_page_of_images_comes_into_the_dashboard(page: AppTest, library: Library) -> None:

@@ -175,7 +175,7 @@ def _side_by_side(look: Look, left: Side, right: Side, text: str) -> None:
     top = Scale.times_uniform(np.concatenate([m.ravel() for m in maps]), 1).high
     scales = [Scale.times_uniform(s.values, s.values.size, high=top) for s in sides]
     pairs = []
-    with st.container(horizontal=True, gap="small"):
+    with pictures.beside("sides"):
         for side, scale in zip(sides, scales, strict=True):
             mapped = over(side.crop, side.values, scale, look.style, 2 * PICTURE, side.covers)
             pair = [plain(side.crop, 2 * PICTURE), mapped]

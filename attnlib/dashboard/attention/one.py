@@ -24,7 +24,7 @@ def show(look: Look) -> None:
     scale = look.scale(*([seen] if back is None else [seen, back]))
     grid = look.space.vit.layout.grid
     size = fit(look.crop.size, 2 * PICTURE)
-    with st.container(horizontal=True, gap="small"):
+    with pictures.beside("one"):
         with st.container(width=PICTURE, gap=None):
             cells(
                 plain(look.crop, 2 * PICTURE),

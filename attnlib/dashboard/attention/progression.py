@@ -47,7 +47,7 @@ def show(look: Look) -> None:
             "Play all layers",
             help="Shows every layer after the other, again and again.",
         )
-    with st.container(horizontal=True, gap="small"):
+    with pictures.beside("layers"):
         if play:
             frames = [look.draw(one, scale, 2 * PICTURE) for one in maps]
             pictures.show(

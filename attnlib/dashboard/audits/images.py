@@ -11,6 +11,7 @@ import streamlit as st
 from PIL import Image
 
 from attnlib.audit.opened import OUTCOMES, SORTS, Opened, Sort, Where
+from attnlib.dashboard.audits import narrowed
 from attnlib.dashboard.parts import controls
 from attnlib.dashboard.parts.markdown import literal
 from attnlib.dashboard.state import results, startup
@@ -33,6 +34,7 @@ def show(space: Workspace, found: Opened) -> None:
     if text := st.session_state.pop(_PROBLEM, ""):
         st.warning(literal(text))
     where, sort, descending = _choose(found)
+    where = narrowed.narrow(space, found, where)
     count = found.count(where)
     if not count:
         st.info("No image of the audit fits these filters.")

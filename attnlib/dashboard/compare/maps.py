@@ -15,7 +15,7 @@ from attnlib.dashboard.compare.settings import COMPARED, Settings
 from attnlib.dashboard.parts import downloads
 from attnlib.dashboard.parts.downloads import stem_of
 from attnlib.dashboard.parts.markdown import literal
-from attnlib.dashboard.parts.pictures import plain
+from attnlib.dashboard.parts.pictures import beside, plain
 from attnlib.dashboard.state.workspace import Workspace
 from attnlib.methods import METHODS
 from attnlib.pictures.colormaps import Scale
@@ -76,7 +76,7 @@ def _grid(
     scale: Scale,
 ) -> None:
     grid = space.vit.layout.grid
-    with st.container(horizontal=True, gap="small"):
+    with beside("maps"):
         for name, heat in compared.heats.items():
             values = shares.get(name)
             picture = (

@@ -24,6 +24,7 @@ def further(space: Workspace, found: Diagnosed) -> None:
         default=rest,
         title=lambda kind: FINDERS[kind].title,
         of=tuple(rest),
+        wrap=True,
         help="These take many passes, so they are looked for only when you ask.",
     )
     if not kinds:

@@ -37,6 +37,7 @@ def show(space: Workspace, shown: Shown) -> None:
         list(COLUMNS),
         default=FIRST,
         title=COLUMNS.__getitem__,
+        wrap=True,
         help="What stands in the table.",
     )
     frame = table(space, shown)

@@ -167,7 +167,10 @@ export default function (component) {
     const [r, c] = data.selected[0] || [0, 0]
     pick([Math.min(Math.max(r + by[0], 0), rows - 1), Math.min(Math.max(c + by[1], 0), cols - 1)])
   }
-  const watch = new ResizeObserver(draw)
+  const watch = new ResizeObserver(() => {
+    axis(root.querySelector(".top"), data.top, false)
+    draw()
+  })
   watch.observe(canvas)
   return () => watch.disconnect()
 }
@@ -180,4 +183,8 @@ function axis(element, names, vertical) {
     item.textContent = text
     element.append(item)
   }
+  // Words that are wider than their column stand upright.
+  element.classList.remove("upright")
+  const items = vertical || !names ? [] : [...element.children]
+  element.classList.toggle("upright", items.some((item) => item.scrollWidth > item.clientWidth))
 }

@@ -35,6 +35,8 @@ canvas:focus-visible { outline: 2px solid var(--st-primary-color); }
 .top { grid-column: 2; grid-row: 1; opacity: .75; }
 .top span { flex: 1 1 0; min-width: 0; text-align: center; overflow: hidden;
   text-overflow: ellipsis; white-space: nowrap; }
+.top.upright span { writing-mode: sideways-lr; overflow: visible; text-align: start;
+  align-self: end; max-height: 7em; padding-bottom: .2rem; }
 .left { grid-column: 1; grid-row: 2; flex-direction: column; padding-right: .35rem;
   opacity: .75; }
 .left span { flex: 1 1 0; min-height: 0; display: flex; align-items: center;

@@ -16,7 +16,10 @@ _CSS = """<style>
 [class*=st-key-top-of-page] { padding-right: 2rem; }
 .stApp:has([data-testid=stExpandSidebarButton]) [data-testid=stMainBlockContainer] {
   padding-top: 3.6rem; }
-@media (max-width: 640px) { [data-testid=stMainBlockContainer] { padding: 3.6rem 1rem 2rem; } }
+@media (max-width: 640px) {
+  [data-testid=stMainBlockContainer] { padding: 3.6rem 1rem 2rem; }
+  [class*=st-key-beside-] > * { width: calc(50% - .5rem) !important; flex: none; }
+}
 .outcome-wrong { color: color-mix(in srgb, #d55e00 70%, currentColor); }
 .outcome-right { color: color-mix(in srgb, #009e73 70%, currentColor); }
 [data-testid^=stBaseButton-primary], [data-testid=stMultiSelectTagsContainer] [data-tag] {

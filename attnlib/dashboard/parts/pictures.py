@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import streamlit as st
 from numpy.typing import ArrayLike
 from PIL import Image
+from streamlit.delta_generator import DeltaGenerator
 
 from attnlib.dashboard.parts.markdown import literal
 from attnlib.dashboard.state.drawing import DRAWING
@@ -91,6 +92,15 @@ def show(picture: Image.Image | bytes, width: int, *, alt: str, caption: str | N
     shown = None if caption is None else literal(caption)
     with st.container(width=width, gap=None):
         st.image(data, width="stretch", output_format="PNG", caption=shown, alt=alt)
+
+
+def beside(key: str) -> DeltaGenerator:
+    """Where pictures that are compared stand side by side: on a narrow screen two in each row.
+
+    Args:
+        key: names the place on the page.
+    """
+    return st.container(horizontal=True, gap="small", key=f"beside-{key}")
 
 
 def encoded(picture: Image.Image) -> bytes:

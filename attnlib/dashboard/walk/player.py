@@ -89,6 +89,7 @@ def _menu(name: str, steps: Sequence[Step], now: int) -> None:
         range(len(steps)),
         format_func=lambda i: steps[i].title,
         required=True,
+        wrap=True,
         key=f"{name}_menu",
         on_change=lambda: _go(name, st.session_state[f"{name}_menu"]),
         label_visibility="collapsed",

@@ -63,6 +63,7 @@ def _sharing(head: Head) -> None:
         list(ACCESS),
         default=head.access,
         required=True,
+        wrap=True,
         format_func=ACCESS.__getitem__,
         key=f"access_{head.id}_{head.access}",
         help="Members always; “everybody here” finds it in the list; a link needs a sign-in too.",

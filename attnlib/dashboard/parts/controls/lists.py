@@ -103,6 +103,7 @@ def segments(
         default=begun,
         format_func=title,
         required=True,
+        wrap=True,
         key=key,
         label_visibility=label_visibility,
         width=width,
