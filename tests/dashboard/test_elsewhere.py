@@ -98,6 +98,12 @@ def test_an_image_that_differs_is_opened_and_tags_are_taken(
     finish(app)
     assert app.session_state["session"].remarks[other[0]] == Remark(("odd", "blurred"))
     button = next(b for b in app.button if b.label == "Look closer")
+    name = button.key.removeprefix("elsewhere_open_")
+    share, mine = library.records[name].probabilities.max(), library.predicted[name]
+    names = library.vit.class_names
+    (card,) = [e for e in app.get("html") if name in str(e.proto) and "yours" in str(e.proto)]
+    assert f"yours: <b>{names[(mine + 1) % len(names)]} {share:.2f}</b>" in card.proto.body
+    assert f"here: <b>{names[mine]} {share:.2f}</b>" in card.proto.body
     button.click().run()
     assert app.session_state["image"] == button.key.removeprefix("elsewhere_open_")
     assert app.session_state["image"] in other
