@@ -9,8 +9,7 @@ import streamlit as st
 from attnlib.audit.handed import here, names, of_audit
 from attnlib.audit.joined import Joined, join
 from attnlib.audit.opened import Opened
-from attnlib.dashboard.audits import images
-from attnlib.dashboard.parts.markdown import literal
+from attnlib.dashboard.audits import images, sayings
 from attnlib.dashboard.state import tasks
 from attnlib.dashboard.state.workspace import Workspace
 from attnlib.dashboard.triage.elsewhere import bring, confirm, differ, handing
@@ -23,10 +22,7 @@ CHECKED = 200
 
 def show(space: Workspace, found: Opened) -> None:
     """The files, their columns, the comparison; and the audit's results for others."""
-    if st.session_state.pop(images._GO, False):
-        st.switch_page(images.GALLERY)
-    if text := st.session_state.pop(images._PROBLEM, ""):
-        st.warning(literal(text))
+    images.messages()
     brought = bring.show()
     if brought is not None:
         # By which columns of names, and rows without one, are judged.
@@ -38,7 +34,7 @@ def show(space: Workspace, found: Opened) -> None:
         taken = confirm.show(brought, found.manifest.class_names, listed)
         if taken is not None:
             _compare(space, found, taken, (brought.stamp, brought.times))
-    remarks = space.session.remarks
+    remarks = sayings.remarks(space, found)
     handing.show(
         lambda: of_audit(found, remarks), sum(bool(one.should_be) for one in remarks.values())
     )

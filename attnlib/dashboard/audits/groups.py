@@ -43,7 +43,7 @@ def show(space: Workspace, found: Opened) -> None:
         "images; those with more mistakes there are tested on the other half. Announced at a false "
         f"discovery rate of {LEVEL:.0%}: of those named, about so many may be chance."
     )
-    marks = narrowed.marks(space)
+    marks = narrowed.marks(space, found)
     said = tuple((key, tuple(names)) for key, names in marks.items())
     answer = tasks.run(
         "audit_groups",

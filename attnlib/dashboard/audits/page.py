@@ -7,7 +7,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from attnlib.audit.opened import Opened
-from attnlib.dashboard.audits import classes, elsewhere, groups, images
+from attnlib.dashboard.audits import classes, density, elsewhere, groups, images
 from attnlib.dashboard.parts import controls, views
 from attnlib.dashboard.parts.markdown import literal
 from attnlib.dashboard.state import audits
@@ -17,6 +17,7 @@ from attnlib.errors import AttnlibError
 VIEWS: dict[str, Callable[[Workspace, Opened], None]] = {
     "Images": images.show,
     "Classes": classes.show,
+    "Map": density.show,
     "Groups that fail": groups.show,
     "Results from elsewhere": elsewhere.show,
 }

@@ -33,4 +33,4 @@ def finish() -> None:
         finally:
             runner._execing = True
 
-    SafeSessionState.on_script_will_rerun = whole  # type: ignore[method-assign]
+    SafeSessionState.on_script_will_rerun = whole  # type: ignore[method-assign,assignment]
