@@ -17,6 +17,8 @@ from streamlit.testing.v1 import AppTest
 import attnlib
 from attnlib.audit.numbers import wilson
 from attnlib.audit.runs import Engine, ModelWanted, Wanted, begin, run
+from attnlib.audit.runs.manifest import Folder
+from attnlib.audit.runs.said import Said
 from attnlib.dashboard.triage.elsewhere import differ
 from attnlib.data.remarks import Remark
 from attnlib.model import demo
@@ -209,6 +211,12 @@ def test_an_audit_beside_an_evaluation(
     app.segmented_control(key="audit_view").set_value("Results from elsewhere").run()
     data, other = evaluation(library)
     app = use(bring(finish(app), "eval.csv", data))
+    next(b for b in app.button if b.label.startswith("Take its tags")).click().run()
+    said = {n: one for n, one in Said(Folder(str(folder))).all().items() if one}
+    assert {n.rsplit("/")[-1]: one for n, one in said.items()} == {
+        other[0]: Remark(("odd", "blurred"))
+    }
+    finish(app)
     assert "the same class for 75 of 80 images" in as_read(
         "".join(str(w.value) for w in app.warning)
     )
