@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from attnlib.audit.numbers import wilson
 from attnlib.audit.projection import pca
 
-# Cells along the longer side.
-CELLS = 40
+# Cells along the longer side: few where there are few images.
+FEWEST, MOST = 8, 40
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,7 +22,9 @@ class Density:
     Attributes:
         cells: of the cells that hold images ``column``, ``row`` (from the lower left, 0 on),
             ``images``, ``judged`` (those with a label), ``wrong``, ``rate`` (of the judged, NaN
-            without any).
+            without any) and ``least``, the lower end of its 95 % interval (Wilson): one image
+            that is wrong is no region that fails.
+        along: cells along the longer side.
         place: ``(n,)`` the row of ``cells`` that each image lies in.
         names: ``(n,)`` of the images.
         wrong: ``(n,)`` bool, false without a label.
@@ -29,6 +32,7 @@ class Density:
     """
 
     cells: pd.DataFrame
+    along: int
     place: NDArray[np.intp]
     names: tuple[str, ...]
     wrong: NDArray[np.bool_]
@@ -46,15 +50,16 @@ def density(
     judged: NDArray[np.bool_],
     wrong: NDArray[np.bool_],
 ) -> Density:
-    """Count images ``(n, D)`` in square cells, :data:`CELLS` along the longer side.
+    """Count images ``(n, D)`` in square cells, as many along the longer side as suit their number.
 
     Raises:
         AttnlibError: the embeddings are not finite.
     """
     made = pca(embeddings)
     low, extent = made.points.min(axis=0), np.ptp(made.points, axis=0)
-    size = float(extent.max()) / CELLS or 1.0
-    grid = np.minimum((made.points - low) / size, CELLS - 1).astype(int)
+    along = int(np.clip(round(len(names) ** 0.5 / 1.5), FEWEST, MOST))
+    size = float(extent.max()) / along or 1.0
+    grid = np.minimum((made.points - low) / size, along - 1).astype(int)
     both, place = np.unique(grid, axis=0, return_inverse=True)
     place = place.reshape(-1)
     counts = [
@@ -66,5 +71,10 @@ def density(
         | dict(zip(("images", "judged", "wrong"), counts, strict=True))
     )
     cells["rate"] = cells["wrong"] / cells["judged"].where(cells["judged"] > 0)
+    ends = [
+        wilson(int(w), int(j))[0] if j else np.nan
+        for w, j in zip(counts[2], counts[1], strict=True)
+    ]
+    cells["least"] = ends
     assert made.shares is not None
-    return Density(cells, place, tuple(names), wrong & judged, made.shares)
+    return Density(cells, along, place, tuple(names), wrong & judged, made.shares)

@@ -8,7 +8,7 @@ import altair as alt
 import numpy as np
 import streamlit as st
 
-from attnlib.audit.density import CELLS, Density, density
+from attnlib.audit.density import Density, density
 from attnlib.audit.opened import Opened
 from attnlib.dashboard.audits import images
 from attnlib.dashboard.parts import charts, controls
@@ -18,7 +18,7 @@ from attnlib.dashboard.state.workspace import Workspace
 from attnlib.data.text import counted
 from attnlib.methods.base import Progress
 
-SAMPLE, SHOWN, SIDE = 20_000, 12, 14
+SAMPLE, SHOWN, SIDE = 20_000, 12, 560
 SHARE, COUNT = "Share of mistakes", "Images"
 
 
@@ -47,7 +47,8 @@ def show(space: Workspace, found: Opened) -> None:
     st.caption(
         f"{of}: images that the model finds alike lie near each other (PCA of the embeddings; "
         f"{across:.0%} of what varies lies across, {up:.0%} upwards). Click a cell to see what is "
-        "in it."
+        "in it. The share of mistakes is the lower end of its 95 % interval: a cell with few "
+        "images stays pale."
     )
     by = controls.segments(
         "audit_cells_by", "Colour", [SHARE, COUNT], help="What a cell's colour says."
@@ -56,9 +57,9 @@ def show(space: Workspace, found: Opened) -> None:
         _cells,
         rows(made, by),
         words=f"{by} in cells of the plane of embeddings",
-        width=SIDE * CELLS + 120,
-        height=SIDE * (int(made.cells["row"].max()) + 1) + 40,
-        numbers={"most": float(max(made.cells["images"].max(), 1)), "columns": CELLS - 0.5,
+        width=SIDE + 120,
+        height=SIDE * (int(made.cells["row"].max()) + 1) // made.along + 20,
+        numbers={"most": float(max(made.cells["images"].max(), 1)), "columns": made.along - 0.5,
                  "lines": float(made.cells["row"].max()) + 0.5},
         selection="cell",
         key=f"audit_cells_{by}",
@@ -91,6 +92,7 @@ def rows(made: Density, by: str) -> list[dict[str, float | None]]:
                 "images": int(one["images"]),
                 "wrong": int(one["wrong"]),
                 "rate": None if np.isnan(share) else round(float(share), 4),
+                "least": None if np.isnan(share) else round(float(one["least"]), 4),
             }
         )
     return found
@@ -119,9 +121,9 @@ def _inside(space: Workspace, found: Opened, made: Density, cell: int) -> None:
 def _cells(share: bool) -> alt.LayerChart:
     colour = (
         alt.Color(
-            "rate:Q",
-            title="wrong",
-            scale=alt.Scale(domain=[0, 1], scheme="inferno", reverse=True),
+            "least:Q",
+            title="wrong, at least",
+            scale=alt.Scale(domain=[0, 1], scheme="yelloworangered"),
             legend=alt.Legend(format="%"),
         )
         if share
