@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -208,6 +209,27 @@ def test_the_map_counts_the_images_of_the_parts(
     for name, vector in zip(names, embeddings, strict=True):
         expected = library.records[name.split("/")[1]].embedding
         np.testing.assert_allclose(vector, expected, rtol=2e-3, atol=2e-3)
+
+
+def test_an_audit_is_run_beside_the_page_and_gone_on_with(
+    oblong: AppTest, folder: Path, setting: Callable[..., Any], tmp_path: Path
+) -> None:
+    setting(audits=(), local_files=True)
+    page = finish(oblong.switch_page(path("audits")).run())
+    out = tmp_path / "mine"
+    page.text_input(key="audit_source").set_value(str(folder.parent / "set")).run()
+    page.text_input(key="audit_out").set_value(str(out)).run()
+    page.button(key="task_audit_run").click().run()
+    finish(page)
+    assert page.success[0].value.startswith("81 images in")
+    columns = ["name", "predicted", "confidence", "error"]
+    mine, shell = (pd.read_parquet(place / "parts", columns=columns) for place in (out, folder))
+    pd.testing.assert_frame_equal(mine, shell)
+    page.button[[b.label for b in page.button].index("Open it")].click().run()
+    assert len(shown(finish(page))) == 24
+    page.text_input(key="audit_source").set_value(str(folder.parent / "set" / "cat")).run()
+    page.button(key="task_audit_run").click().run()
+    assert "begun otherwise" in text(finish(page))
 
 
 def choose(page: AppTest, *rows: int) -> None:
