@@ -111,7 +111,7 @@ def beside_plain(model: ModelWanted, root: Path) -> None:
         )
 
 
-def engines(model: ModelWanted, root: Path, start: float) -> None:
+def engines(model: ModelWanted, root: Path) -> None:
     """One and two workers of Ray over all, in turns; the time of one shard is their start."""
     import ray
 

@@ -131,6 +131,16 @@ def here(found: Opened, embeddings: bool) -> Here:
     )
 
 
+def names(found: Opened) -> list[str]:
+    """Of the images of an audit that were not refused.
+
+    Raises:
+        AttnlibError: as :func:`of_audit`.
+    """
+    listed: list[str] = _rows(found, ("name", "error"))["name"].to_pylist()
+    return listed
+
+
 def _rows(found: Opened, columns: Sequence[str]) -> pa.Table:
     """The rows that are no refusals, of those columns that the audit has."""
     if found.manifest.images > MOST:
@@ -138,11 +148,10 @@ def _rows(found: Opened, columns: Sequence[str]) -> pa.Table:
             f"The audit has {found.manifest.images:,} images, and at most {MOST:,} are held at "
             "once: read its parts (Parquet) directly."
         )
-    parts = []
-    for shard in sorted(found.folder.done()):
-        part = found.folder.part(shard)
-        part = part.select([name for name in columns if name in part.column_names])
-        parts.append(part.filter(pc.is_null(part["error"])))
+    if not found.manifest.wanted.get("probabilities"):
+        columns = [column for column in columns if column != "probabilities"]
+    read = (found.folder.part(shard, columns) for shard in sorted(found.folder.done()))
+    parts = [part.filter(pc.is_null(part["error"])) for part in read]
     if not parts or not sum(part.num_rows for part in parts):
         raise AttnlibError("The audit has no rows yet.")
     return pa.concat_tables(parts)

@@ -9,11 +9,13 @@ from typing import Any, Literal, get_args
 
 import duckdb
 import fsspec
+import numpy as np
 import pandas as pd
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from attnlib.audit import clusters, groups
-from attnlib.audit.clusters import Cluster
+from attnlib.audit.clusters import Cluster, Vectors
 from attnlib.audit.numbers import wilson
 from attnlib.audit.runs.manifest import Folder, Manifest
 from attnlib.audit.runs.schema import COLUMNS
@@ -40,6 +42,8 @@ Sort = Literal["confidence", "loss", "margin", "probability_true", "name"]
 SORTS: tuple[Sort, ...] = get_args(Sort)
 # Rows whose embeddings are held at a time.
 BLOCK = 16_384
+# Parts that a sample of embeddings is read from, at most.
+SAMPLED_PARTS = 128
 SHOWN = (
     "name", "label", "predicted", "confidence", "probability_true", "margin", "loss", "error",
 )  # fmt: skip
@@ -101,12 +105,11 @@ class Opened:
         Raises:
             AttnlibError: a part cannot be read.
         """
-        parts = [path.removeprefix("file://") for path in self.folder.parts()]
+        parts = list(self.folder.parts())
         self.done = len(parts)
         if not parts:
             return
-        listed = ", ".join("'" + path.replace("'", "''") + "'" for path in parts)
-        read = f"from read_parquet([{listed}], union_by_name = true)"
+        read = _reading(parts)
         there = {name for name, *_ in self._ask(f"describe select * {read}").fetchall()}
         # Parts of earlier versions lack columns; an audit that was taken up since has both.
         lacking = "".join(f", null::float as {name}" for name, _ in COLUMNS if name not in there)
@@ -215,6 +218,23 @@ class Opened:
         for batch in rows.to_arrow_reader(BLOCK):
             yield pa.Table.from_batches([batch])
 
+    def sample(self, most: int) -> tuple[list[str], Vectors, NDArray[np.bool_], NDArray[np.bool_]]:
+        """Images at random, the same ones each time: names, embeddings ``(n, D)``, whether they
+        have a label, whether they are wrong. Of many parts, some at equal distances are read."""
+        parts = list(self.folder.parts())
+        step = max(1, -(-len(parts) // SAMPLED_PARTS))
+        read = _reading(parts[::step])
+        usable = "error is null and embedding is not null"
+        ((count,),) = self._ask(f"select count(*) {read} where {usable}").fetchall()
+        # A share by the names: to sort them all for the first so many takes twice as long.
+        share = min(2**64 - 1, int(2**64 * most / max(count, 1)))
+        table = self._sql(
+            "select name, embedding, label_index is not null as judged, coalesce(label_index <> "
+            f"predicted_index, false) as wrong {read} where {usable} and hash(name) <= {share}"
+        ).to_arrow_table()
+        judged, wrong = (table[name].to_numpy() for name in ("judged", "wrong"))
+        return table["name"].to_pylist(), clusters.vectors(table["embedding"]), judged, wrong
+
     def _meant(self, where: Where) -> tuple[str, list[Any]]:
         if any(by == CLUSTER for by, _ in where.group):
             self.clusters()
@@ -284,6 +304,13 @@ class Opened:
             return cursor.execute(sql, values or [])
         except duckdb.Error as error:
             raise AttnlibError(f"The audit cannot be read: {brief(error)}.") from error
+
+
+def _reading(parts: list[str]) -> str:
+    """Where the rows of some parts come from, in SQL."""
+    paths = [path.removeprefix("file://").replace("'", "''") for path in parts]
+    listed = ", ".join(f"'{path}'" for path in paths)
+    return f"from read_parquet([{listed}], union_by_name = true)"
 
 
 def _protocols(system: Any) -> tuple[str, ...]:

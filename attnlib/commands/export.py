@@ -7,6 +7,7 @@ from pathlib import Path
 
 from attnlib.audit.handed import of_audit
 from attnlib.audit.opened import Opened
+from attnlib.audit.runs.said import Said
 from attnlib.data import results
 from attnlib.diagnosis.words import printable
 from attnlib.errors import AttnlibError
@@ -29,7 +30,8 @@ def run(given: argparse.Namespace) -> None:
         AttnlibError: the audit cannot be read, no format is called so, or it cannot be written.
     """
     one = results.reading.writer(given.file.name)
-    found = of_audit(Opened(given.audit))
+    audit = Opened(given.audit)
+    found = of_audit(audit, Said(audit.folder).all())
     try:
         given.file.write_bytes(one.write(found))
     except OSError as error:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from attnlib.audit.opened import Opened, Where
 from attnlib.audit.runs import Engine, Folder, ModelWanted, Wanted, begin, run
+from attnlib.audit.runs.said import Said
 from attnlib.audit.slices import slices
 from attnlib.audit.where import words
 from attnlib.dashboard.state import audits
@@ -173,11 +177,13 @@ def test_a_link_to_no_group_says_so(
 
 
 def test_tags_are_groups_with_a_word_on_how_they_were_chosen(
-    oblong: AppTest, spoiled: Path, setting: Callable[..., Any]
+    oblong: AppTest, spoiled: Path, setting: Callable[..., Any], tmp_path: Path
 ) -> None:
-    setting(audits=(str(spoiled),))
-    wrong = Opened(str(spoiled)).page(Where(), "name", descending=False, first=0, count=60)["name"]
-    oblong.session_state["session"].remarks = {name: Remark(("my tag",)) for name in wrong}
+    place = shutil.copytree(spoiled, tmp_path / "audit")
+    setting(audits=(str(place),))
+    wrong = Opened(str(place)).page(Where(), "name", descending=False, first=0, count=60)["name"]
+    for name in wrong:
+        Said(Folder(str(place))).change(name, Remark(), Remark(("my tag",)))
     page = finish(oblong.switch_page(path("audits")).run())
     page.segmented_control(key="audit_view").set_value("Groups that fail").run()
     finish(page)
@@ -185,6 +191,117 @@ def test_tags_are_groups_with_a_word_on_how_they_were_chosen(
     page.button(key=f"group_{(('tag', 'my tag'),)}").click().run()
     assert set(shown(finish(page))["name"]) <= set(wrong)
     assert "60 images; a page" in text(page)
+
+
+def test_the_map_counts_the_images_of_the_parts(
+    page: AppTest, folder: Path, library: Library
+) -> None:
+    page.segmented_control(key="audit_view").set_value("Map").run()
+    finish(page)
+    (chart,) = (c for c in page.get("vega_lite_chart"))
+    (layer,) = json.loads(chart.proto.spec)["layer"]
+    cells = layer["data"]["values"]
+    assert sum(one["images"] for one in cells) == 80
+    assert sum(one["wrong"] for one in cells) == len(library.wrong)
+    assert "All 80 images" in text(page)
+    names, embeddings, judged, wrong = Opened(str(folder)).sample(1000)
+    assert judged.all() and {n.split("/")[1] for n in np.array(names)[wrong]} == set(library.wrong)
+    for name, vector in zip(names, embeddings, strict=True):
+        expected = library.records[name.split("/")[1]].embedding
+        np.testing.assert_allclose(vector, expected, rtol=2e-3, atol=2e-3)
+
+
+def test_an_audit_is_run_beside_the_page_and_gone_on_with(
+    oblong: AppTest, folder: Path, setting: Callable[..., Any], tmp_path: Path
+) -> None:
+    setting(audits=(), local_files=True)
+    page = finish(oblong.switch_page(path("audits")).run())
+    out = tmp_path / "mine"
+    page.text_input(key="audit_source").set_value(str(folder.parent / "set")).run()
+    page.text_input(key="audit_out").set_value(str(out)).run()
+    page.button(key="task_audit_run").click().run()
+    finish(page)
+    assert page.success[0].value.startswith("81 images in")
+    columns = ["name", "predicted", "confidence", "error"]
+    mine, shell = (pd.read_parquet(place / "parts", columns=columns) for place in (out, folder))
+    pd.testing.assert_frame_equal(mine, shell)
+    page.button[[b.label for b in page.button].index("Open it")].click().run()
+    assert len(shown(finish(page))) == 24
+    page.text_input(key="audit_source").set_value(str(folder.parent / "set" / "cat")).run()
+    page.button(key="task_audit_run").click().run()
+    assert "begun otherwise" in text(finish(page))
+
+
+def choose(page: AppTest, *rows: int) -> None:
+    """Choose rows of the list, as a click does."""
+    page.session_state["audit_table"] = {
+        "selection": {"rows": list(rows), "columns": [], "cells": []}
+    }
+    finish(page.run())
+
+
+def tags_of(page: AppTest) -> Any:
+    return next(b for b in page.button_group if b.label.startswith("Tags of"))
+
+
+def test_what_is_said_in_the_list_stays_beside_the_audit(
+    oblong: AppTest, folder: Path, setting: Callable[..., Any], tmp_path: Path
+) -> None:
+    place = shutil.copytree(folder, tmp_path / "audit")
+    setting(audits=(str(place),))
+    said = Said(Folder(str(place)))
+    page = finish(oblong.switch_page(path("audits")).run())
+    first, second = shown(page)["name"].tolist()[:2]
+    said.change(second, Remark(), Remark(("ambiguous",), "seen by another"))
+    choose(page, 0, 1)
+    tags_of(page).set_value(["label error"]).run()
+    assert said.all() == {
+        first: Remark(("label error",)),
+        second: Remark(("ambiguous", "label error"), "seen by another"),
+    }
+    choose(page, 0)
+    next(a for a in page.text_area if a.label == "Note").set_value("a truck").run()
+    next(b for b in page.selectbox if "should be" in b.label).set_value("truck").run()
+    assert said.all()[first] == Remark(("label error",), "a truck", "truck")
+    frame = shown(finish(page.run()))
+    assert frame["tags"].tolist()[:3] == ["label error", "ambiguous, label error", ""]
+    assert frame["should be"].tolist()[0] == "truck"
+    page.selectbox(key="audit_tag").set_value("ambiguous").run()
+    assert shown(finish(page))["name"].tolist() == [second]
+
+
+def test_what_is_said_with_the_maps_comes_back_to_the_audit(
+    oblong: AppTest, folder: Path, setting: Callable[..., Any], tmp_path: Path
+) -> None:
+    place = shutil.copytree(folder, tmp_path / "audit")
+    setting(audits=(str(place),))
+    said = Said(Folder(str(place)))
+    page = finish(oblong.switch_page(path("audits")).run())
+    first, second = shown(page)["name"].tolist()[:2]
+    said.change(first, Remark(), Remark(("ambiguous",)))
+    next(b for b in page.button if b.label.startswith("Look at all")).click().run()
+    finish(page)
+    remarks = page.session_state["session"].remarks
+    assert remarks == {first: Remark(("ambiguous",))}
+    remarks[second] = Remark(("model blind",), "", "cat")
+    finish(page.switch_page(path("audits")).run())
+    assert said.all() == {
+        first: Remark(("ambiguous",)),
+        second: Remark(("model blind",), "", "cat"),
+    }
+
+
+def test_on_a_server_for_others_it_stays_in_the_tab(
+    oblong: AppTest, folder: Path, setting: Callable[..., Any], tmp_path: Path
+) -> None:
+    place = shutil.copytree(folder, tmp_path / "audit")
+    setting(audits=(str(place),), local_files=False)
+    page = finish(oblong.switch_page(path("audits")).run())
+    choose(page, 0)
+    assert "stays in this tab" in text(page)
+    tags_of(page).set_value(["label error"]).run()
+    assert shown(finish(page))["tags"].tolist()[0] == "label error"
+    assert not (place / "said").exists()
 
 
 def test_a_page_of_images_comes_into_the_dashboard(page: AppTest, library: Library) -> None:

@@ -44,6 +44,16 @@ def test_a_new_visitor_sees_mistakes_beside_their_maps(server, page) -> None:  #
     assert page.locator("[data-testid=stException]").count() == 0
 
 
+@pytest.mark.parametrize(("width", "whole"), [(1440, 3), (900, 1)])
+def test_whole_mistakes_stand_above_the_fold(server, page, width, whole) -> None:  # type: ignore[no-untyped-def]
+    page.set_viewport_size({"width": width, "height": 900})
+    page.goto(server)
+    cards = page.locator("[data-testid=stMain] article.card")
+    for i in range(whole):
+        playwright.expect(cards.nth(i).locator("img").last).to_be_visible()
+        playwright.expect(cards.nth(i)).to_be_in_viewport(ratio=1)
+
+
 def test_a_cold_deep_link_shows_the_whole_app(server, page) -> None:  # type: ignore[no-untyped-def]
     name = demo.images()[7].name
     page.goto(f"{server}/prediction-debugging?image={name}&method=Raw+attention&layer=2&head=1")

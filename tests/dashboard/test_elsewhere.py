@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import html
 import io
 import json
 from collections.abc import Callable
@@ -13,8 +14,12 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+import attnlib
 from attnlib.audit.numbers import wilson
 from attnlib.audit.runs import Engine, ModelWanted, Wanted, begin, run
+from attnlib.audit.runs.manifest import Folder
+from attnlib.audit.runs.said import Said
+from attnlib.dashboard.triage.elsewhere import differ
 from attnlib.data.remarks import Remark
 from attnlib.model import demo
 from tests.dashboard.driving import finish, path, text
@@ -95,6 +100,12 @@ def test_an_image_that_differs_is_opened_and_tags_are_taken(
     finish(app)
     assert app.session_state["session"].remarks[other[0]] == Remark(("odd", "blurred"))
     button = next(b for b in app.button if b.label == "Look closer")
+    name = button.key.removeprefix("elsewhere_open_")
+    share, mine = library.records[name].probabilities.max(), library.predicted[name]
+    names = library.vit.class_names
+    (card,) = [e for e in app.get("html") if name in str(e.proto) and "yours" in str(e.proto)]
+    assert f"yours: <b>{names[(mine + 1) % len(names)]} {share:.2f}</b>" in card.proto.body
+    assert f"here: <b>{names[mine]} {share:.2f}</b>" in card.proto.body
     button.click().run()
     assert app.session_state["image"] == button.key.removeprefix("elsewhere_open_")
     assert app.session_state["image"] in other
@@ -115,9 +126,34 @@ def test_what_is_ambiguous_is_asked(oblong: AppTest, library: Library) -> None:
 
 def test_hostile_names_reach_the_screen_as_text(oblong: AppTest) -> None:
     name = "<img src=x onerror=alert(1)>[a](javascript:b)"
-    app = bring(panel(oblong), "eval.csv", f"filename,predicted\n{name},cat\n".encode())
-    app = use(app)
-    assert "<img src=x" not in text(app).replace("\\<img src=x", "")
+    app = bring(panel(oblong), f"{name}.csv", f"filename,predicted\n{name},cat\n".encode())
+    use(app)
+    said = text(app)
+    assert said.count("onerror") >= 2
+    assert said.count("<img src=x") == said.count("\\<img src=x")
+    assert "[a](javascript" not in said
+
+
+def test_a_card_is_text_too() -> None:
+    hostile = "<img src=x onerror=alert(1)>"
+    row = {"name": hostile, "label": hostile, "theirs": hostile, "ours": hostile}
+    row |= {"theirs_confidence": 0.5, "ours_confidence": float("nan")}
+    made = differ.card(row, "data:image/png;base64,' onload='x")
+    assert made.count("<img") == 1 and "<img src=x" not in made and "' onload='x" not in made
+    assert made.count(html.escape(hostile)) == 4
+
+
+def test_another_model_has_the_columns_confirmed_again(
+    oblong: AppTest, library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, _ = evaluation(library)
+    app = use(bring(panel(oblong), "eval.csv", data))
+    assert app.session_state["elsewhere"].taken is not None
+    names = [f"other {name}" for name in library.vit.class_names]
+    other = attnlib.load(library.vit.module, class_names=names, device="cpu")
+    monkeypatch.setattr("attnlib.dashboard.state.models.get", lambda choice, upload=None: other)
+    finish(app.run())
+    assert app.session_state["elsewhere"].taken is None
 
 
 def test_a_file_of_another_kind_is_refused_in_words(oblong: AppTest) -> None:
@@ -175,6 +211,12 @@ def test_an_audit_beside_an_evaluation(
     app.segmented_control(key="audit_view").set_value("Results from elsewhere").run()
     data, other = evaluation(library)
     app = use(bring(finish(app), "eval.csv", data))
+    next(b for b in app.button if b.label.startswith("Take its tags")).click().run()
+    said = {n: one for n, one in Said(Folder(str(folder))).all().items() if one}
+    assert {n.rsplit("/")[-1]: one for n, one in said.items()} == {
+        other[0]: Remark(("odd", "blurred"))
+    }
+    finish(app)
     assert "the same class for 75 of 80 images" in as_read(
         "".join(str(w.value) for w in app.warning)
     )

@@ -73,6 +73,24 @@ def test_keys_walk_through_the_gallery(server, page, vit) -> None:  # type: igno
     assert "gallery_page=2" in page.url
 
 
+def test_keys_walk_on_every_page_after_another(server, page, vit) -> None:  # type: ignore[no-untyped-def]
+    names = wrong(vit)
+    page.goto(f"{server}/?image={names[1]}")
+    page.get_by_text("capture checked").first.wait_for()
+    # A second run of the page, whose listener must not outlive it either.
+    page.keyboard.press("ArrowRight")
+    wait_opened(page, names[2])
+    for title in ("Head similarity", "CLS attention", "Prediction debugging"):
+        page.get_by_test_id("stSidebarNav").get_by_role("link", name=title).click()
+        page.locator("h1", has_text=title).wait_for()
+        page.get_by_test_id("stMain").get_by_role("button", name="Next", exact=True).wait_for()
+        page.locator("h1").click()
+        page.keyboard.press("ArrowLeft")
+        wait_opened(page, names[1])
+        page.keyboard.press("ArrowRight")
+        wait_opened(page, names[2])
+
+
 def test_the_pointer_marks_a_patch_in_every_picture_of_an_image(server, page, vit) -> None:  # type: ignore[no-untyped-def]
     name = wrong(vit)[0]
     image = next(i for i in demo.images() if i.name == name)

@@ -13,7 +13,10 @@ import pytest
 import attnlib
 from attnlib.__main__ import main
 from attnlib.audit.runs import Engine, ModelWanted, Wanted, begin, run
+from attnlib.audit.runs.manifest import Folder
+from attnlib.audit.runs.said import Said
 from attnlib.data.image import decode
+from attnlib.data.remarks import Remark
 from attnlib.model import demo
 
 COUNT = 12
@@ -86,6 +89,9 @@ def test_an_audit_is_exported_and_read_again(
     audit: Path, tmp_path: Path, shares: dict[str, np.ndarray], vit: attnlib.Vit
 ) -> None:
     out = tmp_path / "results.parquet"
+    judged = next(one for one in demo.images() if one.name in shares)
+    name = f"{judged.label}/{judged.name}"
+    Said(Folder(str(audit))).change(name, Remark(), Remark(("odd",), "a note", "dog"))
     assert main(["export", str(audit), str(out)]) == 0
     rows = {row["filename"].rsplit("/")[-1]: row for row in pq.read_table(out).to_pylist()}
     assert set(rows) == set(shares)
@@ -94,5 +100,8 @@ def test_an_audit_is_exported_and_read_again(
         assert rows[name]["confidence"] == pytest.approx(float(values.max()), abs=1e-5)
         assert rows[name]["top_classes"][0] == rows[name]["predicted"]
         assert rows[name]["label"] == next(i.label for i in demo.images() if i.name == name)
+    row = rows.pop(judged.name)
+    assert (row["tags"], row["note"], row["corrected"]) == (["odd"], "a note", "dog")
+    assert not any(row["tags"] or row["note"] or row["corrected"] for row in rows.values())
     assert main(["check-predictions", str(out), str(audit)]) == 0
     assert main(["export", str(audit), str(tmp_path / "results.docx")]) == 2

@@ -7,13 +7,14 @@ from collections.abc import Hashable
 import streamlit as st
 
 from attnlib.audit.handed import here, of_audit
+from attnlib.audit.handed import names as names_of
 from attnlib.audit.joined import Joined, join
 from attnlib.audit.opened import Opened
-from attnlib.dashboard.audits import images
-from attnlib.dashboard.parts.markdown import literal
+from attnlib.dashboard.audits import images, sayings
 from attnlib.dashboard.state import tasks
 from attnlib.dashboard.state.workspace import Workspace
-from attnlib.dashboard.triage.elsewhere import bring, confirm, differ, handing
+from attnlib.dashboard.triage.elsewhere import bring, confirm, differ, handing, taking
+from attnlib.data.remarks import Remark
 from attnlib.data.results import Results
 from attnlib.methods.base import Progress
 
@@ -23,25 +24,22 @@ CHECKED = 200
 
 def show(space: Workspace, found: Opened) -> None:
     """The files, their columns, the comparison; and the audit's results for others."""
-    if st.session_state.pop(images._GO, False):
-        st.switch_page(images.GALLERY)
-    if text := st.session_state.pop(images._PROBLEM, ""):
-        st.warning(literal(text))
+    images.messages()
     brought = bring.show()
     if brought is not None:
-        names = _names(found) if brought.taken is None else []
-        taken = confirm.show(brought, found.manifest.class_names, names)
+        # By which columns of names, and rows without one, are judged.
+        listed: list[str] = space.session.memo(
+            "audit names",
+            (found.folder.url, found.manifest.listing, found.done),
+            lambda: names_of(found),
+        )
+        taken = confirm.show(brought, found.manifest.class_names, listed)
         if taken is not None:
             _compare(space, found, taken, (brought.stamp, brought.times))
-    remarks = space.session.remarks
+    remarks = sayings.remarks(space, found)
     handing.show(
         lambda: of_audit(found, remarks), sum(bool(one.should_be) for one in remarks.values())
     )
-
-
-def _names(found: Opened) -> list[str]:
-    """Of the audit's images, by which columns of names and nameless rows are judged."""
-    return list(here(found, embeddings=False).names)
 
 
 def _compare(space: Workspace, found: Opened, taken: Results, stamp: Hashable) -> None:
@@ -59,6 +57,15 @@ def _compare(space: Workspace, found: Opened, taken: Results, stamp: Hashable) -
     )
     if joined is None:
         return
+
+    known = sayings.remarks(space, found)
+
+    def say(new: dict[str, Remark]) -> None:
+        for name, after in new.items():
+            sayings.say(space, found, name, known.get(name, Remark()), after)
+
+    names = found.manifest.class_names
+    taking.said(joined, taken, names, lambda name: known.get(name, Remark()), say)
 
     def check() -> None:
         labelled = joined.table[joined.table["label"] != ""]["name"].tolist()

@@ -44,7 +44,7 @@ def show(space: Workspace, found: Opened) -> None:
         f"discovery rate of {LEVEL:.0%}: of those named, about so many may be chance. Copies of "
         "one image count as several: remove them first."
     )
-    marks = narrowed.marks(space)
+    marks = narrowed.marks(space, found)
     said = tuple((key, tuple(names)) for key, names in marks.items())
     answer = tasks.run(
         "audit_groups",

@@ -9,6 +9,7 @@ import streamlit as st
 
 from attnlib.audit.opened import Opened, Where
 from attnlib.audit.where import CLUSTER, Group, Key, within
+from attnlib.dashboard.audits import sayings
 from attnlib.dashboard.parts import address
 from attnlib.dashboard.parts.codecs import alone
 from attnlib.dashboard.parts.markdown import literal
@@ -46,10 +47,10 @@ class Groups:
         return [json.dumps(value, ensure_ascii=False, separators=(",", ":"))]
 
 
-def marks(space: Workspace) -> dict[Key, list[str]]:
-    """What was said of images in this session, by tag and by finding: their names."""
+def marks(space: Workspace, audit: Opened) -> dict[Key, list[str]]:
+    """What was said of images, by tag and by finding: their names."""
     found: dict[Key, list[str]] = {}
-    for name, remark in space.session.remarks.items():
+    for name, remark in sayings.remarks(space, audit).items():
         for tag in remark.tags:
             found.setdefault((TAG, tag), []).append(name)
     known = diagnoses.known(space)
@@ -74,9 +75,9 @@ def narrow(space: Workspace, found: Opened, where: Where) -> Where:
     group = address.value(KEY, (), Groups(), label="Group")
     if not group:
         return where
-    said = marks(space)
+    said = marks(space, found)
     rest: list[Key] = []
-    names: set[str] | None = None
+    names = None if where.names is None else set(where.names)
     try:
         for key in group:
             if key[0] in (TAG, FINDING):

@@ -51,7 +51,7 @@ def show(space: Workspace) -> None:
 
 def _toolbar(space: Workspace) -> str:
     """Outcome, density, order, the other filters and what else can be looked at, in one line."""
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="toolbar"):
         filters.OUTCOME.draw(space)
         density = controls.segments(
             "gallery_density",

@@ -30,7 +30,7 @@ def intro(space: Workspace) -> None:
     """What this is and what to do next, until somebody has done one of it."""
     if opened.last() or space.session.own or space.choice.plain != DEMO:
         return
-    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium", key="intro"):
         st.markdown(
             ":small[**See what a vision transformer got wrong, beside the attention that led to "
             "it; test a reason, and take the answer away.**  \n"

@@ -2,6 +2,8 @@
 // the wheel zooms where that is allowed, a brush paints several. Python draws the picture; this only points at it.
 // The cells fill the picture, or as much of its height and width as `covers` says.
 const views = new WeakMap()
+// Of each picture the one that sees its size; a run of the page begins another.
+const watches = new WeakMap()
 
 function decode(text) {
   if (!text) return null
@@ -171,6 +173,8 @@ export default function (component) {
     axis(root.querySelector(".top"), data.top, false)
     draw()
   })
+  watches.get(root)?.disconnect()
+  watches.set(root, watch)
   watch.observe(canvas)
   return () => watch.disconnect()
 }

@@ -16,6 +16,18 @@ _CSS = """<style>
 [class*=st-key-top-of-page] { padding-right: 2rem; }
 .stApp:has([data-testid=stExpandSidebarButton]) [data-testid=stMainBlockContainer] {
   padding-top: 3.6rem; }
+@media (max-width: 1000px) {
+  [data-testid=stMainBlockContainer] { padding: 1.1rem 1.6rem 2rem; }
+  [data-testid=stMainBlockContainer] h1 { font-size: 1.45rem; }
+  [data-testid=stMainBlockContainer] > [data-testid=stVerticalBlock] { gap: .5rem; }
+  [class*=st-key-toolbar] { gap: .4rem; }
+  [class*=st-key-toolbar] button { padding: .2rem .55rem; min-height: 2rem; font-size: .85rem; }
+}
+@media (min-width: 641px) and (max-width: 1000px) {
+  [class*=st-key-intro] { flex-wrap: nowrap; }
+  [class*=st-key-intro] p { line-height: 1.3; }
+  [class*=st-key-intro] [data-testid=stButton] { width: max-content; }
+}
 @media (max-width: 640px) {
   [data-testid=stMainBlockContainer] { padding: 3.6rem 1rem 2rem; }
   [class*=st-key-beside-] > * { width: calc(50% - .5rem) !important; flex: none; }

@@ -4,6 +4,9 @@ const TAKEN = "input, textarea, select, canvas, [contenteditable], [role=slider]
   "[role=tab], [role=option], [role=listbox], [role=grid], [role=combobox], dialog"
 
 let shown = null
+// The one that listens now: every run of the page calls this anew, and ends only the last call when
+// the page is left. One that stayed would answer first, for a page that is gone.
+let listening = null
 
 export default function (component) {
   const { data, setTriggerValue } = component
@@ -22,7 +25,9 @@ export default function (component) {
     event.preventDefault()
     setTriggerValue("go", key)
   }
+  window.removeEventListener("keydown", listening)
   window.addEventListener("keydown", press)
+  listening = press
   return () => {
     window.removeEventListener("keydown", press)
     shown = null

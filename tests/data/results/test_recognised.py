@@ -49,6 +49,8 @@ def test_of_several_names_the_one_that_names_images_here_is_taken() -> None:
     found = results.recognise(table, names=["1.png", "2.png", "3.png"])
     assert found.chosen["name"].columns == ("path",)
     assert "2 of 2 rows name an image" in found.chosen["name"].why
+    # Each of them names one: nothing decides.
+    assert "name" in results.recognise(table, names=["1.png", "q.png"]).asked
 
 
 def test_columns_of_one_of_two_kinds_are_asked() -> None:

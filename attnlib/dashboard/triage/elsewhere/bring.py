@@ -29,6 +29,7 @@ class Brought:
         softmax: whether the probabilities are said to be logits.
         taken: the results, once the columns are confirmed.
         times: how often they were.
+        classes: of the model at hand when they were.
     """
 
     raw: Raw
@@ -39,6 +40,7 @@ class Brought:
     ordered: bool = False
     taken: Results | None = None
     times: int = 0
+    classes: tuple[str, ...] = ()
 
 
 def held() -> Brought | None:

@@ -29,6 +29,9 @@ def show(brought: Brought, class_names: Sequence[str], names: Sequence[str]) -> 
         class_names: of the model at hand.
         names: of the images at hand.
     """
+    if brought.classes != tuple(class_names):
+        # What numbers mean was said by another model's classes.
+        brought.taken = None
     found = results.recognise(brought.raw, class_names, names)
     with st.expander(
         "What each column is", icon=":material/view_column:", expanded=brought.taken is None
@@ -142,6 +145,6 @@ def _confirm(
                     "are in the order of the folders and file names."
                 )
             found = in_order(found, names)
-        brought.taken, brought.times = found, brought.times + 1
+        brought.taken, brought.times, brought.classes = found, brought.times + 1, class_names
     except AttnlibError as error:
         st.session_state["elsewhere_problem"] = str(error)

@@ -109,6 +109,10 @@ def _listed(found: Joined, picture: Picture, look: Callable[[list[str]], None]) 
     if frame.empty:
         return
     st.subheader(f"{counted(len(frame), 'image is', 'images are')} called differently")
+    st.caption(
+        "“Yours” is what your evaluation says, “here” what this model says, each with the "
+        "probability that it gives; the surest of yours come first."
+    )
     pages = -(-len(frame) // PER_PAGE)
     page = 1
     place = st.container(horizontal=True, gap="small")
@@ -151,8 +155,8 @@ def card(row: Mapping[Hashable, object], uri: str | None) -> str:
     return (
         f"<div style='display:flex;gap:.75rem'>{image}<div style='min-width:0;font-size:.85rem;"
         "overflow-wrap:anywhere'>"
-        f"<div>your evaluation: <b>{_said(row, 'theirs')}</b></div>"
-        f"<div>this model here: <b>{_said(row, 'ours')}</b></div>"
+        f"<div>yours: <b>{_said(row, 'theirs')}</b></div>"
+        f"<div>here: <b>{_said(row, 'ours')}</b></div>"
         f"<div>label: {true}</div><div style='opacity:.75'>{name}</div></div></div>"
     )
 
