@@ -6,7 +6,18 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from attnlib.commands import audit, backup, compare, cost, dashboard, diagnose, explain, restore
+from attnlib.commands import (
+    audit,
+    backup,
+    check_predictions,
+    compare,
+    cost,
+    dashboard,
+    diagnose,
+    explain,
+    export,
+    restore,
+)
 from attnlib.errors import AttnlibError
 
 COMMANDS = {
@@ -15,6 +26,8 @@ COMMANDS = {
     "diagnose": diagnose,
     "audit": audit,
     "compare": compare,
+    "check-predictions": check_predictions,
+    "export": export,
     "dashboard": dashboard,
     "backup": backup,
     "restore": restore,

@@ -3,97 +3,50 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Literal, get_args
 
 import duckdb
 import fsspec
+import numpy as np
 import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
 
-from attnlib.audit.numbers import wilson
+from attnlib.audit import clusters, groups
+from attnlib.audit.clusters import Cluster, Vectors
+from attnlib.audit.reading import protocols, reading
 from attnlib.audit.runs.manifest import Folder, Manifest
-from attnlib.audit.slices import CUTS, Key, Tally
+from attnlib.audit.runs.schema import COLUMNS
+from attnlib.audit.slices import Tally
+from attnlib.audit.totals import Totals as Totals
+from attnlib.audit.where import (
+    CATEGORIES,
+    CLUSTER,
+    FIRST,
+    FOLDER,
+    JUDGED,
+    OUTCOME,
+    PROPERTIES,
+    Group,
+    Key,
+)  # fmt: skip
+from attnlib.audit.where import OUTCOMES as OUTCOMES
+from attnlib.audit.where import Outcome as Outcome
+from attnlib.audit.where import Where as Where
 from attnlib.data.sets import Entry, ImageSet, open_set
 from attnlib.errors import AttnlibError, brief
+from attnlib.methods.base import Progress
 
-Outcome = Literal["wrong", "right", "no label", "refused", "all"]
-OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
-_OUTCOME: dict[Outcome, str] = {
-    "wrong": "error is null and label_index <> predicted_index",
-    "right": "error is null and label_index = predicted_index",
-    "no label": "error is null and label_index is null",
-    "refused": "error is not null",
-    "all": "true",
-}
 Sort = Literal["confidence", "loss", "margin", "probability_true", "name"]
 SORTS: tuple[Sort, ...] = get_args(Sort)
-_JUDGED = "error is null and label_index is not null"
-# What images are grouped by, beside classes and folders.
-PROPERTIES = {
-    "number of pixels": "width::double * height",
-    "width over height": "width::double / height",
-    "attention entropy": "list_avg(entropy)",
-    "attention distance": "list_avg(distance)",
-}
-MOST_GROUPS = 20_000
+# Rows whose embeddings are held at a time.
+BLOCK = 16_384
+# Parts that a sample of embeddings is read from, at most.
+SAMPLED_PARTS = 128
 SHOWN = (
     "name", "label", "predicted", "confidence", "probability_true", "margin", "loss", "error",
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Where:
-    """Which rows are meant; every part narrows.
-
-    Attributes:
-        label, predicted: class names; "" for any.
-        text: part of the name.
-        low, high: confidence.
-    """
-
-    outcome: Outcome = "wrong"
-    label: str = ""
-    predicted: str = ""
-    text: str = ""
-    low: float = 0.0
-    high: float = 1.0
-
-    def sql(self) -> tuple[str, list[Any]]:
-        """A condition, and the values of its places: no text of a person is in it."""
-        parts = [_OUTCOME[self.outcome]]
-        values: list[Any] = []
-        for column, value in (("label", self.label), ("predicted", self.predicted)):
-            if value:
-                parts.append(f"{column} = ?")
-                values.append(value)
-        if self.text:
-            parts.append("contains(lower(name), lower(?))")
-            values.append(self.text)
-        if self.low > 0 or self.high < 1:
-            parts.append("confidence between ? and ?")
-            values += [self.low, self.high]
-        return " and ".join(parts), values
-
-
-@dataclass(frozen=True)
-class Totals:
-    """How many images there are, by what became of them."""
-
-    images: int
-    refused: int
-    labelled: int
-    right: int
-
-    @property
-    def accuracy(self) -> float:
-        """Of the labelled images; NaN without any."""
-        return self.right / self.labelled if self.labelled else float("nan")
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """Of the accuracy, Wilson's 95 %."""
-        return wilson(self.right, self.labelled)
 
 
 class Opened:
@@ -117,9 +70,11 @@ class Opened:
         self.manifest: Manifest = manifest
         self._connection = duckdb.connect(config={"autoinstall_known_extensions": False})
         self._lock = threading.Lock()
+        self._clustering = threading.Lock()
+        self._clusters: tuple[int, list[Cluster]] | None = None
         self._set: ImageSet | None = None
         system, _ = fsspec.core.url_to_fs(url)
-        if "file" not in _protocols(system):
+        if "file" not in protocols(system):
             self._connection.register_filesystem(system)
         self.done = 0
         self.refresh()
@@ -130,12 +85,15 @@ class Opened:
         Raises:
             AttnlibError: a part cannot be read.
         """
-        parts = [path.removeprefix("file://") for path in self.folder.parts()]
+        parts = list(self.folder.parts())
         self.done = len(parts)
         if not parts:
             return
-        listed = ", ".join("'" + path.replace("'", "''") + "'" for path in parts)
-        self._ask(f"create or replace view rows as select * from read_parquet([{listed}])")
+        read = reading(parts)
+        there = {name for name, *_ in self._ask(f"describe select * {read}").fetchall()}
+        # Parts of earlier versions lack columns; an audit that was taken up since has both.
+        lacking = "".join(f", null::float as {name}" for name, _ in COLUMNS if name not in there)
+        self._ask(f"create or replace view rows as select *{lacking} {read}")
 
     @property
     def whole(self) -> bool:
@@ -147,14 +105,14 @@ class Opened:
         if not self.done:
             return Totals(0, 0, 0, 0)
         ((images, refused, labelled, right),) = self._ask(
-            f"select count(*), count(error), count(*) filter ({_JUDGED}), "
-            f"count(*) filter ({_OUTCOME['right']}) from rows"
+            f"select count(*), count(error), count(*) filter ({JUDGED}), "
+            f"count(*) filter ({OUTCOME['right']}) from rows"
         ).fetchall()
         return Totals(images, refused, labelled, right)
 
     def count(self, where: Where) -> int:
         """How many rows are meant."""
-        condition, values = where.sql()
+        condition, values = self._meant(where)
         return int(
             self._ask(f"select count(*) from rows where {condition}", values).fetchall()[0][0]
         )
@@ -163,7 +121,7 @@ class Opened:
         self, where: Where, sort: Sort, *, descending: bool, first: int, count: int
     ) -> pd.DataFrame:
         """Some rows in an order, with the columns of :data:`SHOWN`; equal ones by name."""
-        condition, values = where.sql()
+        condition, values = self._meant(where)
         order = f"{sort if sort in SORTS else 'name'} {'desc' if descending else 'asc'} nulls last"
         return self._frame(
             f"select {', '.join(SHOWN)} from rows where {condition} order by {order}, name "
@@ -175,7 +133,7 @@ class Opened:
         """The commonest mistakes: ``label``, ``predicted``, ``images``, mean ``confidence``."""
         return self._frame(
             "select label, predicted, count(*) as images, avg(confidence) as confidence from rows "
-            f"where {_OUTCOME['wrong']} group by all order by images desc, label, predicted "
+            f"where {OUTCOME['wrong']} group by all order by images desc, label, predicted "
             "limit ?",
             [most],
         )
@@ -184,54 +142,83 @@ class Opened:
         """Each class: ``label``, ``images``, ``wrong``, ``error_rate`` (0 to 1), most first."""
         return self._frame(
             "select label, count(*) as images, count(*) filter (label_index <> predicted_index) as "
-            f"wrong, wrong / images as error_rate from rows where {_JUDGED} "
+            f"wrong, wrong / images as error_rate from rows where {JUDGED} "
             "group by label order by error_rate desc, images desc, label"
         )
 
     def judged(self) -> pd.DataFrame:
-        """Every labelled image by name: ``name``, ``label``, ``predicted``, ``wrong``."""
+        """Every labelled image by name: ``name``, ``label``, ``predicted``, ``wrong``, and folder
+        and properties by their names."""
+        more = ", ".join(
+            f'{sql} as "{by}"' for by, sql in {FOLDER: CATEGORIES[FOLDER], **PROPERTIES}.items()
+        )
         return self._frame(
-            "select name, label, predicted, label_index <> predicted_index as wrong from rows "
-            f"where {_JUDGED} order by name"
+            f"select name, label, predicted, label_index <> predicted_index as wrong, {more} "
+            f"from rows where {JUDGED} order by name"
         )
 
-    def tallies(self) -> tuple[dict[Key, Tally], Tally]:
+    def tallies(
+        self, marks: Mapping[Key, Collection[str]] | None = None, *, clustered: bool = False
+    ) -> tuple[dict[Group, Tally], Tally]:
         """How many images of each group are wrong, in two halves by their names; and of all.
 
-        Groups are the true classes, the top folders, and both ends of :data:`PROPERTIES`.
+        Args:
+            marks: names of images by what somebody said of them, as ("tag", "blurred").
+            clustered: whether clusters of the embedding are groups too.
         """
-        counts = (
-            "count(*) filter (first), count(*) filter (first and wrong), "
-            "count(*) filter (not first), count(*) filter (not first and wrong)"
-        )
-        columns = ", ".join(f"{sql} as p{i}" for i, sql in enumerate(PROPERTIES.values()))
+        marks = marks or {}
+        found = bool(self.clusters()) if clustered else False
         # What is asked many times is worked out once; the database may keep it on disk.
-        cursor = self._ask(
-            "create or replace temp table judged as select label, split_part(name, '/', 1) as "
-            "folder, hash(name) % 2 = 0 as first, label_index <> predicted_index as wrong, "
-            f"{columns} from rows where {_JUDGED}"
+        cursor = self._ask(*groups.prepare(marks, clusters=found))
+        return groups.tallies(cursor, self.manifest.class_names, marks)
+
+    def clusters(self, progress: Progress = lambda done, total: None) -> list[Cluster]:
+        """Of the labelled images, found once for the parts that are there; none of too few."""
+        with self._clustering:
+            if self._clusters is None or self._clusters[0] != self.done:
+                self._clusters = self.done, self._clustered(progress)
+            return self._clusters[1]
+
+    def _clustered(self, progress: Progress) -> list[Cluster]:
+        sample = self.table(
+            f"select embedding from rows where {JUDGED} and embedding is not null and "
+            f"{FIRST} order by hash(name) limit {clusters.SAMPLE}"
         )
-        found: dict[Key, Tally] = {}
-        for by, column in (("true class", "label"), ("folder", "folder")):
-            listed = cursor.execute(f"select {column}, {counts} from judged group by 1").fetchall()
-            if 1 < len(listed) <= MOST_GROUPS:
-                found |= {(by, str(value)): Tally(*numbers) for value, *numbers in listed}
-        classes = {value for by, value in found if by == "true class"}
-        if {value for by, value in found if by == "folder"} == classes:
-            # Folders that are the labels would be announced twice.
-            found = {key: one for key, one in found.items() if key[0] != "folder"}
-        for i, by in enumerate(PROPERTIES):
-            asked = f"select quantile_cont(p{i}, {list(CUTS)}) from judged"
-            (cuts,) = cursor.execute(asked).fetchall()[0]
-            for share, cut in zip(CUTS, cuts or (), strict=False):
-                sign, words = ("<=", "at most") if share < 0.5 else (">=", "at least")
-                asked = f"select {counts} from judged where p{i} {sign} ?"
-                (numbers,) = cursor.execute(asked, [cut]).fetchall()
-                found[by, f"{words} {cut:.4g}"] = Tally(*numbers)
-        (every,) = cursor.execute(f"select {counts} from judged").fetchall()
-        total = Tally(*every)
-        whole = total.first + total.second
-        return {k: one for k, one in found.items() if one.first + one.second < whole}, total
+        middles = clusters.fit(clusters.units(clusters.vectors(sample["embedding"])))
+        return clusters.kept(
+            middles, self.blocks(), self._ask(clusters.TABLE), lambda n: progress(n, self.done)
+        )
+
+    def blocks(self, condition: str = JUDGED) -> Iterator[pa.Table]:
+        """Embeddings of rows, some thousands at a time: ``name``, ``embedding``, ``first``."""
+        rows = self._sql(
+            f"select name, label, label_index, embedding, {FIRST} as first from rows where "
+            f"{condition} and embedding is not null"
+        )
+        for batch in rows.to_arrow_reader(BLOCK):
+            yield pa.Table.from_batches([batch])
+
+    def sample(self, most: int) -> tuple[list[str], Vectors, NDArray[np.bool_], NDArray[np.bool_]]:
+        """Images at random, the same ones each time: names, embeddings ``(n, D)``, whether they
+        have a label, whether they are wrong. Of many parts, some at equal distances are read."""
+        parts = list(self.folder.parts())
+        step = max(1, -(-len(parts) // SAMPLED_PARTS))
+        read = reading(parts[::step])
+        usable = "error is null and embedding is not null"
+        ((count,),) = self._ask(f"select count(*) {read} where {usable}").fetchall()
+        # A share by the names: to sort them all for the first so many takes twice as long.
+        share = min(2**64 - 1, int(2**64 * most / max(count, 1)))
+        table = self._sql(
+            "select name, embedding, label_index is not null as judged, coalesce(label_index <> "
+            f"predicted_index, false) as wrong {read} where {usable} and hash(name) <= {share}"
+        ).to_arrow_table()
+        judged, wrong = (table[name].to_numpy() for name in ("judged", "wrong"))
+        return table["name"].to_pylist(), clusters.vectors(table["embedding"]), judged, wrong
+
+    def _meant(self, where: Where) -> tuple[str, list[Any]]:
+        if any(by == CLUSTER for by, _ in where.group):
+            self.clusters()
+        return where.sql(self.manifest.class_names)
 
     def labels(self, names: list[str]) -> dict[str, str]:
         """The labels of some images, of those that have one."""
@@ -257,7 +244,7 @@ class Opened:
         """Where images lie, out of the listing."""
         system, path = fsspec.core.url_to_fs(self.folder.url)
         listing = f"{path.rstrip('/')}/listing.parquet"
-        if "file" not in _protocols(system):
+        if "file" not in protocols(system):
             listing = system.unstrip_protocol(listing)
         found = self._ask(
             "select name, label, file, place, size from read_parquet(?) where name in "
@@ -270,6 +257,26 @@ class Opened:
     def _frame(self, sql: str, values: list[Any] | None = None) -> pd.DataFrame:
         return self._ask(sql, values).df()
 
+    def table(self, sql: str, values: list[Any] | None = None) -> pa.Table:
+        """What a question over the table ``rows`` answers.
+
+        Raises:
+            AttnlibError: a part cannot be read.
+        """
+        try:
+            return self._sql(sql, values).to_arrow_table()
+        except duckdb.Error as error:
+            raise AttnlibError(f"The audit cannot be read: {brief(error)}.") from error
+
+    def _sql(self, sql: str, values: list[Any] | None = None) -> duckdb.DuckDBPyRelation:
+        """A question that is answered as it is read, in blocks."""
+        with self._lock:
+            cursor = self._connection.cursor()
+        try:
+            return cursor.sql(sql, params=values)
+        except duckdb.Error as error:
+            raise AttnlibError(f"The audit cannot be read: {brief(error)}.") from error
+
     def _ask(self, sql: str, values: list[Any] | None = None) -> duckdb.DuckDBPyConnection:
         with self._lock:
             cursor = self._connection.cursor()
@@ -277,8 +284,3 @@ class Opened:
             return cursor.execute(sql, values or [])
         except duckdb.Error as error:
             raise AttnlibError(f"The audit cannot be read: {brief(error)}.") from error
-
-
-def _protocols(system: Any) -> tuple[str, ...]:
-    known = system.protocol
-    return (known,) if isinstance(known, str) else tuple(known)

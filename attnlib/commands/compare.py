@@ -18,8 +18,9 @@ SHOWN = 10
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.epilog = (
-        "Ends with 3 if all images or one class got worse by more than chance (McNemar's exact "
-        "test; classes at a false discovery rate of 5 %), else with 0; with 2 if an audit cannot "
+        "Ends with 3 if all images, a class, a folder or an end of a property (dark, blurred, "
+        "small, …) got worse by more than chance (McNemar's exact test; classes, folders and "
+        "properties each at a false discovery rate of 5 %), else with 0; with 2 if an audit cannot "
         "be read."
     )
     parser.add_argument("first", help="the audit's folder of the model as it was")
@@ -42,10 +43,10 @@ def lines(found: Compared) -> list[str]:
     """The numbers in words."""
     said = [_line(found.all, "All images")]
     changed = [group for group in found.groups if group.fixed + group.broken][:SHOWN]
-    said += [_line(group, f"  {group.value}") for group in changed]
+    said += [_line(group, f"  {group.words}") for group in changed]
     if found.alone:
         said.append(f"Not compared: {found.alone} images that only one of them has or labels.")
-    worse = [group.value or "all images" for group in found.regressions]
+    worse = [group.words for group in found.regressions]
     said.append(f"Worse by more than chance: {', '.join(worse)}." if worse else
                 "Nothing got worse by more than chance.")  # fmt: skip
     return said
@@ -63,6 +64,6 @@ def _json(found: Compared) -> list[str]:
         "all": asdict(found.all),
         "groups": [asdict(group) for group in found.groups],
         "alone": found.alone,
-        "regressions": [group.value or "all" for group in found.regressions],
+        "regressions": ["all" if group.by == "all" else group.words for group in found.regressions],
     }
     return json.dumps(said, indent=1, ensure_ascii=False).splitlines()

@@ -75,13 +75,13 @@ def strongest(
     half = len(hosts) // 2
     leads = inputs.leads([source], hosts[:half], masks, target)[0]
     made = (leads > 0).sum(axis=1)
-    left = np.flatnonzero(made + (len(hosts) - half) > made.max())
+    left = np.flatnonzero(made + (len(hosts) - half) > made.max()).tolist()
     tried = inputs.tried
     rest = inputs.leads([source], hosts[half:], [masks[int(i)] for i in left], target)[0]
     inputs.tried = tried  # The same regions as before.
     flips = shares(np.concatenate([leads[left], rest], axis=1))
     best = int(flips.argmax())
-    return int(left[best]), float(flips[best])
+    return left[best], float(flips[best])
 
 
 def common(parts: Sequence[Part], grid: tuple[int, int]) -> Mask | None:

@@ -19,7 +19,8 @@ from attnlib.audit.opened import OUTCOMES, SORTS, Opened, Where
 from attnlib.audit.regress import compare
 from attnlib.audit.runs import Folder, Manifest, Wanted
 from attnlib.audit.runs.schema import schema
-from attnlib.audit.slices import Key, slices, tally
+from attnlib.audit.slices import slices, tail, tally
+from attnlib.audit.where import Group
 from attnlib.data.sets import Entry, open_set
 from attnlib.errors import AttnlibError
 from attnlib.model import demo
@@ -206,9 +207,10 @@ def test_two_audits_are_compared_image_by_image(
     assert (found.all.images, found.all.fixed, found.all.broken) == (len(pairs), fixed, broken)
     p = stats.binomtest(fixed, fixed + broken).pvalue
     assert found.all.p_value == pytest.approx(p)
-    assert [group.value for group in found.regressions] == ["", CLASSES[1]]
+    worse = [group for group in found.regressions if group.by in ("all", "true class")]
+    assert [group.value for group in worse] == ["", CLASSES[1]]
     assert main(["compare", str(first), str(second)]) == 3
-    assert "Worse by more than chance: all images, bee's." in capsys.readouterr().out
+    assert "Worse by more than chance: all images, bee's, " in capsys.readouterr().out
     assert main(["compare", str(second), str(first), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["all"]["fixed"] == broken
     assert main(["compare", str(first), str(first)]) == 0
@@ -234,13 +236,15 @@ def test_audits_that_do_not_belong_together_are_refused(tmp_path: Path) -> None:
 # -- slices -----------------------------------------------------------------------------------
 
 
-def masks(rng: np.random.Generator, count: int) -> dict[Key, np.ndarray]:
+def masks(rng: np.random.Generator, count: int) -> dict[Group, np.ndarray]:
     """60 groups of all sizes."""
-    groups: dict[Key, np.ndarray] = {}
+    groups: dict[Group, np.ndarray] = {}
     for by, values in (("label", 40), ("source", 12)):
         drawn_ = rng.integers(0, values, count)
-        groups |= {(by, str(value)): drawn_ == value for value in range(values)}
-    groups |= {("width", str(share)): rng.random(count) < share for share in (0.1, 0.25, 0.5, 0.9)}
+        groups |= {((by, str(value)),): drawn_ == value for value in range(values)}
+    groups |= {
+        (("width", str(share)),): rng.random(count) < share for share in (0.1, 0.25, 0.5, 0.9)
+    }
     return groups
 
 
@@ -258,7 +262,7 @@ def test_chance_is_announced_in_at_most_one_of_twenty_sets() -> None:
 def test_a_slice_that_fails_is_found_with_its_numbers() -> None:
     rng = np.random.default_rng(0)
     groups = masks(rng, 4000)
-    bad = groups["source", "7"]
+    bad = groups[(("source", "7"),)]
     wrong = rng.random(4000) < np.where(bad, 0.6, 0.1)
     first = rng.random(4000) < 0.5
     found = slices(
@@ -266,13 +270,23 @@ def test_a_slice_that_fails_is_found_with_its_numbers() -> None:
         tally(np.ones(4000, bool), wrong, first),
     )
     (one,) = found
-    assert (one.by, one.value) == ("source", "7")
+    assert one.group == (("source", "7"),)
     held = bad & ~first
     assert (one.images, one.wrong) == (held.sum(), (held & wrong).sum())
     rest = wrong[~bad & ~first]
     assert one.rest == pytest.approx(rest.mean())
     odds = [[one.wrong, one.images - one.wrong], [rest.sum(), len(rest) - rest.sum()]]
     assert one.p_value == pytest.approx(stats.fisher_exact(odds, "greater").pvalue, rel=1e-6)
+
+
+@given(st.integers(1, 60_000), st.data())
+def test_the_tail_is_scipys(total: int, data: st.DataObject) -> None:
+    images, mistakes = (data.draw(st.integers(0, total)) for _ in range(2))
+    mean = images * mistakes / total
+    spread = int(8 * np.sqrt(mean + 1))
+    wrong = data.draw(st.integers(max(0, int(mean) - spread), min(images, int(mean) + spread)))
+    expected = stats.hypergeom.sf(wrong - 1, total, mistakes, images)
+    assert tail(images, wrong, total, mistakes) == pytest.approx(expected, rel=1e-6, abs=1e-300)
 
 
 def test_tallies_of_an_audit_are_those_of_its_rows(
@@ -285,9 +299,9 @@ def test_tallies_of_an_audit_are_those_of_its_rows(
     assert every.first_wrong + every.second_wrong == judged["wrong"].sum()
     assert 0.3 < every.first / len(judged) < 0.7
     for value in CLASSES:
-        one, mine = found["true class", value], judged[judged["label"] == value]
+        one, mine = found[(("true class", value),)], judged[judged["label"] == value]
         assert one.first + one.second == len(mine)
         assert one.first_wrong + one.second_wrong == mine["wrong"].sum()
     for value in ("Left", "right"):
-        one = found["folder", value]
+        one = found[(("folder", value),)]
         assert one.first + one.second == judged["name"].str.startswith(value).sum()

@@ -7,7 +7,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from attnlib.audit.runs import Engine, Folder, ModelWanted, Wanted, begin, run
 from attnlib.audit.runs.run import _stratified
 from attnlib.audit.runs.shard import Worker
 from attnlib.data.sets import open_set
+from attnlib.data.traits import measure
 from attnlib.errors import AttnlibError, ModelError, OutOfMemory
 from attnlib.model import demo
 from attnlib.model.fingerprint import fingerprint
@@ -98,6 +99,8 @@ def test_each_row_is_what_the_module_says(vit: attnlib.Vit, source: str, tmp_pat
         np.testing.assert_allclose(row["map_attention"], mean, rtol=1e-2, atol=1e-5)
         assert (row["width"], row["height"], row["error"]) == (32, 32, None)
         assert 0 <= row["self_check"] < 1e-4
+        for trait, value in asdict(measure(image)).items():
+            assert row[trait] == pytest.approx(value, rel=1e-6), trait
     hook.remove()
 
 

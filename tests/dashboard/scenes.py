@@ -28,6 +28,10 @@ SCENES: dict[str, tuple[str, dict[str, Any]]] = {
         "prediction_debugging",
         {"image": None, "gallery_panel": "Map of images"},
     ),
+    "gallery, results from elsewhere": (
+        "prediction_debugging",
+        {"image": None, "gallery_panel": "Results from elsewhere"},
+    ),
     "gallery, second page": (
         "prediction_debugging",
         {"image": None, "gallery_only": "All", "gallery_page": 2},
@@ -117,7 +121,7 @@ SCENES: dict[str, tuple[str, dict[str, Any]]] = {
     "cost, free": ("complexity_calculator", {"cost_of": "Free"}),
 }
 # How files are picked is nothing to see, and a folder is one of this machine.
-UNLINKED = {"upload_kind", "versus_folder", "workspace_name"}
+UNLINKED = {"upload_kind", "elsewhere_path", "versus_folder", "workspace_name"}
 WIDGETS = (
     "button_group",
     "multiselect",

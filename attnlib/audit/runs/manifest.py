@@ -5,6 +5,7 @@ The parts that are there are what is done; there is no other account of it.
     manifest.json        what was asked, of which model, with which versions
     listing.parquet      all images, a row group for each shard
     parts/00017.parquet  the rows of shard 17, written under another name and renamed
+    said/4f….json        what people said of an image, see `said.py`
 """
 
 from __future__ import annotations
@@ -124,9 +125,9 @@ class Folder:
                 part = entries[start : start + shard_size]
                 rows = [{f.name: getattr(one, f.name) for f in _LISTED} for one in part]
                 writer.write_table(pa.Table.from_pylist(rows, _LISTED))
-        self._put(LISTING, sink.getvalue().to_pybytes())
+        self.put(LISTING, sink.getvalue().to_pybytes())
         said = {"form": FORM, **manifest.__dict__, "class_names": list(manifest.class_names)}
-        self._put(MANIFEST, json.dumps(said, ensure_ascii=False, indent=1).encode())
+        self.put(MANIFEST, json.dumps(said, ensure_ascii=False, indent=1).encode())
 
     def entries(self, shard: int) -> list[Entry]:
         """The images of a shard."""
@@ -148,7 +149,7 @@ class Folder:
         """A part, under a name of its own and then renamed: it is there whole or not at all."""
         sink = pa.BufferOutputStream()
         pq.write_table(rows, sink, compression="zstd")
-        self._put(f"{PARTS}/{shard:05d}.parquet", sink.getvalue().to_pybytes())
+        self.put(f"{PARTS}/{shard:05d}.parquet", sink.getvalue().to_pybytes())
 
     def parts(self) -> Iterator[str]:
         """Paths of the parts, in order, as pyarrow and fsspec open them."""
@@ -162,6 +163,33 @@ class Folder:
         with system.open(f"{path}/{PARTS}/{shard:05d}.parquet", "rb") as file:
             return pq.read_table(file, columns=None if columns is None else list(columns))
 
+    def files(self, place: str) -> dict[str, str]:
+        """The files of a folder in it by name, each with a text that changes when it does."""
+        system, path = self._system
+        if not system.exists(f"{path}/{place}"):
+            return {}
+        system.invalidate_cache()
+        found = {}
+        for one in system.ls(f"{path}/{place}", detail=True):
+            stamp = [one.get(k) for k in ("size", "mtime", "ino", "ETag", "etag", "LastModified")]
+            found[str(one["name"]).rsplit("/", 1)[-1]] = repr(stamp)
+        return found
+
+    def get(self, name: str) -> bytes | None:
+        """A file; None where it is not there (any longer).
+
+        Raises:
+            AttnlibError: it cannot be read.
+        """
+        system, path = self._system
+        try:
+            data: bytes = system.cat_file(f"{path}/{name}")
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise AttnlibError(f"{path}/{name} cannot be read: {brief(error)}.") from error
+        return data
+
     def tidy(self) -> None:
         """Remove what killed writers left under other names."""
         system, path = self._system
@@ -169,7 +197,12 @@ class Folder:
             if one.endswith(".tmp"):
                 system.rm(one)
 
-    def _put(self, name: str, data: bytes) -> None:
+    def put(self, name: str, data: bytes) -> None:
+        """A file, under a name of its own and then renamed.
+
+        Raises:
+            AttnlibError: it cannot be written.
+        """
         system, path = self._system
         try:
             system.makedirs(f"{path}/{name}".rsplit("/", 1)[0], exist_ok=True)

@@ -24,6 +24,9 @@ distance                list<float32>   (L,) mean distance in pixels between two
 self_check              float32         largest |A V - output| of the capture
 width, height           int32           of the image in pixels, upright
 notes                   string          what was done to it when it was decoded; "" for nothing
+brightness, contrast,   float32         of the decoded image; see attnlib.data.traits. Audits of
+saturation, sharpness,                  version 0.2.0 and before lack these five
+border
 probabilities           list<float32>   (C,) of all classes, where they were asked for
 map_rollout,            list<float16>   (N,) patches row by row, where they were asked for; rollout
 map_attention                           sums to 1 over all tokens, attention is the last layer's
@@ -33,6 +36,7 @@ map_attention                           sums to 1 over all tokens, attention is 
 
 from __future__ import annotations
 
+from dataclasses import asdict, fields
 from typing import Any
 
 import numpy as np
@@ -43,6 +47,7 @@ from attnlib.audit.runs.wanted import Wanted
 from attnlib.capture.record import Record
 from attnlib.data.image import Decoded
 from attnlib.data.sets import Entry
+from attnlib.data.traits import Traits
 
 _HALVES, _SINGLES = pa.list_(pa.float16()), pa.list_(pa.float32())
 COLUMNS = [
@@ -65,6 +70,7 @@ COLUMNS = [
     ("width", pa.int32()),
     ("height", pa.int32()),
     ("notes", pa.string()),
+    *((field.name, pa.float32()) for field in fields(Traits)),
 ]
 
 
@@ -84,7 +90,7 @@ def refused(entry: Entry, reason: str, label: Label) -> dict[str, Any]:
 
 
 def row(
-    entry: Entry, label: Label, seen: Decoded, record: Record, wanted: Wanted
+    entry: Entry, label: Label, seen: Decoded, traits: Traits, record: Record, wanted: Wanted
 ) -> dict[str, Any]:
     """The row of an image."""
     text, index = label
@@ -113,6 +119,7 @@ def row(
         "width": seen.picture.width,
         "height": seen.picture.height,
         "notes": "; ".join(seen.notes),
+        **asdict(traits),
     }
     if wanted.probabilities:
         found["probabilities"] = record.probabilities

@@ -21,6 +21,7 @@ from attnlib.capture.record import Record
 from attnlib.data import image
 from attnlib.data.image import Decoded
 from attnlib.data.sets import Entry, ImageSet
+from attnlib.data.traits import Traits, measure
 from attnlib.errors import AttnlibError, ModelError, OutOfMemory, brief
 from attnlib.model import running
 from attnlib.model.inputs import prepared
@@ -32,10 +33,11 @@ AHEAD = 2
 
 @dataclass(frozen=True)
 class Ready:
-    """An image that is prepared ``(1, C, h, w)``, on the processor."""
+    """An image that is measured, and prepared ``(1, C, h, w)``, on the processor."""
 
     entry: Entry
     seen: Decoded
+    traits: Traits
     pixels: Tensor
 
 
@@ -94,7 +96,7 @@ class Worker:
             pixels = prepared(seen.picture, self.vit.transform, self.vit.channels)
         except AttnlibError as error:
             return entry, str(error)
-        return Ready(entry, seen, pixels.unsqueeze(0))
+        return Ready(entry, seen, measure(seen.picture), pixels.unsqueeze(0))
 
     def _batch(self, batch: Sequence[Ready | tuple[Entry, str]]) -> list[dict[str, Any]]:
         ready = [one for one in batch if isinstance(one, Ready)]
@@ -108,7 +110,9 @@ class Worker:
             if isinstance(record, str):
                 found.append(schema.refused(one.entry, record, label))
             else:
-                found.append(schema.row(one.entry, label, one.seen, record, self.wanted))
+                found.append(
+                    schema.row(one.entry, label, one.seen, one.traits, record, self.wanted)
+                )
         return found
 
     def _label(self, entry: Entry) -> tuple[str | None, int | None]:

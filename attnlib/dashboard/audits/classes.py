@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from attnlib.audit.opened import Opened
+from attnlib.dashboard.audits import narrowed
 from attnlib.dashboard.parts import downloads
 from attnlib.dashboard.state.workspace import Workspace
 
@@ -55,10 +56,7 @@ def _narrow(pairs: pd.DataFrame) -> None:
     rows = st.session_state["audit_pairs"].selection.rows
     if rows and 0 <= rows[0] < len(pairs):
         row = pairs.iloc[rows[0]]
-        st.session_state["audit_label"] = row["label"]
-        st.session_state["audit_predicted"] = row["predicted"]
-        st.session_state["audit_outcome"] = "wrong"
-        st.session_state["audit_view"] = "Images"
+        narrowed.to(label=row["label"], predicted=row["predicted"])
 
 
 def _rows(frame: pd.DataFrame) -> list[dict[str, object]]:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 
 import pandas as pd
 import streamlit as st
 from PIL import Image
 
 from attnlib.audit.opened import OUTCOMES, SORTS, Opened, Sort, Where
+from attnlib.dashboard.audits import narrowed, saying, sayings
 from attnlib.dashboard.parts import controls
 from attnlib.dashboard.parts.markdown import literal
 from attnlib.dashboard.state import results, startup
 from attnlib.dashboard.state.workspace import Workspace
 from attnlib.data.image import decode
+from attnlib.data.remarks import Remark
 from attnlib.data.text import counted
 from attnlib.errors import AttnlibError
 from attnlib.pictures.overlay import data_uri, png_bytes
@@ -28,11 +30,10 @@ _GO, _PROBLEM = "audit_go", "audit_problem"
 
 def show(space: Workspace, found: Opened) -> None:
     """The filters, a page of rows with their pictures, and what to do with them."""
-    if st.session_state.pop(_GO, False):
-        st.switch_page(GALLERY)
-    if text := st.session_state.pop(_PROBLEM, ""):
-        st.warning(literal(text))
-    where, sort, descending = _choose(found)
+    messages()
+    said = sayings.remarks(space, found)
+    where, sort, descending = _choose(found, said)
+    where = narrowed.narrow(space, found, where)
     count = found.count(where)
     if not count:
         st.info("No image of the audit fits these filters.")
@@ -43,12 +44,31 @@ def show(space: Workspace, found: Opened) -> None:
         where, sort, descending=descending, first=(page - 1) * PER_PAGE, count=PER_PAGE
     )
     st.caption(f"{counted(count, 'image')}; a page of {len(frame)}. Choose rows to look at them.")
-    chosen = _table(found, frame)
+    chosen = _table(found, frame, said)
     if pages > 1:
         controls.page("audit_page", pages, of=(where, sort, descending))
-    names = [frame["name"].iloc[row] for row in chosen if row < len(frame)] or list(frame["name"])
+    names = [frame["name"].iloc[row] for row in chosen if row < len(frame)]
+    if names:
+        saying.show(space, found, said, names)
+    names = names or list(frame["name"])
+    look(space, found, names, words="these" if chosen else "all of this page")
+
+
+def messages() -> None:
+    """Go where images were taken, or say why they were not."""
+    if st.session_state.pop(_GO, False):
+        st.switch_page(GALLERY)
+    if text := st.session_state.pop(_PROBLEM, ""):
+        st.warning(literal(text))
+
+
+def look(
+    space: Workspace, found: Opened, names: list[str], key: str = "audit_look", words: str = "these"
+) -> None:
+    """A button that takes images into the session."""
     st.button(
-        f"Look at {'these' if chosen else 'all of this page'} ({len(names)}) with maps",
+        f"Look at {words} ({len(names)}) with maps",
+        key=key,
         icon=":material/troubleshoot:",
         on_click=take,
         args=(space, found, names),
@@ -57,7 +77,7 @@ def show(space: Workspace, found: Opened) -> None:
     )
 
 
-def _choose(found: Opened) -> tuple[Where, Sort, bool]:
+def _choose(found: Opened, said: Mapping[str, Remark]) -> tuple[Where, Sort, bool]:
     names = list(found.manifest.class_names)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         outcome = controls.segments(
@@ -70,6 +90,19 @@ def _choose(found: Opened) -> tuple[Where, Sort, bool]:
             "audit_predicted", "Predicted", names, placeholder="any", width=200, help="As it says."
         )
         text = controls.text("audit_text", "Name contains", help="Part of the path, any case.")
+        tags = sorted({tag for one in said.values() for tag in one.tags})
+        tag = (
+            controls.maybe(
+                "audit_tag",
+                "Tag",
+                tags,
+                placeholder="any",
+                width=160,
+                help="What somebody said of it.",
+            )
+            if tags
+            else None
+        )
         sort = controls.choice(
             "audit_sort", "Sort by", SORTS, title=lambda one: one.replace("_", " "), width=180,
             help="Equal ones by name.",
@@ -77,16 +110,23 @@ def _choose(found: Opened) -> tuple[Where, Sort, bool]:
         descending = not controls.toggle(
             "audit_ascending", "Smallest first", help="The other way round."
         )
-    return Where(outcome, label or "", predicted or "", text), sort, descending
+    named = tuple(sorted(name for name, one in said.items() if tag in one.tags)) if tag else None
+    return Where(outcome, label or "", predicted or "", text, names=named), sort, descending
 
 
-def _table(found: Opened, frame: pd.DataFrame) -> list[int]:
+def _table(found: Opened, frame: pd.DataFrame, said: Mapping[str, Remark]) -> list[int]:
     """The rows with small pictures; which are chosen."""
     shown = frame.copy()
     shown["image"] = pd.Series(thumbnails(found, list(frame["name"])), dtype=object)
+    known = [said.get(name, Remark()) for name in frame["name"]]
+    shown["tags"] = [", ".join(one.tags) for one in known]
+    shown["note"], shown["should be"] = (
+        [getattr(one, part) for one in known] for part in ("note", "should_be")
+    )
     columns = ["image", "name", "label", "predicted", "confidence", "probability_true", "loss"]
     if frame["error"].notna().any():
         columns.append("error")
+    columns += [name for name in ("tags", "note", "should be") if shown[name].any()]
     event = st.dataframe(
         shown[columns],
         hide_index=True,
@@ -158,4 +198,5 @@ def take(space: Workspace, found: Opened, names: list[str]) -> None:
         writer.writerows([("filename", "label"), *rows])
         files.append((LABELS, text.getvalue().encode()))
     space.session.take(files)
+    sayings.took(space, found, [name for name, _ in files if name != LABELS])
     st.session_state[_GO] = True

@@ -7,7 +7,16 @@ from collections.abc import Callable
 import streamlit as st
 
 from attnlib.audit.opened import Opened
-from attnlib.dashboard.audits import classes, groups, images
+from attnlib.dashboard.audits import (
+    begun,
+    classes,
+    compared,
+    density,
+    elsewhere,
+    groups,
+    images,
+    near,
+)
 from attnlib.dashboard.parts import controls, views
 from attnlib.dashboard.parts.markdown import literal
 from attnlib.dashboard.state import audits
@@ -17,13 +26,19 @@ from attnlib.errors import AttnlibError
 VIEWS: dict[str, Callable[[Workspace, Opened], None]] = {
     "Images": images.show,
     "Classes": classes.show,
+    "Map": density.show,
     "Groups that fail": groups.show,
+    "Nearest training images": near.show,
+    "Compare with another audit": compared.show,
+    "Results from elsewhere": elsewhere.show,
 }
 
 
 def show(space: Workspace) -> None:
     """The choice of an audit, then what it says."""
     url = _choose()
+    if audits.any_folder() and not audits.named():
+        begun.show(space)
     if not url:
         st.info(
             "An audit is what a model said of every image of a set, of any size. Make one in a "
@@ -59,7 +74,7 @@ def _choose() -> str:
         )
     if audits.any_folder() and not named:
         chosen = controls.text(
-            "audit_folder",
+            begun.FOLDER,
             "Folder of an audit",
             help="As “attnlib audit” wrote it: a path or a URL, such as s3://bucket/audits/best.",
             placeholder="audits/best",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from attnlib.dashboard.mistakes import confusion, embedding, labels, preprocessing
+from attnlib.dashboard.mistakes import confusion, elsewhere, embedding, labels, preprocessing
 from attnlib.dashboard.parts import address, controls
 from attnlib.dashboard.state.workspace import Workspace
 
@@ -36,6 +36,7 @@ PANELS: tuple[Panel, ...] = (
     Panel("Map of images", embedding.show, lambda space: True),
     Panel("Each label", labels.show, _kind("labels", "binary")),
     Panel("Preprocessing check", preprocessing.show, preprocessing.fits),
+    Panel("Results from elsewhere", elsewhere.show, _kind("classes", "binary")),
 )
 
 

@@ -169,7 +169,7 @@ def settle(
     if same and key in st.session_state:
         chosen = st.session_state[key]
         found, asked = _judged(codec, default if chosen == untouched else chosen, default)
-    elif same and texts:
+    elif same and texts and key not in memory.wanted:
         found, asked = _read(codec, texts, default)
     else:
         chosen = memory.kept.get((key, of), default)
@@ -231,10 +231,8 @@ def put_back(keys: Collection[str], before: Remembered) -> None:
         mine |= theirs
     for key in keys:
         st.session_state.pop(key, None)
-        st.query_params.pop(key, None)
         memory.of.pop(key, None)
-        memory.wanted.pop(key, None)
-        memory.sent.pop(key, None)
+        memory.wanted[key] = []
 
 
 def recall(key: str, default: T) -> T:

@@ -6,6 +6,8 @@ import streamlit as st
 
 from attnlib import settings
 from attnlib.audit.opened import Opened
+from attnlib.audit.runs.manifest import Folder
+from attnlib.audit.runs.said import Said
 from attnlib.dashboard.state import models
 from attnlib.errors import AttnlibError
 
@@ -35,6 +37,12 @@ def get(url: str) -> Opened:
     if not found.whole:
         found.refresh()
     return found
+
+
+@st.cache_resource(max_entries=KEPT, show_spinner=False)
+def said(url: str) -> Said:
+    """What people said of the images of an audit that may be opened, see :func:`get`."""
+    return Said(Folder(url))
 
 
 @st.cache_resource(max_entries=KEPT, show_spinner=False)

@@ -18,7 +18,7 @@ from starlette.routing import Route
 
 from attnlib import settings
 from attnlib.capture import admission
-from attnlib.dashboard.state import garbage, health, models, presence, session, storage
+from attnlib.dashboard.state import callbacks, garbage, health, models, presence, session, storage
 from attnlib.errors import AttnlibError
 
 _PACKAGE = Path(__file__).parents[2]
@@ -78,11 +78,12 @@ def _warm() -> None:
 
 @st.cache_resource(max_entries=1, show_spinner=False)
 def once() -> bool:
-    """Settle the process: threads of a pass, whose it is, what the garbage collector looks at."""
+    """Settle the process: threads of a pass, whose it is, garbage, and that clicks are done."""
     threads = settings.current().threads
     if threads is not None:
         torch.set_num_threads(threads)
     sys.setswitchinterval(SWITCH_S)
     admission.found_by(presence.asker)
     garbage.keep_settled()
+    callbacks.finish()
     return True

@@ -92,11 +92,12 @@ def show(space: Workspace, page: str) -> None:
             _button("close", "Close", leave, help="Ends the tour.")
             return
         st.markdown(f"**{number} of {len(STEPS)} · {step.title}.** {step.words}")
+        # Above what the step shows: pictures that come later move nothing under the mouse.
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            _ways(number, page)
         if page == step.page:
             step.draw(space)
         steps.look(space)
-        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            _ways(number, page)
 
 
 def _ways(number: int, page: str) -> None:

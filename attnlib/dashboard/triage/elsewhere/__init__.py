@@ -1,0 +1,1 @@
+"""Results of another evaluation beside the model's own: brought, confirmed, compared, taken."""
