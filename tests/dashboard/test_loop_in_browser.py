@@ -12,6 +12,7 @@ import attnlib
 from attnlib.dashboard.parts.pictures import Style, over
 from attnlib.methods.heat import scale_of
 from attnlib.model import demo
+from docs.make_screens import IDLE
 from tests.dashboard.browsing import in_a_browser
 
 playwright = pytest.importorskip("playwright.sync_api")
@@ -77,16 +78,24 @@ def test_keys_walk_on_every_page_after_another(server, page, vit) -> None:  # ty
     names = wrong(vit)
     page.goto(f"{server}/?image={names[1]}")
     page.get_by_text("capture checked").first.wait_for()
+
+    def wait() -> None:
+        page.wait_for_function(IDLE, polling=200)
+
+    wait()
     # A second run of the page, whose listener must not outlive it either.
     page.keyboard.press("ArrowRight")
     wait_opened(page, names[2])
+    wait()
     for title in ("Head similarity", "CLS attention", "Prediction debugging"):
         page.get_by_test_id("stSidebarNav").get_by_role("link", name=title).click()
         page.locator("h1", has_text=title).wait_for()
         page.get_by_test_id("stMain").get_by_role("button", name="Next", exact=True).wait_for()
         page.locator("h1").click()
+        wait()
         page.keyboard.press("ArrowLeft")
         wait_opened(page, names[1])
+        wait()
         page.keyboard.press("ArrowRight")
         wait_opened(page, names[2])
 
