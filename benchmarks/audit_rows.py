@@ -14,6 +14,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from attnlib.audit.opened import Opened, Where
 from attnlib.audit.runs import Folder, Manifest, Wanted
 from attnlib.audit.runs.schema import schema
 from attnlib.data.sets import Entry
+from attnlib.data.traits import Traits
 
 CLASSES, SHARD, WIDTH = 1000, 8192, 64
 NAMES = np.array([f"class {i}" for i in range(CLASSES)])
@@ -60,6 +62,7 @@ def write(root: Path, count: int) -> None:
             **{c: list(rng.random((n, 12)).astype("f4")) for c in ("entropy", "distance")},
             **{side: rng.integers(200, 600, n).astype("i4") for side in ("width", "height")},
             "notes": [""] * n,
+            **{field.name: rng.random(n).astype("f4") for field in fields(Traits)},
         }
         columns = [pa.array(rows[kind.name], kind.type) for kind in kinds]
         folder.write(shard, pa.Table.from_arrays(columns, schema=kinds))

@@ -23,7 +23,7 @@ TABLE = "create or replace table clusters (place ubigint, cluster integer)"
 # So many images of a cluster on average are enough to see a rate; more clusters nobody reads.
 EACH, MOST = 40, 30
 # k-means on more is slower, not better.
-SAMPLE = 20_000
+SAMPLE = 8_000
 # One start may end where two clusters share a middle.
 STARTS = 4
 

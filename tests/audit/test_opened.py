@@ -19,7 +19,7 @@ from attnlib.audit.opened import OUTCOMES, SORTS, Opened, Where
 from attnlib.audit.regress import compare
 from attnlib.audit.runs import Folder, Manifest, Wanted
 from attnlib.audit.runs.schema import schema
-from attnlib.audit.slices import slices, tally
+from attnlib.audit.slices import slices, tail, tally
 from attnlib.audit.where import Group
 from attnlib.data.sets import Entry, open_set
 from attnlib.errors import AttnlibError
@@ -277,6 +277,16 @@ def test_a_slice_that_fails_is_found_with_its_numbers() -> None:
     assert one.rest == pytest.approx(rest.mean())
     odds = [[one.wrong, one.images - one.wrong], [rest.sum(), len(rest) - rest.sum()]]
     assert one.p_value == pytest.approx(stats.fisher_exact(odds, "greater").pvalue, rel=1e-6)
+
+
+@given(st.integers(1, 60_000), st.data())
+def test_the_tail_is_scipys(total: int, data: st.DataObject) -> None:
+    images, mistakes = (data.draw(st.integers(0, total)) for _ in range(2))
+    mean = images * mistakes / total
+    spread = int(8 * np.sqrt(mean + 1))
+    wrong = data.draw(st.integers(max(0, int(mean) - spread), min(images, int(mean) + spread)))
+    expected = stats.hypergeom.sf(wrong - 1, total, mistakes, images)
+    assert tail(images, wrong, total, mistakes) == pytest.approx(expected, rel=1e-6, abs=1e-300)
 
 
 def test_tallies_of_an_audit_are_those_of_its_rows(

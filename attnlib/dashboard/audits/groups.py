@@ -41,7 +41,8 @@ def show(space: Workspace, found: Opened) -> None:
         "between which it is undecided, both ends of what images are like (brightness, sharpness, "
         "size, …), two of these together, or what you tagged. Groups are searched on half of the "
         "images; those with more mistakes there are tested on the other half. Announced at a false "
-        f"discovery rate of {LEVEL:.0%}: of those named, about so many may be chance."
+        f"discovery rate of {LEVEL:.0%}: of those named, about so many may be chance. Copies of "
+        "one image count as several: remove them first."
     )
     marks = narrowed.marks(space, found)
     said = tuple((key, tuple(names)) for key, names in marks.items())

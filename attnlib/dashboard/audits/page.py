@@ -7,7 +7,16 @@ from collections.abc import Callable
 import streamlit as st
 
 from attnlib.audit.opened import Opened
-from attnlib.dashboard.audits import begun, classes, density, elsewhere, groups, images
+from attnlib.dashboard.audits import (
+    begun,
+    classes,
+    compared,
+    density,
+    elsewhere,
+    groups,
+    images,
+    near,
+)
 from attnlib.dashboard.parts import controls, views
 from attnlib.dashboard.parts.markdown import literal
 from attnlib.dashboard.state import audits
@@ -19,6 +28,8 @@ VIEWS: dict[str, Callable[[Workspace, Opened], None]] = {
     "Classes": classes.show,
     "Map": density.show,
     "Groups that fail": groups.show,
+    "Nearest training images": near.show,
+    "Compare with another audit": compared.show,
     "Results from elsewhere": elsewhere.show,
 }
 
