@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import duckdb
@@ -16,10 +15,11 @@ from numpy.typing import NDArray
 
 from attnlib.audit import clusters, groups
 from attnlib.audit.clusters import Cluster, Vectors
-from attnlib.audit.numbers import wilson
+from attnlib.audit.reading import protocols, reading
 from attnlib.audit.runs.manifest import Folder, Manifest
 from attnlib.audit.runs.schema import COLUMNS
 from attnlib.audit.slices import Tally
+from attnlib.audit.totals import Totals as Totals
 from attnlib.audit.where import (
     CATEGORIES,
     CLUSTER,
@@ -49,26 +49,6 @@ SHOWN = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Totals:
-    """How many images there are, by what became of them."""
-
-    images: int
-    refused: int
-    labelled: int
-    right: int
-
-    @property
-    def accuracy(self) -> float:
-        """Of the labelled images; NaN without any."""
-        return self.right / self.labelled if self.labelled else float("nan")
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """Of the accuracy, Wilson's 95 %."""
-        return wilson(self.right, self.labelled)
-
-
 class Opened:
     """An audit to ask. Its parts are looked up anew by :meth:`refresh`; several threads may ask.
 
@@ -94,7 +74,7 @@ class Opened:
         self._clusters: tuple[int, list[Cluster]] | None = None
         self._set: ImageSet | None = None
         system, _ = fsspec.core.url_to_fs(url)
-        if "file" not in _protocols(system):
+        if "file" not in protocols(system):
             self._connection.register_filesystem(system)
         self.done = 0
         self.refresh()
@@ -109,7 +89,7 @@ class Opened:
         self.done = len(parts)
         if not parts:
             return
-        read = _reading(parts)
+        read = reading(parts)
         there = {name for name, *_ in self._ask(f"describe select * {read}").fetchall()}
         # Parts of earlier versions lack columns; an audit that was taken up since has both.
         lacking = "".join(f", null::float as {name}" for name, _ in COLUMNS if name not in there)
@@ -223,7 +203,7 @@ class Opened:
         have a label, whether they are wrong. Of many parts, some at equal distances are read."""
         parts = list(self.folder.parts())
         step = max(1, -(-len(parts) // SAMPLED_PARTS))
-        read = _reading(parts[::step])
+        read = reading(parts[::step])
         usable = "error is null and embedding is not null"
         ((count,),) = self._ask(f"select count(*) {read} where {usable}").fetchall()
         # A share by the names: to sort them all for the first so many takes twice as long.
@@ -264,7 +244,7 @@ class Opened:
         """Where images lie, out of the listing."""
         system, path = fsspec.core.url_to_fs(self.folder.url)
         listing = f"{path.rstrip('/')}/listing.parquet"
-        if "file" not in _protocols(system):
+        if "file" not in protocols(system):
             listing = system.unstrip_protocol(listing)
         found = self._ask(
             "select name, label, file, place, size from read_parquet(?) where name in "
@@ -304,15 +284,3 @@ class Opened:
             return cursor.execute(sql, values or [])
         except duckdb.Error as error:
             raise AttnlibError(f"The audit cannot be read: {brief(error)}.") from error
-
-
-def _reading(parts: list[str]) -> str:
-    """Where the rows of some parts come from, in SQL."""
-    paths = [path.removeprefix("file://").replace("'", "''") for path in parts]
-    listed = ", ".join(f"'{path}'" for path in paths)
-    return f"from read_parquet([{listed}], union_by_name = true)"
-
-
-def _protocols(system: Any) -> tuple[str, ...]:
-    known = system.protocol
-    return (known,) if isinstance(known, str) else tuple(known)

@@ -77,7 +77,7 @@ def strongest(
     made = (leads > 0).sum(axis=1)
     left = np.flatnonzero(made + (len(hosts) - half) > made.max()).tolist()
     tried = inputs.tried
-    rest = inputs.leads([source], hosts[half:], [masks[i] for i in left], target)[0]
+    rest = inputs.leads([source], hosts[half:], [masks[int(i)] for i in left], target)[0]
     inputs.tried = tried  # The same regions as before.
     flips = shares(np.concatenate([leads[left], rest], axis=1))
     best = int(flips.argmax())

@@ -228,6 +228,8 @@ ALLOWED = {
     r"strangers\.(NONE|sentence\(found\))",
     # Escaped where they are made.
     r"problem|asked|said\((before|now), .*\)",
+    # Counts, roles of columns by our own names, the formats that are known, a table that is made.
+    r"like|unlike|role|results\.KNOWN|make\(\)",
     # Whether there is one; it is not shown by itself.
     r"_memory\(\).*|st\.session_state\..*|\{_code\(kept\): kept .*\}|space",
 }

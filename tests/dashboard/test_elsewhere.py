@@ -228,3 +228,18 @@ def test_an_audit_beside_an_evaluation(
     finish(app)
     assert [one.name for one in app.session_state["session"].samples] == [name]
     assert app.session_state["image"] == name
+
+
+def test_a_path_is_read_on_ones_own_machine_alone(
+    oblong: AppTest, library: Library, tmp_path: Path, setting: Callable[..., Any]
+) -> None:
+    data, _ = evaluation(library)
+    (tmp_path / "eval.csv").write_bytes(data)
+    setting(local_files=False)
+    app = panel(oblong)
+    assert not [one for one in app.text_input if one.key == "elsewhere_path"]
+    # Nor by what an address or another run left behind.
+    app.session_state["elsewhere_path"] = str(tmp_path / "eval.csv")
+    assert "elsewhere" not in finish(app.run()).session_state
+    setting(local_files=True)
+    assert len(finish(app.run()).session_state["elsewhere"].raw.frame) == 80

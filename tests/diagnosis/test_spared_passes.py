@@ -115,19 +115,19 @@ def test_parts_that_are_known_are_not_cut_out_again() -> None:
 
 
 def test_frames_that_make_nothing_are_not_compared_with_right_images() -> None:
-    corner = np.zeros(GRID, dtype=bool)
-    corner[0, :] = True
+    edge = np.zeros(GRID, dtype=bool)
+    edge[:, -1] = True
 
     def answer(source: int, host: int, mask: Mask) -> tuple[float, float]:
-        return 0.0, -1.0 if source in (*WRONG, *RIGHT) and mask[corner].all() else 1.0
+        return 0.0, -1.0 if source in (*WRONG, *RIGHT) and mask[edge].all() else 1.0
 
     # So few that no pixels are compared.
     few = Search(0, (*WRONG[:4], *RIGHT), tuple(WRONG[:4]), tuple(OTHER))
     inputs = Answering(answer)
     (one,) = _large(inputs, few, few.wrong)
-    assert one.form == "strip along the top"
+    assert one.form == "strip along the right"
     plain = [mask for source, _, mask in inputs.asked if source in OTHER]
-    assert plain and all(mask[corner].all() for mask in plain)
+    assert plain and all(mask[edge].all() for mask in plain)
 
     inputs = Answering(lambda *asked: (0.0, 1.0))
     assert not list(_large(inputs, few, few.wrong))

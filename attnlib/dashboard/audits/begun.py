@@ -19,8 +19,8 @@ def show(space: Workspace) -> None:
     """Which images, where to, and how far it is."""
     with st.expander("Run an audit here", icon=":material/play_circle:", key="audit_run_open"):
         st.caption(
-            "One pass for each image, with the model and the preparation of the sidebar. Stop it or "
-            "leave, and start it again later: what is done stays."
+            "One pass for each image, with the model and the preparation of the sidebar. Stop it "
+            "or leave, and start it again later: what is done stays."
         )
         source = controls.text(
             "audit_source",

@@ -10,6 +10,7 @@ import streamlit as st
 
 from attnlib.audit.opened import Opened
 from attnlib.dashboard.audits import sayings
+from attnlib.dashboard.parts.markdown import literal
 from attnlib.dashboard.state.workspace import Workspace
 from attnlib.data import remarks
 from attnlib.data.remarks import Remark
@@ -26,7 +27,7 @@ def show(space: Workspace, found: Opened, said: Mapping[str, Remark], names: lis
         said: of every image of which something was said.
     """
     if problem := st.session_state.pop(_PROBLEM, ""):
-        st.warning(problem)
+        st.warning(literal(problem))
     of = tuple(names)
 
     def change(name: str, **parts: Any) -> None:
