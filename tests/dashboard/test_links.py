@@ -93,6 +93,8 @@ WIDGET = re.compile(
 # said of an image or of a workspace, which is data and no view.
 BARE = {
     "attention/choose.py": 1,
+    # What is said of an image of an audit is kept beside it.
+    "audits/saying.py": 4,
     "compare/difference.py": 1,
     "mistakes/labelling.py": 2,
     "parts/kept.py": 1,

@@ -24,8 +24,8 @@ _PLACE: Final = re.compile(
     re.IGNORECASE,
 )
 _SHARE_WORDS: Final = ("prob", "score", "conf", "p")
-# What stands behind "probability" and is no class.
-_NO_CLASS: Final = {"true", "value", "of the true class", "predicted", "max"}
+# What stands behind "probability" and is no class, unless a class is known to be called so.
+NO_CLASS: Final = {"true", "value", "of the true class", "predicted", "max"}
 
 
 def compact(name: str) -> str:
@@ -50,7 +50,7 @@ def per_class(
     numbers: list[tuple[str, str]] = []
     for column in columns:
         found = _SHARES.fullmatch(column.strip())
-        if found and found[3].casefold() not in _NO_CLASS:
+        if found and (found[3] not in NO_CLASS or loose(found[3]) in known):
             by_prefix[found[1].casefold()].append((column, found[3]))
         elif loose(column) in known and compact(column) not in scalar:
             named.append((column, column.strip()))

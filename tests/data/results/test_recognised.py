@@ -130,3 +130,14 @@ def test_numbers_as_classes_are_said_to_be_indices() -> None:
 def test_a_file_that_says_nothing_is_refused() -> None:
     with pytest.raises(LabelError, match="No column says anything"):
         take(raw(file=["a"], width=[3]))
+
+
+def test_a_class_may_be_called_true_where_it_is_known() -> None:
+    both = {"probability_true": [0.9, 0.2], "probability_fake": [0.1, 0.8]}
+    found = take(raw(file=["a", "b"], label=["true", "fake"], **both))
+    assert found.table["predicted"].tolist() == ["true", "fake"]
+    # As an audit's own column it is no class.
+    more = {**both, "probability_real": [0.9, 0.2]}
+    del more["probability_fake"]
+    found_columns = results.recognise(raw(file=["a", "b"], predicted=["real", "fake"], **more))
+    assert "probabilities" not in found_columns.chosen

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from attnlib.data import results
 from attnlib.data.results import Results, Writer
+from attnlib.data.results.groups import NO_CLASS
 from attnlib.data.results.table import NUMBERS, TEXTS, empty, likeliest
 
 # No cell begins or ends with a space: they are trimmed.
@@ -30,6 +31,8 @@ SHARES = st.integers(0, 1000).map(lambda n: n / 1000)
 
 def word(text: str) -> bool:
     """Whether a text is one that no rule reads otherwise: not empty, no number."""
+    if text in NO_CLASS:
+        return False
     return bool(text) and not text[0].isdecimal() and "\\" not in text and "/" not in text
 
 
