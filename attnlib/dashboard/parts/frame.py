@@ -16,12 +16,12 @@ _CSS = """<style>
 [class*=st-key-top-of-page] { padding-right: 2rem; }
 .stApp:has([data-testid=stExpandSidebarButton]) [data-testid=stMainBlockContainer] {
   padding-top: 3.6rem; }
+[class*=st-key-toolbar] { gap: .4rem; }
+[class*=st-key-toolbar] button { padding: .2rem .55rem; min-height: 2rem; font-size: .85rem; }
 @media (max-width: 1000px) {
   [data-testid=stMainBlockContainer] { padding: 1.1rem 1.6rem 2rem; }
   [data-testid=stMainBlockContainer] h1 { font-size: 1.45rem; }
   [data-testid=stMainBlockContainer] > [data-testid=stVerticalBlock] { gap: .5rem; }
-  [class*=st-key-toolbar] { gap: .4rem; }
-  [class*=st-key-toolbar] button { padding: .2rem .55rem; min-height: 2rem; font-size: .85rem; }
 }
 @media (min-width: 641px) and (max-width: 1000px) {
   [class*=st-key-intro] { flex-wrap: nowrap; }
