@@ -113,8 +113,6 @@ def beside_plain(model: ModelWanted, root: Path) -> None:
 
 def engines(model: ModelWanted, root: Path) -> None:
     """One and two workers of Ray over all, in turns; the time of one shard is their start."""
-    import ray
-
     few = root / "0" / "class 0"
     found: dict[tuple[int, str], list[float]] = {}
     for _ in range(2):
@@ -127,7 +125,6 @@ def engines(model: ModelWanted, root: Path) -> None:
                     engine = Engine("ray", workers=workers, batch_size=BATCH)
                     wall, _ = spent(partial(run, audit, model, wanted, engine, lambda images: None))
                     found.setdefault((workers, name), []).append(wall)
-                    ray.shutdown()
     times = {key: statistics.median(walls) for key, walls in found.items()}
     count = sum(1 for _ in root.rglob("*.jpg"))
     for workers in (1, 2):
