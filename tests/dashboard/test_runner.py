@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from attnlib.dashboard.state import presence
+from attnlib.capture.admission import ASKER, NOBODY, Admission
+from attnlib.dashboard.state import presence, turns
 from attnlib.dashboard.state.runner import GRACE_S, Progress, Work
 from attnlib.errors import ImageError
 
@@ -164,3 +165,31 @@ def test_the_runtime_is_asked_for_the_session(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(presence.runtime, "get_instance", Runtime)
     assert presence.connected("a")
     assert not presence.connected("b")
+
+
+def test_whoever_left_keeps_no_turn_from_those_who_are_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    places, passes = Admission(1), Admission(1)
+    monkeypatch.setattr(turns, "places", lambda: places)
+    there, reached = threading.Event(), threading.Event()
+    there.set()
+
+    def one_pass(progress: Progress) -> str:
+        there.clear()  # the browser is closed
+        reached.set()
+        with passes.place(ASKER.get() or NOBODY):
+            return "made"
+
+    passes.take()  # somebody's pass is running
+    left: Work[str] = Work(one_pass, connected=there.is_set, person="ada")
+    left.start()
+    assert reached.wait(20)
+    other: Work[str] = Work(lambda progress: "at once", connected=lambda: True, person="bob")
+    # Longer than this it would go on without a turn.
+    other.start(wait=turns.TURN_S / 2)
+    assert other.result == "at once" and not left.finished
+    passes.give_back()
+    there.set()
+    assert left._ended.wait(20)
+    assert left.result == "made"

@@ -146,13 +146,17 @@ class Work(Generic[T]):
             self._turn.give_way()
 
     def _here(self) -> bool:
-        """While its page is away it waits: it takes no turn from those who are there.
+        """While its page is away it waits, and keeps no turn from those who are there.
 
         Raises:
             Stopped: as :meth:`_check`.
         """
         self._check()
-        return self._missed_since is None
+        here = self._missed_since is None
+        if not here and self._turn is not None:
+            # It would wait for a pass with the turn that those who are there wait for.
+            self._turn.give_back()
+        return here
 
     def _check(self) -> None:
         """Stop here if nobody wants the result.
