@@ -52,6 +52,26 @@ def written(
     return root
 
 
+def later(
+    rows: list[Row], seed: int, *, dark: float = 0.2, broken: float = 0.3, repaired: float = 0.05
+) -> list[Row]:
+    """The same images before a second model, which breaks some dark ones and repairs some others.
+
+    Args:
+        dark: brightness below which images are broken.
+        broken, repaired: the chance of each.
+    """
+    rng, found = np.random.default_rng(seed), []
+    for row in rows:
+        said = row["predicted_index"]
+        if row["brightness"] < dark and rng.random() < broken:
+            said = (row["label_index"] + 1) % len(CLASSES)
+        elif rng.random() < repaired:
+            said = row["label_index"]
+        found.append({**row, "predicted_index": said, "predicted": CLASSES[said]})
+    return found
+
+
 def drawn(seed: int, count: int = 3000, wrong: float = 0.2) -> list[Row]:
     """Rows with every column that groups are made of; errors have nothing to do with any."""
     rng = np.random.default_rng(seed)

@@ -13,20 +13,7 @@ from scipy import stats
 from attnlib.__main__ import main
 from attnlib.audit.opened import Opened
 from attnlib.audit.regress import BROKEN, CATEGORIES, FIXED, compare
-from tests.audit.synthetic import CLASSES, Row, drawn, written
-
-
-def later(rows: list[Row], seed: int) -> list[Row]:
-    """The same images before a second model, which breaks dark ones and repairs some others."""
-    rng, found = np.random.default_rng(seed), []
-    for row in rows:
-        said = row["predicted_index"]
-        if row["brightness"] < 0.2 and rng.random() < 0.3:
-            said = (row["label_index"] + 1) % len(CLASSES)
-        elif rng.random() < 0.05:
-            said = row["label_index"]
-        found.append({**row, "predicted_index": said, "predicted": CLASSES[said]})
-    return found
+from tests.audit.synthetic import CLASSES, drawn, later, written
 
 
 def test_each_slice_is_what_pandas_counts(tmp_path: Path) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -12,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import attnlib
+from attnlib.audit.runs import Engine, ModelWanted, Wanted, begin, run
 from attnlib.capture.record import Record
 from attnlib.data.image import decode
 from attnlib.model import demo
@@ -77,3 +80,20 @@ class Library:
         """The image of a class, predicted right, whose embedding has the largest cosine."""
         right = [n for n in self.names if self.predicted[n] == self.true[n] == label != name]
         return max(right, key=lambda other: self.similarity(other, name), default=None)
+
+
+def audited(root: Path, library: Library, more: Mapping[str, bytes] | None = None) -> Path:
+    """The folder of an audit of the demo images, which lie in folders by class.
+
+    Args:
+        more: other files of the set.
+    """
+    files = {f"{one.label}/{one.name}": one.data for one in demo.images()} | dict(more or {})
+    for name, data in files.items():
+        place = root / "set" / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(data)
+    model, wanted = ModelWanted("oblong"), Wanted(str(root / "set"), shard_size=30)
+    audit = begin(model, wanted, str(root / "out"), vit=library.vit)
+    run(audit, model, wanted, Engine(), lambda images: None, vit=library.vit)
+    return root / "out"

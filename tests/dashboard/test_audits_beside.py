@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from attnlib.audit.neighbours import nearest
 from attnlib.audit.opened import Opened, Where
 from attnlib.audit.regress import compare
-from tests.audit.synthetic import CLASSES, Row, drawn, written
+from tests.audit.synthetic import Row, drawn, later, written
 from tests.dashboard.driving import finish, path, text
 from tests.dashboard.screen import Screen, as_read, table
 
@@ -32,15 +31,8 @@ def rows() -> list[Row]:
 @pytest.fixture(scope="module")
 def audits(rows: list[Row], tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """One set before two models, and a training set before the first."""
-    root, rng = tmp_path_factory.mktemp("audits"), np.random.default_rng(1)
-    then = []
-    for row in rows:
-        said = row["predicted_index"]
-        if row["brightness"] < 0.3 and rng.random() < 0.5:
-            said = (row["label_index"] + 1) % len(CLASSES)
-        elif rng.random() < 0.1:
-            said = row["label_index"]
-        then.append({**row, "predicted_index": said, "predicted": CLASSES[said]})
+    root = tmp_path_factory.mktemp("audits")
+    then = later(rows, 1, dark=0.3, broken=0.5, repaired=0.1)
     training = [{**row, "name": f"train/{row['name']}"} for row in drawn(30, 1400)[900:]]
     return {
         name: str(written(root / name, given, model={**MODEL, **model}))

@@ -14,7 +14,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from attnlib.audit.opened import Opened, Where
-from attnlib.audit.runs import Engine, Folder, ModelWanted, Wanted, begin, run
+from attnlib.audit.runs import Folder
 from attnlib.audit.runs.said import Said
 from attnlib.audit.slices import slices
 from attnlib.audit.where import words
@@ -24,7 +24,7 @@ from attnlib.errors import AttnlibError
 from attnlib.model import demo
 from tests.audit.synthetic import written
 from tests.dashboard.driving import finish, path, settle, text, visitor
-from tests.dashboard.library import Library
+from tests.dashboard.library import Library, audited
 from tests.dashboard.screen import as_read
 
 BROKEN = "cat/broken.png"
@@ -33,16 +33,7 @@ BROKEN = "cat/broken.png"
 @pytest.fixture(scope="module")
 def folder(library: Library, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An audit of the demo images in folders, and of one file that is no image."""
-    root = tmp_path_factory.mktemp("audited")
-    for one in demo.images():
-        place = root / "set" / one.label / one.name
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_bytes(one.data)
-    (root / "set" / BROKEN).write_bytes(b"none")
-    model, wanted = ModelWanted("oblong"), Wanted(str(root / "set"), shard_size=30)
-    audit = begin(model, wanted, str(root / "out"), vit=library.vit)
-    run(audit, model, wanted, Engine(), lambda images: None, vit=library.vit)
-    return root / "out"
+    return audited(tmp_path_factory.mktemp("audited"), library, {BROKEN: b"none"})
 
 
 @pytest.fixture
@@ -242,6 +233,15 @@ def choose(page: AppTest, *rows: int) -> None:
     finish(page.run())
 
 
+def of_its_own(
+    oblong: AppTest, folder: Path, setting: Callable[..., Any], root: Path
+) -> tuple[AppTest, Said]:
+    """The page on a copy of an audit, and what is said beside that."""
+    place = shutil.copytree(folder, root / "audit")
+    setting(audits=(str(place),))
+    return finish(oblong.switch_page(path("audits")).run()), Said(Folder(str(place)))
+
+
 def tags_of(page: AppTest) -> Any:
     return next(b for b in page.button_group if b.label.startswith("Tags of"))
 
@@ -249,10 +249,7 @@ def tags_of(page: AppTest) -> Any:
 def test_what_is_said_in_the_list_stays_beside_the_audit(
     oblong: AppTest, folder: Path, setting: Callable[..., Any], tmp_path: Path
 ) -> None:
-    place = shutil.copytree(folder, tmp_path / "audit")
-    setting(audits=(str(place),))
-    said = Said(Folder(str(place)))
-    page = finish(oblong.switch_page(path("audits")).run())
+    page, said = of_its_own(oblong, folder, setting, tmp_path)
     first, second = shown(page)["name"].tolist()[:2]
     said.change(second, Remark(), Remark(("ambiguous",), "seen by another"))
     choose(page, 0, 1)
@@ -275,10 +272,7 @@ def test_what_is_said_in_the_list_stays_beside_the_audit(
 def test_what_is_said_with_the_maps_comes_back_to_the_audit(
     oblong: AppTest, folder: Path, setting: Callable[..., Any], tmp_path: Path
 ) -> None:
-    place = shutil.copytree(folder, tmp_path / "audit")
-    setting(audits=(str(place),))
-    said = Said(Folder(str(place)))
-    page = finish(oblong.switch_page(path("audits")).run())
+    page, said = of_its_own(oblong, folder, setting, tmp_path)
     first, second = shown(page)["name"].tolist()[:2]
     said.change(first, Remark(), Remark(("ambiguous",)))
     next(b for b in page.button if b.label.startswith("Look at all")).click().run()

@@ -16,14 +16,12 @@ from streamlit.testing.v1 import AppTest
 
 import attnlib
 from attnlib.audit.numbers import wilson
-from attnlib.audit.runs import Engine, ModelWanted, Wanted, begin, run
 from attnlib.audit.runs.manifest import Folder
 from attnlib.audit.runs.said import Said
 from attnlib.dashboard.triage.elsewhere import differ
 from attnlib.data.remarks import Remark
-from attnlib.model import demo
 from tests.dashboard.driving import finish, path, text
-from tests.dashboard.library import Library
+from tests.dashboard.library import Library, audited
 from tests.dashboard.screen import Screen, as_read
 
 
@@ -192,15 +190,7 @@ def test_this_models_results_are_handed_out(
 @pytest.fixture(scope="module")
 def folder(library: Library, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An audit of the demo images."""
-    root = tmp_path_factory.mktemp("audited")
-    for one in demo.images():
-        place = root / "set" / one.label / one.name
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_bytes(one.data)
-    model, wanted = ModelWanted("oblong"), Wanted(str(root / "set"), shard_size=30)
-    audit = begin(model, wanted, str(root / "out"), vit=library.vit)
-    run(audit, model, wanted, Engine(), lambda images: None, vit=library.vit)
-    return root / "out"
+    return audited(tmp_path_factory.mktemp("audited"), library)
 
 
 def test_an_audit_beside_an_evaluation(
