@@ -27,6 +27,7 @@ from attnlib.audit.where import (
     FOLDER,
     JUDGED,
     OUTCOME,
+    PLACE,
     PROPERTIES,
     Group,
     Key,
@@ -42,8 +43,8 @@ Sort = Literal["confidence", "loss", "margin", "probability_true", "name"]
 SORTS: tuple[Sort, ...] = get_args(Sort)
 # Rows whose embeddings are held at a time.
 BLOCK = 16_384
-# Parts that a sample of embeddings is read from, at most.
-SAMPLED_PARTS = 128
+# Of about so many rows embeddings are read for a sample, at most.
+SAMPLED_ROWS = 1_000_000
 SHOWN = (
     "name", "label", "predicted", "confidence", "probability_true", "margin", "loss", "error",
 )  # fmt: skip
@@ -180,9 +181,10 @@ class Opened:
             return self._clusters[1]
 
     def _clustered(self, progress: Progress) -> list[Cluster]:
+        condition = f"{JUDGED} and {FIRST}"
+        share = self._share(condition, clusters.SAMPLE, "from rows")
         sample = self.table(
-            f"select embedding from rows where {JUDGED} and embedding is not null and "
-            f"{FIRST} order by hash(name) limit {clusters.SAMPLE}"
+            f"select embedding from rows where {condition} and embedding is not null and {share}"
         )
         middles = clusters.fit(clusters.units(clusters.vectors(sample["embedding"])))
         return clusters.kept(
@@ -190,30 +192,40 @@ class Opened:
         )
 
     def blocks(self, condition: str = JUDGED) -> Iterator[pa.Table]:
-        """Embeddings of rows, some thousands at a time: ``name``, ``embedding``, ``first``."""
+        """Embeddings of rows, some thousands at a time: ``name``, its ``place``, ``label``,
+        ``label_index``, ``embedding`` and whether they are of the ``first`` half."""
         rows = self._sql(
-            f"select name, label, label_index, embedding, {FIRST} as first from rows where "
-            f"{condition} and embedding is not null"
+            f"select name, {PLACE} as place, label, label_index, embedding, {FIRST} as first "
+            f"from rows where {condition} and embedding is not null"
         )
         for batch in rows.to_arrow_reader(BLOCK):
             yield pa.Table.from_batches([batch])
 
     def sample(self, most: int) -> tuple[list[str], Vectors, NDArray[np.bool_], NDArray[np.bool_]]:
         """Images at random, the same ones each time: names, embeddings ``(n, D)``, whether they
-        have a label, whether they are wrong. Of many parts, some at equal distances are read."""
-        parts = list(self.folder.parts())
-        step = max(1, -(-len(parts) // SAMPLED_PARTS))
-        read = reading(parts[::step])
-        usable = "error is null and embedding is not null"
-        ((count,),) = self._ask(f"select count(*) {read} where {usable}").fetchall()
-        # A share by the names: to sort them all for the first so many takes twice as long.
-        share = min(2**64 - 1, int(2**64 * most / max(count, 1)))
+        have a label, whether they are wrong. See :attr:`sampled_of` for which parts are read."""
+        read = reading(list(self.folder.parts())[:: self.sampled_of])
+        share = self._share("error is null", most, read)
         table = self._sql(
             "select name, embedding, label_index is not null as judged, coalesce(label_index <> "
-            f"predicted_index, false) as wrong {read} where {usable} and hash(name) <= {share}"
+            f"predicted_index, false) as wrong {read} where error is null and embedding is not "
+            f"null and {share}"
         ).to_arrow_table()
         judged, wrong = (table[name].to_numpy() for name in ("judged", "wrong"))
         return table["name"].to_pylist(), clusters.vectors(table["embedding"]), judged, wrong
+
+    @property
+    def sampled_of(self) -> int:
+        """Of how many parts one is read for a sample: of all until they are large together."""
+        return max(1, round(self.manifest.images / SAMPLED_ROWS))
+
+    def _share(self, condition: str, most: int, read: str) -> str:
+        """A condition that about so many rows meet, by their names: to sort them all takes long.
+
+        Rows without an embedding count too, since to know them all embeddings would be read.
+        """
+        ((count,),) = self._ask(f"select count(*) {read} where {condition}").fetchall()
+        return f"{PLACE} <= {min(2**64 - 1, int(2**64 * most / max(count, 1)))}"
 
     def _meant(self, where: Where) -> tuple[str, list[Any]]:
         if any(by == CLUSTER for by, _ in where.group):
