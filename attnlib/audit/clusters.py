@@ -18,7 +18,7 @@ from scipy.sparse import csr_array
 from attnlib.audit.where import FIRST, JUDGED, PLACE
 
 Vectors = NDArray[np.float32]
-TABLE = "create or replace table clusters (place ubigint, cluster integer)"
+PLACED = pa.schema([("place", pa.uint64()), ("cluster", pa.int32())])
 # So many images of a cluster on average are enough to see a rate; more clusters nobody reads.
 EACH, MOST = 40, 30
 # k-means on more is slower, not better.
@@ -101,7 +101,9 @@ def _lloyd(vectors: Vectors, middles: Vectors) -> Vectors:
     each = np.arange(len(vectors))
     for _ in range(ROUNDS):
         places, _ = assign(vectors, middles)
-        held = csr_array((np.ones(len(each), np.float32), (places, each)), (len(middles), len(each)))
+        held = csr_array(
+            (np.ones(len(each), np.float32), (places, each)), (len(middles), len(each))
+        )
         counts = np.bincount(places, minlength=len(middles))[:, None]
         moved = np.where(counts > 0, held @ vectors / np.maximum(counts, 1), middles)
         if np.array_equal(moved, middles):
@@ -123,36 +125,38 @@ def assign(vectors: Vectors, middles: Vectors) -> tuple[NDArray[np.intp], Vector
     return places, np.take_along_axis(distances, places[:, None], axis=1)[:, 0]
 
 
-def kept(
-    middles: Vectors,
-    blocks: Iterable[pa.Table],
-    cursor: duckdb.DuckDBPyConnection,
-    step: Callable[[int], None],
-) -> list[Cluster]:
-    """Write the cluster of each image into the table ``clusters``; what is in each.
+def placed(
+    middles: Vectors, blocks: Iterable[pa.Table], step: Callable[[int], None]
+) -> tuple[pa.Table, list[str]]:
+    """The cluster of each image by its ``place``, and the name of an example of each cluster.
 
     Args:
         middles: ``(k, D)``.
         blocks: ``name``, ``place``, ``embedding`` and ``first`` of all images.
-        cursor: of a database with the audit's ``rows`` and an empty table; see :data:`TABLE`.
-        step: called with the number of blocks done.
+        step: called with the number of images done.
     """
-    if not len(middles):
-        return []
     best, examples = np.full(len(middles), np.inf), [""] * len(middles)
-    placed = []
-    for done, block in enumerate(blocks):
+    found, done = [], 0
+    for block in blocks if len(middles) else ():
         numbers, far = assign(vectors(block["embedding"]), middles)
-        placed.append(pa.table({"place": block["place"], "cluster": numbers.astype(np.int32)}))
+        found.append(pa.table({"place": block["place"], "cluster": numbers.astype(np.int32)}))
         first = np.flatnonzero(block["first"].to_numpy())
         first = first[np.argsort(far[first], kind="stable")]
         for number, at in zip(*np.unique(numbers[first], return_index=True), strict=True):
             if far[first[at]] < best[number]:
                 best[number] = far[first[at]]
                 examples[number] = block["name"][int(first[at])].as_py()
-        step(done + 1)
-    cursor.register("placed", pa.concat_tables(placed))
-    cursor.execute("insert into clusters select place, cluster from placed")
+        done += len(block)
+        step(done)
+    return pa.concat_tables(found) if found else PLACED.empty_table(), examples
+
+
+def listed(cursor: duckdb.DuckDBPyConnection, examples: list[str]) -> list[Cluster]:
+    """What is in each cluster that has an image of the first half.
+
+    Args:
+        cursor: of a database with the audit's ``rows`` and their ``clusters``.
+    """
     common = cursor.execute(
         "select cluster, list(label order by images desc, label)[1:2] from (select cluster, "
         f"label, count(*) as images from rows join clusters on place = {PLACE} where {JUDGED} "

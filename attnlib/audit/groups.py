@@ -100,7 +100,7 @@ def _of_properties(cursor: duckdb.DuckDBPyConnection, *, paired: bool) -> Counts
         + f" else 0 end)::utinyint as b{i}"
         for i, listed in ends.items()
     )  # fmt: skip
-    ended = cursor.execute(
+    ended = cursor.sql(
         f"select c0, (2 * (not first)::utinyint + wrong::utinyint)::utinyint as quarter, {bits} "
         "from judged"
     ).to_arrow_table()
@@ -157,8 +157,8 @@ def _counted(
     both *= 4 * CODES
     both += 4 * other
     both += quarter
-    counts = np.bincount(both, minlength=4).reshape(-1)
-    counts = np.pad(counts, (0, -len(counts) % 4)).reshape(-1, 4)
+    most = 4 * CODES * (int(one.max(initial=0)) + 1)
+    counts = np.bincount(both, minlength=most).reshape(-1, 4)
     for place in np.flatnonzero(counts.any(axis=1)).tolist():
         right, wrong, right_then, wrong_then = counts[place].tolist()
         yield *divmod(place, CODES), [right + wrong, wrong, right_then + wrong_then, wrong_then]

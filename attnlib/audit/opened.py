@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from attnlib.audit import clusters, groups
+from attnlib.audit import clusters, groups, kept_clusters
 from attnlib.audit.clusters import Cluster, Vectors
 from attnlib.audit.reading import protocols, reading
 from attnlib.audit.runs.manifest import Folder, Manifest
@@ -97,6 +97,11 @@ class Opened:
         self._ask(f"create or replace view rows as select *{lacking} {read}")
 
     @property
+    def stamp(self) -> tuple[str, str, int]:
+        """What its rows are known by: another one for other rows."""
+        return self.folder.url, self.manifest.digest, self.done
+
+    @property
     def whole(self) -> bool:
         """Whether every shard is done."""
         return self.done >= self.manifest.shards
@@ -177,19 +182,16 @@ class Opened:
         """Of the labelled images, found once for the parts that are there; none of too few."""
         with self._clustering:
             if self._clusters is None or self._clusters[0] != self.done:
-                self._clusters = self.done, self._clustered(progress)
+                self._clusters = self.done, kept_clusters.of(self, progress)
             return self._clusters[1]
 
-    def _clustered(self, progress: Progress) -> list[Cluster]:
-        condition = f"{JUDGED} and {FIRST}"
-        share = self._share(condition, clusters.SAMPLE, "from rows")
-        sample = self.table(
-            f"select embedding from rows where {condition} and embedding is not null and {share}"
-        )
-        middles = clusters.fit(clusters.units(clusters.vectors(sample["embedding"])))
-        return clusters.kept(
-            middles, self.blocks(), self._ask(clusters.TABLE), lambda n: progress(n, self.done)
-        )
+    def place(self, placed: pa.Table) -> duckdb.DuckDBPyConnection:
+        """Have a table ``clusters`` of each image's cluster, see :data:`clusters.PLACED`."""
+        with self._lock:
+            cursor = self._connection.cursor()
+        cursor.register("placed", placed)
+        cursor.execute("create or replace table clusters as select * from placed")
+        return cursor
 
     def blocks(self, condition: str = JUDGED) -> Iterator[pa.Table]:
         """Embeddings of rows, some thousands at a time: ``name``, its ``place``, ``label``,
@@ -205,7 +207,7 @@ class Opened:
         """Images at random, the same ones each time: names, embeddings ``(n, D)``, whether they
         have a label, whether they are wrong. See :attr:`sampled_of` for which parts are read."""
         read = reading(list(self.folder.parts())[:: self.sampled_of])
-        share = self._share("error is null", most, read)
+        share = self.share("error is null", most, read)
         table = self._sql(
             "select name, embedding, label_index is not null as judged, coalesce(label_index <> "
             f"predicted_index, false) as wrong {read} where error is null and embedding is not "
@@ -219,7 +221,7 @@ class Opened:
         """Of how many parts one is read for a sample: of all until they are large together."""
         return max(1, round(self.manifest.images / SAMPLED_ROWS))
 
-    def _share(self, condition: str, most: int, read: str) -> str:
+    def share(self, condition: str, most: int, read: str = "from rows") -> str:
         """A condition that about so many rows meet, by their names: to sort them all takes long.
 
         Rows without an embedding count too, since to know them all embeddings would be read.
