@@ -57,7 +57,8 @@ def units(vectors: NDArray[np.floating]) -> Vectors:
     """Vectors ``(n, D)`` of length 1; one of length 0 or with numbers that are not finite is 0."""
     found = np.asarray(vectors, np.float32)
     scales = _scales(found)
-    made = found * scales[:, None]
+    with np.errstate(invalid="ignore"):
+        made = found * scales[:, None]
     made[scales == 0] = 0
     return np.asarray(made, np.float32)
 
@@ -118,7 +119,8 @@ def assign(vectors: Vectors, middles: Vectors) -> tuple[NDArray[np.intp], Vector
     :func:`units`, and its squared distance less the vector's."""
     # The products are made shorter and not the vectors, of which there are more.
     scales = _scales(vectors)
-    distances = (vectors @ (-2 * middles.T)) * scales[:, None]
+    with np.errstate(invalid="ignore"):
+        distances = (vectors @ (-2 * middles.T)) * scales[:, None]
     distances[scales == 0] = 0
     distances += (middles**2).sum(axis=1)
     places = distances.argmin(axis=1)
