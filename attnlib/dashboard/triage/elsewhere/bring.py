@@ -25,6 +25,7 @@ class Brought:
     Attributes:
         title: the names of the files.
         stamp: tells these files from others.
+        proposed: what the columns are taken for, by what that was told from.
         decided: role -> title of the option that was chosen, "" for none of them.
         softmax: whether the probabilities are said to be logits.
         confirmed: the columns that somebody confirmed; None from when they are changed on.
@@ -37,6 +38,7 @@ class Brought:
     raw: Raw
     title: str
     stamp: str
+    proposed: tuple[int, Recognised] | None = None
     decided: dict[str, str] = field(default_factory=dict)
     softmax: bool = False
     ordered: bool = False

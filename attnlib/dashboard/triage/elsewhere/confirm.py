@@ -33,7 +33,7 @@ def show(brought: Brought, class_names: Sequence[str], names: Sequence[str]) -> 
     if brought.classes != tuple(class_names):
         # What numbers mean was said by another model's classes.
         brought.unsure()
-    found = results.recognise(brought.raw, class_names, names)
+    found = _proposed(brought, class_names, names)
     with st.expander(
         "What each column is", icon=":material/view_column:", expanded=brought.confirmed is None
     ):
@@ -62,6 +62,14 @@ def show(brought: Brought, class_names: Sequence[str], names: Sequence[str]) -> 
     if brought.confirmed is not None and brought.taken is None:
         _take(brought, brought.confirmed, tuple(class_names), tuple(names))
     return brought.taken
+
+
+def _proposed(brought: Brought, class_names: Sequence[str], names: Sequence[str]) -> Recognised:
+    """The proposal, made once: it looks at every row."""
+    key = hash((tuple(class_names), tuple(names)))
+    if brought.proposed is None or brought.proposed[0] != key:
+        brought.proposed = key, results.recognise(brought.raw, class_names, names)
+    return brought.proposed[1]
 
 
 def _preview(brought: Brought) -> None:
