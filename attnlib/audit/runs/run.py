@@ -131,6 +131,7 @@ def run(
     step: Callable[[int], None],
     *,
     vit: Vit | None = None,
+    before: Count | None = None,
 ) -> Count:
     """Do the shards that are missing.
 
@@ -138,6 +139,7 @@ def run(
         step: called with the number of images done; what it raises ends the run, and what is
             written stays.
         vit: the model where it is loaded already, for the engine of this process.
+        before: what was counted already; those parts are not read again.
 
     Raises:
         AttnlibError: something cannot be read, run or written.
@@ -157,7 +159,7 @@ def run(
         )
     elif missing:
         here.run(make(vit), audit.folder, missing, step)
-    return audit.count()
+    return audit.count(before)
 
 
 def _worker(

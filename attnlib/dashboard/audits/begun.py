@@ -63,7 +63,8 @@ def audited(space: Workspace, source: str, out: str, progress: Progress) -> int:
     )
     wanted = Wanted(source, decoding=choice.decoding)
     audit = begin(model, wanted, out, vit=space.vit)
-    images, done = audit.manifest.images, audit.count().images
+    before = audit.count()
+    images, done = audit.manifest.images, before.images
     progress(done, images)
 
     def step(more: int) -> None:
@@ -71,4 +72,4 @@ def audited(space: Workspace, source: str, out: str, progress: Progress) -> int:
         done += more
         progress(min(done, images), images)
 
-    return run(audit, model, wanted, Engine(), step, vit=space.vit).images
+    return run(audit, model, wanted, Engine(), step, vit=space.vit, before=before).images

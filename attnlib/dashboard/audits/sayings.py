@@ -42,14 +42,14 @@ def say(space: Workspace, found: Opened, name: str, before: Remark, after: Remar
 
 def took(space: Workspace, found: Opened, names: list[str]) -> None:
     """Images are looked at in the session from now on, with what was said of them."""
-    said = _known(found)
+    said = _known(found, now=True)
     for name in names:
         _of(_TAKEN, found)[name] = remark = said.get(name, Remark())
         _in_session(space, name, remark)
 
 
-def _known(found: Opened) -> dict[str, Remark]:
-    every = {**audits.said(found.folder.url).all(), **_of(_HERE, found)}
+def _known(found: Opened, *, now: bool = False) -> dict[str, Remark]:
+    every = {**audits.said(found.folder.url).all(now=now), **_of(_HERE, found)}
     return {name: remark for name, remark in every.items() if remark}
 
 
