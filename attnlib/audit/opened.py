@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any, Literal, get_args
+from typing import Any
 
 import duckdb
 import fsspec
@@ -29,25 +29,23 @@ from attnlib.audit.where import (
     OUTCOME,
     PLACE,
     PROPERTIES,
+    SHOWN,
     Group,
     Key,
 )  # fmt: skip
 from attnlib.audit.where import OUTCOMES as OUTCOMES
+from attnlib.audit.where import SORTS as SORTS
 from attnlib.audit.where import Outcome as Outcome
+from attnlib.audit.where import Sort as Sort
 from attnlib.audit.where import Where as Where
 from attnlib.data.sets import Entry, ImageSet, open_set
 from attnlib.errors import AttnlibError, brief
 from attnlib.methods.base import Progress
 
-Sort = Literal["confidence", "loss", "margin", "probability_true", "name"]
-SORTS: tuple[Sort, ...] = get_args(Sort)
-# Rows whose embeddings are held at a time.
+# Rows whose embeddings are held at once.
 BLOCK = 16_384
 # Of about so many rows embeddings are read for a sample, at most.
 SAMPLED_ROWS = 1_000_000
-SHOWN = (
-    "name", "label", "predicted", "confidence", "probability_true", "margin", "loss", "error",
-)  # fmt: skip
 
 
 class Opened:
@@ -56,10 +54,11 @@ class Opened:
     Attributes:
         manifest: what it is of.
         done: how many of its shards are there.
+        held: whether its images are held by whoever opened it.
     """
 
-    def __init__(self, url: str) -> None:
-        """Open the audit in a folder.
+    def __init__(self, url: str, images: ImageSet | None = None) -> None:
+        """Open the audit in a folder, of these images or those at its source.
 
         Raises:
             AttnlibError: there is none, or it cannot be read.
@@ -73,7 +72,7 @@ class Opened:
         self._lock = threading.Lock()
         self._clustering = threading.Lock()
         self._clusters: tuple[int, list[Cluster]] | None = None
-        self._set: ImageSet | None = None
+        self._set, self.held = images, images is not None
         system, _ = fsspec.core.url_to_fs(url)
         if "file" not in protocols(system):
             self._connection.register_filesystem(system)
@@ -119,9 +118,8 @@ class Opened:
     def count(self, where: Where) -> int:
         """How many rows are meant."""
         condition, values = self._meant(where)
-        return int(
-            self._ask(f"select count(*) from rows where {condition}", values).fetchall()[0][0]
-        )
+        found = self._ask(f"select count(*) from rows where {condition}", values).fetchall()
+        return int(found[0][0])
 
     def page(
         self, where: Where, sort: Sort, *, descending: bool, first: int, count: int
@@ -173,7 +171,7 @@ class Opened:
             clustered: whether clusters of the embedding are groups too.
         """
         marks = marks or {}
-        found = bool(self.clusters()) if clustered else False
+        found = clustered and bool(self.clusters())
         # What is asked many times is worked out once; the database may keep it on disk.
         cursor = self._ask(*groups.prepare(marks, clusters=found))
         return groups.tallies(cursor, self.manifest.class_names, marks)

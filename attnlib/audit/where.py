@@ -19,6 +19,12 @@ OUTCOME: dict[Outcome, str] = {
     "refused": "error is not null",
     "all": "true",
 }
+Sort = Literal["confidence", "loss", "margin", "probability_true", "name"]
+SORTS: tuple[Sort, ...] = get_args(Sort)
+# Columns of a page of rows.
+SHOWN = (
+    "name", "label", "predicted", "confidence", "probability_true", "margin", "loss", "error",
+)  # fmt: skip
 JUDGED = "error is null and label_index is not null"
 
 Key = tuple[str, str]

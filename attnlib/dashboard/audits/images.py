@@ -184,6 +184,10 @@ def _small(data: bytes) -> str | None:
 
 def take(space: Workspace, found: Opened, names: list[str]) -> None:
     """Load images with their labels into the session, as if they had been uploaded."""
+    if found.held:
+        st.session_state["image"] = names[0] if len(names) == 1 else None
+        st.session_state[_GO] = True
+        return
     files, rows = [], []
     labels = found.labels(names)
     for entry, data in found.images(names):
