@@ -24,11 +24,11 @@ def show(space: Workspace) -> None:
         return
     listed = found.by_code
     if not listed:
-        more = len(found.further)
+        more = [title(kind).lower() for kind in found.further]
         asked = counted(len(found.report.asked), "question")
         _link(
             f"nothing was found in {asked}"
-            + (f"; {more} that cost more can be asked." if more else ".")
+            + (f"; {len(more)} that cost more can be asked: {', '.join(more)}." if more else ".")
         )
         return
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):

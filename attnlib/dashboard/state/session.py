@@ -16,7 +16,7 @@ import streamlit as st
 from attnlib.audit import Prediction
 from attnlib.dashboard.state import embedded
 from attnlib.dashboard.state.inspection import Inspection
-from attnlib.dashboard.state.models import DEMO, ModelChoice
+from attnlib.dashboard.state.models import ModelChoice, opening
 from attnlib.dashboard.state.shelf import Shelf
 from attnlib.dashboard.state.stored import Stored
 from attnlib.dashboard.state.training import Run
@@ -74,7 +74,7 @@ class Session:
 
     samples: tuple[Sample, ...]
     own: bool = False
-    demo: str = embedded.FIRST
+    demo: str = field(default_factory=embedded.opening)
     changes: int = 0
     files: dict[int, File] = field(default_factory=dict)
     refusals: tuple[Refusal, ...] = ()
@@ -83,7 +83,7 @@ class Session:
     manual: dict[str, tuple[str, ...]] = field(default_factory=dict)
     meanings: Mapping[str, str] = field(default_factory=dict)
     rule: Rule | None = None
-    choice: ModelChoice = DEMO
+    choice: ModelChoice = field(default_factory=opening)
     upload: bytes | None = None
     models: Shelf = field(default_factory=Shelf)
     model_problem: str = ""
@@ -226,4 +226,4 @@ def current() -> Session:
 
 def demo_samples() -> tuple[Sample, ...]:
     """The images that a visit begins with."""
-    return embedded.samples(embedded.FIRST)
+    return embedded.samples(embedded.opening())
