@@ -40,7 +40,7 @@ def test_a_new_visitor_sees_mistakes_beside_their_maps(untouched, page) -> None:
     playwright.expect(body).to_contain_text("(true)")
     playwright.expect(body).to_contain_text("nearest correct")
     # What costs little is looked for by itself, once the page stands.
-    dear = "3 that cost more can be asked"
+    dear = "5 that cost more can be asked: preprocessing, shortcut, reliance on the"
     playwright.expect(body).to_contain_text(f"Diagnosis: nothing was found in 4 questions; {dear}")
     # The demo that opens is the one in which there is a cause to find.
     said = page.locator("[data-testid=stMain] article.card").first

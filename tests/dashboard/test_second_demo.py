@@ -38,6 +38,7 @@ def test_a_visit_begins_with_it(app: AppTest, monkeypatch: pytest.MonkeyPatch) -
     assert not app.exception
     assert shown(app) == OBJECTS
     assert app.session_state["session"].choice.source == objects.NAME
+    assert len(app.session_state["session"].objects.masks) == len(OBJECTS)
     assert "source" not in app.query_params, "the bare address opens it"
     assert "Tour in three steps" in [button.label for button in app.button]
     choose(app, "demo")

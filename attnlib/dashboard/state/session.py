@@ -219,9 +219,16 @@ def _table(collection: Collection) -> LabelTable | None:
 def current() -> Session:
     """The visitor's session, made with the demo images on the first visit."""
     if "session" not in st.session_state:
-        st.session_state["session"] = Session(demo_samples())
+        st.session_state["session"] = begun()
     session: Session = st.session_state["session"]
     return session
+
+
+def begun() -> Session:
+    """A new visitor's session: the images of the demo that opens, and their masks."""
+    visitor = Session(demo_samples())
+    visitor._use(collect(()))
+    return visitor
 
 
 def demo_samples() -> tuple[Sample, ...]:
