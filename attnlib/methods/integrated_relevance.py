@@ -106,7 +106,7 @@ INTEGRATED_RELEVANCE = Method(
 
 INTEGRATED_RELEVANCE_CONTRAST = Method(
     name="integrated_relevance_contrast",
-    title="Contrast by integrated relevance",
+    title="Relevance contrast",
     compared=False,
     description=(
         "What speaks for the target class rather than the other one: attention counts where "
