@@ -18,7 +18,12 @@ from benchmarks.capture import show
 from tests.methods.test_contrast import COLS, PATCH, ROWS, images, trained
 
 SEEDS = range(2, 10)
-CONTRASTS = ("contrast", "integrated_contrast", "attnlrp_contrast")
+CONTRASTS = (
+    "contrast",
+    "integrated_relevance_contrast",
+    "integrated_contrast",
+    "attnlrp_contrast",
+)
 Shares = dict[str, tuple[list[float], list[float]]]
 
 

@@ -137,7 +137,7 @@ def main() -> None:
     args = parser.parse_args()
     args.folder.mkdir(parents=True, exist_ok=True)
     widths, themes = [int(w) for w in args.widths.split(",")], args.themes.split(",")
-    with browsing.serving() as url, sync_playwright() as play:
+    with browsing.serving(environment=browsing.PHOTOGRAPHS) as url, sync_playwright() as play:
         browser = play.chromium.launch(executable_path=browsing.CHROMIUM, args=browsing.FLAGS)
         lines = []
         for line in every(browser, url, args.folder, args.only, widths, themes):

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import base64
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from attnlib.methods import Heat
+from attnlib.errors import AttnlibError
+from attnlib.methods import METHODS, Heat
 from attnlib.methods.heat import scale_of
 from attnlib.model import demo
 from attnlib.pictures.colormaps import Scale, lookup
@@ -44,7 +46,7 @@ def panels(library: Library, name: str) -> list[Panel]:
     guess, true = library.predicted[name], library.true[name]
     mine, theirs = heat(library, name, guess), heat(library, name, true)
     both = scale_of([mine, theirs], "shared")
-    contrast = heat(library, name, guess, "contrast", against=true)
+    contrast = heat(library, name, guess, "integrated_relevance_contrast", against=true)
     guessed, meant = demo.CLASS_NAMES[guess], demo.CLASS_NAMES[true]
     found: list[Panel] = [
         ("what the model saw", name, None, None),
@@ -237,7 +239,10 @@ def test_the_opened_image_has_the_map_that_was_chosen(
         assert numbers == pytest.approx(library.records[name].entropy[at].tolist())
 
 
-@pytest.mark.parametrize("method", ["relevance", "contrast", "gradcam", "flow", "rollout"])
+@pytest.mark.parametrize(
+    "method",
+    ["relevance", "contrast", "integrated_relevance_contrast", "gradcam", "flow", "rollout"],
+)
 def test_the_opened_image_has_the_map_of_its_classes(
     oblong: AppTest, screen: Screen, library: Library, method: str
 ) -> None:
@@ -247,7 +252,7 @@ def test_the_opened_image_has_the_map_of_its_classes(
     oblong.run()
     oblong.selectbox(key="method").set_value(method).run()
     finish(oblong)
-    options = {"against": true} if method == "contrast" else {}
+    options = {"against": true} if "contrast" in method else {}
     first = library.vit.attribute(library.images[name], method, guess, **options)
     made = [first]
     if method in ("relevance", "gradcam"):
@@ -256,6 +261,27 @@ def test_the_opened_image_has_the_map_of_its_classes(
     (card,) = screen.cards(oblong)
     for there, one in zip(card.figures[1:], made, strict=True):
         compare(library, there, (there.caption, name, one, scale))
+
+
+def test_a_contrast_that_cannot_be_made_gives_way_to_that_by_relevance(
+    oblong: AppTest, screen: Screen, library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*given: object, **options: object) -> None:
+        raise AttnlibError("Nothing can be put in place of this attention.")
+
+    best = METHODS["integrated_relevance_contrast"]
+    monkeypatch.setitem(METHODS, best.name, replace(best, compute=refuse))
+    # Of the first page maps may be kept.
+    name = library.wrong[-1]
+    guess, true = library.predicted[name], library.true[name]
+    oblong.session_state["image"] = name
+    oblong.run()
+    finish(oblong)
+    made = heat(library, name, guess, "contrast", against=true)
+    (card,) = screen.cards(oblong)
+    caption = f"for “{demo.CLASS_NAMES[guess]}” rather than “{demo.CLASS_NAMES[true]}”"
+    ((figure,),) = [pair for pair, _ in card.pairs if pair and pair[0].caption == caption]
+    compare(library, figure, (caption, name, made, scale_of([made])))
 
 
 def test_pictures_are_not_symmetric(library: Library) -> None:
