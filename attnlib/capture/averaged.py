@@ -11,7 +11,7 @@ from attnlib.capture.call import AttentionCall, wide_dtype
 
 # Weights that are formed at a time: they and their average stay in a core's cache. Other devices
 # are kept busy by larger pieces.
-_ELEMENTS = {"cpu": 1 << 17}
+_ELEMENTS = {"cpu": 1 << 18}
 _ELSEWHERE = 1 << 25
 
 # Sums of exponentials between these lost nothing: what is too small to be held is less than 1e-18
@@ -23,39 +23,38 @@ Piece = tuple[slice, int, slice, Tensor, Tensor]
 
 
 def averaged(
-    call: AttentionCall, vectors: Tensor | None = None, *, mean: bool = True
-) -> tuple[Tensor | None, Tensor | None]:
+    call: AttentionCall, vectors: Tensor | None = None, *, mean: Tensor | None = None
+) -> Tensor | None:
     """``vᵀ A`` of each head for vectors of each image, and the mean over heads of ``A``.
 
     Args:
         vectors: ``(B, k, T)``, or ``(1, k, T)`` for all images alike.
-        mean: whether the mean is wanted.
+        mean: ``(B, T, T)``, where to write the mean; None if it is not wanted.
 
     Returns:
-        ``(B, H, k, T)`` and ``(B, T, T)``; None for what is not wanted.
+        ``(B, H, k, T)``; None without vectors.
     """
-    batch, heads, queries, keys = call.shape
-    device, dtype = _kept(call).device, wide_dtype(_kept(call).dtype)
-    carried = found = None
+    batch, heads, _, keys = call.shape
+    device, dtype = kept(call).device, wide_dtype(kept(call).dtype)
+    carried = None
     if vectors is not None:
         vectors = vectors.to(device, dtype).expand(batch, -1, -1)
         carried = vectors.new_zeros(batch, heads, vectors.shape[1], keys)
-    if mean:
-        found = torch.empty(batch, queries, keys, dtype=dtype, device=device)
     for images, head, asked, block, share in _pieces(call):
         if vectors is not None and carried is not None:
             part = vectors[images, :, asked] * share.mT
             carried[images, head] += torch.bmm(part, block)
-        if found is None:
+        if mean is None:
             continue
         if head == 0:
-            torch.mul(block, share / heads, out=found[images, asked])
+            torch.mul(block, share / heads, out=mean[images, asked])
         else:
-            found[images, asked].addcmul_(block, share / heads)
-    return carried, found
+            mean[images, asked].addcmul_(block, share / heads)
+    return carried
 
 
-def _kept(call: AttentionCall) -> Tensor:
+def kept(call: AttentionCall) -> Tensor:
+    """A tensor that the weights come from, for their device and type."""
     tensor = call.weights if call.key is None else call.key
     assert tensor is not None
     return tensor
@@ -64,7 +63,7 @@ def _kept(call: AttentionCall) -> Tensor:
 def _pieces(call: AttentionCall) -> Iterator[Piece]:
     """All weights of a call. They share one buffer: use each up before asking for the next."""
     batch, heads, queries, keys = call.shape
-    device, dtype = _kept(call).device, wide_dtype(_kept(call).dtype)
+    device, dtype = kept(call).device, wide_dtype(kept(call).dtype)
     most = _ELEMENTS.get(device.type, _ELSEWHERE)
     asked = min(queries, max(1, most // keys))
     images = min(batch, max(1, most // (asked * keys)))

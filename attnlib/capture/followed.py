@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from attnlib.capture.averaged import averaged
+from attnlib.capture.averaged import averaged, kept
 from attnlib.capture.call import AttentionCall, wide_dtype
 from attnlib.capture.tokens import TokenLayout
 from attnlib.errors import CaptureError
@@ -34,6 +35,7 @@ class Followed:
         self._rollout = rollout
         self._rows: list[Tensor] = []
         self._below: list[Tensor | AttentionCall] = []
+        self._means: Tensor | None = None
         self.checks: list[Tensor] = []
 
     def layer(self, call: AttentionCall) -> None:
@@ -46,16 +48,24 @@ class Followed:
             return
         # Rollout goes through the last layer by the readout's rows alone.
         on = self._rollout and len(self._rows) + 1 < self._layers
-        keep = on and _mean_is_smaller(call)
+        mean = self._mean(call) if on and _mean_is_smaller(call) else None
         if self._leading:
             self._rows.append(part.mean(dim=2))
-            mean = averaged(call)[1] if keep else None
+            if mean is not None:
+                averaged(call, mean=mean)
         else:
-            rows, mean = averaged(call, self._readout[None, None], mean=keep)
+            rows = averaged(call, self._readout[None, None], mean=mean)
             assert rows is not None
             self._rows.append(rows[:, :, 0])
         if on:
             self._below.append(call.compact() if mean is None else mean)
+
+    def _mean(self, call: AttentionCall) -> Tensor:
+        """Where the mean of this layer goes, ``(B, T, T)``."""
+        if self._means is None:
+            batch, _, queries, keys = call.shape
+            self._means = _room((self._layers - 1, batch, queries, keys), kept(call))
+        return self._means[len(self._rows)]
 
     def ended(self, readout: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """The readout's rows ``(L, B, H, T)``, and rollout ``(B, T)`` or None.
@@ -83,7 +93,7 @@ class Followed:
         for call in reversed(self._below):
             assert isinstance(call, AttentionCall)
             vectors = torch.stack([readout, row], dim=1) if self._rollout else readout[:, None]
-            carried, _ = averaged(call, vectors, mean=False)
+            carried = averaged(call, vectors)
             assert carried is not None
             found.append(carried[:, :, 0])
             if self._rollout:
@@ -100,11 +110,20 @@ def _mean_is_smaller(call: AttentionCall) -> bool:
     return queries * keys * wide_dtype(call.key.dtype).itemsize <= kept
 
 
+def _room(shape: tuple[int, ...], like: Tensor) -> Tensor:
+    """Memory for a whole pass, taken at once: what is kept between layers would tear the heap."""
+    dtype = wide_dtype(like.dtype)
+    if like.device.type == "cpu":
+        # NumPy asks for large pages; a batch has tens of thousands of small ones.
+        return torch.from_numpy(np.empty(shape, np.float64 if dtype.itemsize == 8 else np.float32))
+    return torch.empty(shape, dtype=dtype, device=like.device)
+
+
 def _carried(layer: Tensor | AttentionCall, row: Tensor) -> Tensor:
     """``rowᵀ A`` ``(B, T)``, mean over heads."""
     if isinstance(layer, Tensor):
         return torch.bmm(row[:, None], layer)[:, 0]
-    carried, _ = averaged(layer, row[:, None], mean=False)
+    carried = averaged(layer, row[:, None])
     assert carried is not None
     return carried[:, :, 0].mean(dim=1)
 
