@@ -68,9 +68,7 @@ def records(vit: Vit, pixels: Tensor, *, rollout: bool = True) -> list[Record]:
         ]
 
 
-def _followed(
-    vit: Vit, batch: int, seen: Followed, pools: Kept
-) -> tuple[Tensor, Tensor | None]:
+def _followed(vit: Vit, batch: int, seen: Followed, pools: Kept) -> tuple[Tensor, Tensor | None]:
     """The readout's rows ``(L, B, H, T)``, and rollout ``(B, T)`` if it is wanted."""
     if vit.layout.readout_weights() is not None:
         return seen.ended()
@@ -105,4 +103,3 @@ def _record(
         class_names=vit.class_names,
         outputs=vit.outputs,
     )
-
