@@ -17,6 +17,10 @@ from attnlib.methods.flow import FLOW
 from attnlib.methods.gradcam import GRADCAM
 from attnlib.methods.heat import Heat
 from attnlib.methods.integrated import INTEGRATED, INTEGRATED_CONTRAST
+from attnlib.methods.integrated_relevance import (
+    INTEGRATED_RELEVANCE,
+    INTEGRATED_RELEVANCE_CONTRAST,
+)
 from attnlib.methods.legrad import LEGRAD
 from attnlib.methods.object_map import OBJECT_MAP
 from attnlib.methods.occlusion import OCCLUSION
@@ -35,6 +39,8 @@ METHODS = Registry(
         FLOW,
         RELEVANCE,
         CONTRAST,
+        INTEGRATED_RELEVANCE,
+        INTEGRATED_RELEVANCE_CONTRAST,
         GRADCAM,
         ATTNLRP,
         ATTNLRP_CONTRAST,

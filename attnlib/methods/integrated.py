@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 
 from attnlib.capture import passes
 from attnlib.capture.call import AttentionCall
 from attnlib.capture.gradients import slopes
-from attnlib.errors import AttnlibError, OutOfMemory
+from attnlib.errors import AttnlibError
 from attnlib.methods import perturbation
 from attnlib.methods.base import Method, Option, Progress
 from attnlib.methods.contrast import two
 from attnlib.methods.perturbation import REPLACEMENTS, Replacement
 from attnlib.methods.subject import Subject
-
-BATCH_SIZE = 4
+from attnlib.methods.way import mean_over
 
 
 def integrated(
@@ -71,23 +68,12 @@ def _on_the_way(
 ) -> Tensor:
     start = perturbation.reference(subject.pixels, replacement)
     way = subject.pixels - start
-    places = (torch.arange(steps, device=way.device, dtype=way.dtype) + 0.5) / steps
-    total, done, size = torch.zeros_like(way), 0, BATCH_SIZE
-    while done < steps:
-        part = places[done : done + size]
-        try:
-            with passes.admitted():
-                pictures = start + part[:, None, None, None] * way
-                total += _slopes(subject, pictures, target, against)
-        except OutOfMemory:
-            if len(part) == 1:
-                raise
-            size = math.ceil(len(part) / 2)
-            continue
-        done += len(part)
-        if progress is not None:
-            progress(done, steps)
-    return perturbation.per_patch(subject.layout, (way * total / steps).sum(dim=1))
+
+    def at(places: Tensor) -> Tensor:
+        return _slopes(subject, start + places[:, None, None, None] * way, target, against)
+
+    mean = mean_over(steps, way, at, progress)
+    return perturbation.per_patch(subject.layout, (way * mean).sum(dim=1))
 
 
 def _slopes(subject: Subject, pixels: Tensor, target: int, against: int | None) -> Tensor:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from attnlib.capture.trace import carry
+from attnlib.capture.trace import Trace, carry
 from attnlib.errors import AttnlibError
 from attnlib.methods.base import Method, Option, patches_of
 from attnlib.methods.subject import Subject
@@ -17,10 +17,11 @@ def relevance(subject: Subject, target: int | None, *, start_layer: int = 0) -> 
     """The readout's row of relevance to the target's logit, ``(N,)``, not negative."""
     if target is None:
         raise AttnlibError("This method explains a class: give a target.")
-    return propagate(subject, subject.differentiable.of_attention(target), start_layer)
+    different = subject.differentiable
+    return along(different.trace, different.of_attention(target), start_layer)
 
 
-def propagate(subject: Subject, gradients: Sequence[Tensor], start_layer: int) -> Tensor:
+def along(trace: Trace, gradients: Sequence[Tensor], start_layer: int) -> Tensor:
     """The readout's row of relevance to any number z that the model computes, ``(N,)``.
 
     R ← R + E_h[(∇A ⊙ A)⁺] R from the first layer up, for the readout's row alone:
@@ -30,7 +31,6 @@ def propagate(subject: Subject, gradients: Sequence[Tensor], start_layer: int) -
     Args:
         gradients: d z / d(A V) of every layer, ``(1, H, T, dv)`` each, bottom first.
     """
-    trace = subject.differentiable.trace
     readout = row = trace.readout()
     for call, gradient in reversed(
         list(zip(trace.starting(start_layer), gradients[start_layer:], strict=True))
@@ -50,7 +50,7 @@ def propagate(subject: Subject, gradients: Sequence[Tensor], start_layer: int) -
 
         row = row + carry(call, row[None], weigh)[:, 0].mean(dim=0)
     # R starts from the identity, which is no evidence; for a CLS readout it is not on a patch.
-    return patches_of(row - readout, subject.layout)
+    return patches_of(row - readout, trace.layout)
 
 
 RELEVANCE = Method(

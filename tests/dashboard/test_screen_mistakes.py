@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import base64
 import re
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from attnlib.methods import Heat
+from attnlib.dashboard.mistakes.case import Wanted
+from attnlib.dashboard.mistakes.filling import Filling
+from attnlib.errors import AttnlibError
+from attnlib.methods import METHODS, Heat
 from attnlib.methods.heat import scale_of
 from attnlib.model import demo
 from attnlib.pictures.colormaps import Scale, lookup
 from attnlib.pictures.layer import layer
 from attnlib.pictures.overlay import enlarge, fit
-from tests.dashboard.driving import finish
+from tests.dashboard.driving import finish, use
 from tests.dashboard.library import Library
 from tests.dashboard.screen import Figure, Screen, charted, pixels, table
 
@@ -44,7 +50,7 @@ def panels(library: Library, name: str) -> list[Panel]:
     guess, true = library.predicted[name], library.true[name]
     mine, theirs = heat(library, name, guess), heat(library, name, true)
     both = scale_of([mine, theirs], "shared")
-    contrast = heat(library, name, guess, "contrast", against=true)
+    contrast = heat(library, name, guess, "integrated_relevance_contrast", against=true)
     guessed, meant = demo.CLASS_NAMES[guess], demo.CLASS_NAMES[true]
     found: list[Panel] = [
         ("what the model saw", name, None, None),
@@ -237,7 +243,10 @@ def test_the_opened_image_has_the_map_that_was_chosen(
         assert numbers == pytest.approx(library.records[name].entropy[at].tolist())
 
 
-@pytest.mark.parametrize("method", ["relevance", "contrast", "gradcam", "flow", "rollout"])
+@pytest.mark.parametrize(
+    "method",
+    ["relevance", "contrast", "integrated_relevance_contrast", "gradcam", "flow", "rollout"],
+)
 def test_the_opened_image_has_the_map_of_its_classes(
     oblong: AppTest, screen: Screen, library: Library, method: str
 ) -> None:
@@ -247,7 +256,7 @@ def test_the_opened_image_has_the_map_of_its_classes(
     oblong.run()
     oblong.selectbox(key="method").set_value(method).run()
     finish(oblong)
-    options = {"against": true} if method == "contrast" else {}
+    options = {"against": true} if "contrast" in method else {}
     first = library.vit.attribute(library.images[name], method, guess, **options)
     made = [first]
     if method in ("relevance", "gradcam"):
@@ -258,9 +267,50 @@ def test_the_opened_image_has_the_map_of_its_classes(
         compare(library, there, (there.caption, name, one, scale))
 
 
+def test_a_contrast_that_cannot_be_made_gives_way_to_that_by_relevance(
+    app: AppTest, screen: Screen, library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*given: object, **options: object) -> None:
+        raise AttnlibError("Nothing can be put in place of this attention.")
+
+    best = METHODS["integrated_relevance_contrast"]
+    monkeypatch.setitem(METHODS, best.name, replace(best, compute=refuse))
+    # A model of its own, of which nothing is kept.
+    use(app, library.vit, monkeypatch)
+    name = library.wrong[-1]
+    guess, true = library.predicted[name], library.true[name]
+    app.session_state["image"] = name
+    app.run()
+    finish(app)
+    made = heat(library, name, guess, "contrast", against=true)
+    (card,) = screen.cards(app)
+    caption = f"for “{demo.CLASS_NAMES[guess]}” rather than “{demo.CLASS_NAMES[true]}”"
+    ((figure,),) = [pair for pair, _ in card.pairs if pair and pair[0].caption == caption]
+    compare(library, figure, (caption, name, made, scale_of([made])))
+
+
 def test_pictures_are_not_symmetric(library: Library) -> None:
     """The comparisons above would catch a flip or a transposition only of such pictures."""
     made = heat(library, library.wrong[0], library.predicted[library.wrong[0]]).values
     for changed in (made[::-1], made[:, ::-1], made[::-1, ::-1]):
         assert np.abs(changed - made).max() > 0.2 * made.max()
     assert made.shape == (4, 6)
+
+
+def test_quick_maps_of_all_cards_come_before_the_slow_ones(
+    app: AppTest, library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[list[bool]] = []
+
+    def ask(fill: Filling, space: object, wanted: Sequence[Wanted], **options: object) -> None:
+        asked.append([METHODS[one.method].slow for one in wanted])
+
+    monkeypatch.setattr(Filling, "ask", ask)
+    use(app, library.vit, monkeypatch)
+    app.run()
+    finish(app)
+    mixed = [slow for slow in asked if len(set(slow)) == 2]
+    assert mixed
+    # Those of this page, then those of the next one.
+    turns = [sum(a and not b for a, b in pairwise(slow)) for slow in mixed]
+    assert max(turns) <= 1

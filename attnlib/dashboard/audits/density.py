@@ -27,11 +27,12 @@ def show(space: Workspace, found: Opened) -> None:
     images.messages()
     made = tasks.run(
         "audit_density",
-        (found.folder.url, found.manifest.listing, found.done),
+        found.stamp,
         lambda progress: compute(found, progress),
         button="Draw the map",
         help="Reads the embeddings of some thousand images.",
         eager=True,
+        shared=True,
     )
     if made is None:
         return
@@ -44,6 +45,8 @@ def show(space: Workspace, found: Opened) -> None:
     of = f"All {whole:,} images"
     if len(made.names) < whole:
         of = f"{len(made.names):,} of {whole:,} images, drawn at random"
+        if found.sampled_of > 1:
+            of += f" out of every {found.sampled_of}th part of the audit"
     st.caption(
         f"{of}: images that the model finds alike lie near each other (PCA of the embeddings; "
         f"{across:.0%} of what varies lies across, {up:.0%} upwards). Click a cell to see what is "

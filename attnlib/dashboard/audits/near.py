@@ -50,6 +50,8 @@ def show(space: Workspace, found: Opened) -> None:
             width=200, help="The largest first; of the true class's probability the smallest.",
         )  # fmt: skip
     where = narrowed.narrow(space, found, Where())
+    if where is None:
+        return
     count = found.count(where)
     if not count:
         st.info("There is no mistake here to look at.")
@@ -62,8 +64,7 @@ def show(space: Workspace, found: Opened) -> None:
     names = tuple(frame["name"])
     answer = tasks.run(
         "audit_near",
-        (found.folder.url, found.manifest.listing, found.done,
-         training.folder.url, training.manifest.listing, training.done, names),
+        (*found.stamp, *training.stamp, names),
         lambda progress: nearest(found, training, list(names), NEAREST, progress),
         button="Find the nearest training images",
         help="Compares the embedding of each with all of the training set.",

@@ -173,9 +173,8 @@ class _Builder:
         assert prediction.label is not None
         true = self.space.class_name(prediction.label)
         for_true = self._map(name, method.name, prediction.label)
-        contrast = None
-        if method.name == "relevance":
-            contrast = self._map(name, "contrast", prediction.predicted, against=prediction.label)
+        has = method.name == "relevance"
+        contrast = self._contrast(name, prediction.predicted, prediction.label) if has else None
         if for_predicted is None or for_true is None:
             return self._meanwhile()
         scale = scale_of([for_predicted, for_true], "shared")
@@ -186,6 +185,14 @@ class _Builder:
         if contrast is not None:
             panels.append(self._alone(f"for “{predicted}” rather than “{true}”", contrast))
         return panels
+
+    def _contrast(self, name: str, target: int, against: int) -> Heat | None:
+        """What speaks for a mistake, by the best contrast that can be made."""
+        best, simple = standard.CONTRASTS
+        try:
+            return self._map(name, best, target, against=against)
+        except AttnlibError:
+            return self._map(name, simple, target, against=against)
 
     def _alone(self, caption: str, made: Heat, name: str | None = None) -> Panel:
         return Panel(caption, name or self.prediction.name, made, scale_of([made]))

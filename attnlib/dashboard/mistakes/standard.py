@@ -7,6 +7,9 @@ from attnlib.methods import METHODS, Method
 
 # Those of a class, then those of none; the last is defined for every model and takes 12 passes.
 KNOWN = ("relevance", "gradcam", "rollout", "raw", "integrated")
+# What speaks for the mistake: the one that has the cause on top most often, and one that is
+# defined for every model that has relevance, and takes less memory.
+CONTRASTS = ("integrated_relevance_contrast", "contrast")
 # Within a sentence.
 WORDS = {"relevance": "relevance", "gradcam": "Grad-CAM", "integrated": "integrated gradients"}
 
