@@ -3,9 +3,10 @@
     python -m benchmarks.audit --model vit_tiny_patch16_224 --images 2048
     python -m benchmarks.audit --engines --images 2048        # needs Ray
 
-The plain loop is timm's own: its loader in a process beside it, its preprocessing, one pass a batch
-and the probabilities; nothing is kept. Ours writes every column of its parts. The runs take turns
-over chunks of the images; ratios are of medians, and CPU-seconds are those of all processes.
+The plain loop is timm's own: its loader, its preprocessing, one pass a batch and the probabilities;
+nothing is kept. It loads in a process beside it or within its own, and ratios are to the better of
+the two. Ours writes every column of its parts. The runs take turns over chunks of the images;
+ratios are of medians, and CPU-seconds are those of all processes.
 """
 
 from __future__ import annotations
