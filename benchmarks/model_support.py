@@ -38,14 +38,8 @@ from torch import Tensor, nn
 
 from attnlib.capture.call import AttentionCall
 from attnlib.capture.mode import Capture
-from attnlib.capture.support import (
-    DIFFERENTIAL,
-    NOT_TOKEN_ATTENTION,
-    Facts,
-    Seen,
-    classify,
-    observe,
-)
+from attnlib.capture.refused import DIFFERENTIAL, NOT_TOKEN_ATTENTION
+from attnlib.capture.support import Facts, Seen, classify, observe
 from attnlib.errors import CaptureError
 
 OUTPUT = Path(__file__).parents[1] / "docs" / "model-support.md"

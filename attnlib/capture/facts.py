@@ -24,7 +24,8 @@ from attnlib.errors import CaptureError, ModelError
 class Seen:
     """One attention call of a pass over one image: where, by what, ``(B, H, Tq, Tk)``, how.
 
-    ``mixed`` says that heads were mixed between the softmax and the values.
+    ``mixed`` says that heads were mixed between the softmax and the values, ``read`` how many
+    tokens the last normalisation ahead of it gave, 0 without one.
     """
 
     module: str
@@ -32,6 +33,7 @@ class Seen:
     shape: tuple[int, int, int, int]
     spelling: str
     mixed: bool = False
+    read: int = 0
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,8 @@ def observe(module: nn.Module, size: tuple[int, int]) -> Facts:
 
     def note(call: AttentionCall) -> None:
         mixed = call.applied is not None
-        calls.append(Seen(call.module, call.kind, call.shape, call.spelling, mixed))
+        read = 0 if call.normed is None else call.normed.shape[1]
+        calls.append(Seen(call.module, call.kind, call.shape, call.spelling, mixed, read))
 
     channels, logits, problem = _watched(module, size, note, calls)
     try:

@@ -1,4 +1,4 @@
-"""What a model of stages averages in the end: a feature for each place of its last stage."""
+"""What a model of stages reads in the end: a feature for each place of its last stage."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 
 from attnlib.capture import passes
+from attnlib.capture.call import AttentionCall
+from attnlib.capture.gradients import slopes
 from attnlib.capture.passing import Model
 from attnlib.capture.pooling import even_reading
 from attnlib.capture.probe import Probe
@@ -57,10 +59,7 @@ def last_places(vit: Model, pixels: Tensor, target: int) -> Places:
     """
     vit = vit.fitting(pixels)
     height, width = pixels.shape[2:]
-    images = pixels.repeat(3, 1, 1, 1)
-    # Both have the same numbers in other places, so that neither is blank.
-    images[1, :, : height // 2] *= -1
-    images[2, :, :, : width // 2] *= -1
+    images = _halves(pixels)
     probe = Probe(vit.module, len(vit.support.roles) - 1, dimensions=(3, 4))
     with torch.no_grad(), probe, passes.autocast(pixels.device, vit.precision):
         logits = passes.logits_of(vit.module(images), len(images))
@@ -88,6 +87,62 @@ def last_places(vit: Model, pixels: Tensor, target: int) -> Places:
             _check_order(features.float(), vit)
         return Places(features[0], _as_grid(way(slope[0]), height / width, vit))
     raise CaptureError(_undefined(vit))
+
+
+def read_places(vit: Model, pixels: Tensor, target: int) -> Places:
+    """What the last attention reads, and what a logit makes of it: of models with a class token.
+
+    One pass with a graph, and one of two images with a half changed, that tell whether places
+    stand row by row.  Not admitted.
+
+    Args:
+        pixels: ``(1, C, h, w)``.
+
+    Raises:
+        CaptureError: these are no places, or they are not found where they are looked for.
+    """
+    vit = vit.fitting(pixels)
+    height, width = pixels.shape[2:]
+    with torch.enable_grad():
+        image = pixels.detach().clone().requires_grad_()
+        logits, tokens = _last_read(vit, image, graph=True)
+        score = vit.outputs.scores(logits)[0, target]
+        (slope,) = slopes(score, [tokens], "what its last attention reads")
+    changed = _halves(pixels)[1:]
+    with torch.no_grad():
+        _, others = _last_read(vit, changed, graph=False)
+    prefix = max(1, len(vit.layout.prefix))
+
+    def places(one: Tensor) -> Tensor:
+        return _as_grid(one[prefix:], height / width, vit)
+
+    features = torch.stack([places(one) for one in (tokens.detach()[0], *others)])
+    _check_order(features.float(), vit)
+    return Places(features[0], places(slope[0]))
+
+
+def _last_read(vit: Model, images: Tensor, *, graph: bool) -> tuple[Tensor, Tensor]:
+    """Logits ``(B, L)``, and the tokens ``(B, T', D)`` that the last attention reads."""
+    found: list[Tensor | None] = []
+
+    def keep(call: AttentionCall) -> None:
+        found[:] = [call.normed]
+
+    logits, _ = passes.forward(vit.module, images, keep, precision=vit.precision, graph=graph)
+    if not found or found[0] is None or found[0].shape[0] != len(images):
+        raise CaptureError(_undefined(vit))
+    return logits, found[0]
+
+
+def _halves(pixels: Tensor) -> Tensor:
+    """The image, and the image with its upper and its left half negated, ``(3, C, h, w)``.
+
+    Negated halves have the same numbers in other places, so that neither is blank.
+    """
+    images = pixels.repeat(3, 1, 1, 1)
+    images[1, :, : pixels.shape[2] // 2] *= -1
+    images[2, :, :, : pixels.shape[3] // 2] *= -1
+    return images
 
 
 def _as_grid(rows: Tensor, aspect: float, vit: Model) -> Tensor:
@@ -136,6 +191,6 @@ def _check_order(features: Tensor, vit: Model) -> None:
 
 def _undefined(vit: Model) -> str:
     return (
-        f"{vit.name} averages no map of features of more than one place in the end, so there are "
+        f"{vit.name} reads no map of features of more than one place in the end, so there are "
         "no places to weigh. Occlusion, RISE and integrated gradients need none."
     )

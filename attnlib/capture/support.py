@@ -16,38 +16,15 @@ from attnlib.capture.mode import MIXES_HEADS
 from attnlib.capture.placement import check_places
 from attnlib.capture.pooling import Pooling, pooling
 from attnlib.capture.readout import readout_by, readout_of_pooling
+from attnlib.capture.refused import NOT_TOKEN_ATTENTION
 from attnlib.capture.tokens import Readout, TokenLayout
 from attnlib.errors import CaptureError, ModelError
 
 Role = Literal["layer", "pool", "inside", "local", "refused"]
 MapKind = Literal["readout rows", "rollout", "relevance", "per layer", "per window"]
 
-DIFFERENTIAL = (
-    "differential attention subtracts two attention maps; the difference is signed, so rows "
-    "are no shares and rollout is not defined"
-)
-
-# Attention-like modules whose weights do not say how much one token attends to another.
-NOT_TOKEN_ATTENTION = {
-    "XCA": "cross-covariance attention weighs channels against channels, not tokens",
-    "CrossCovarianceAttn": "cross-covariance attention weighs channels, not tokens",
-    "ChannelAttention": "channel attention weighs channels against channels, not tokens",
-    "ChannelAttentionV2": "channel attention weighs channels against channels, not tokens",
-    "GlobalContext": "a global context block has one weight per position and no queries",
-    "FactorAttnConvRelPosEnc": (
-        "factorised attention multiplies keys and values first and never forms weights between "
-        "tokens"
-    ),
-    "LinearSelfAttention": "linear attention has one weight per position and no queries",
-    "EfficientAdditiveAttention": "additive attention has one weight per token and no queries",
-    "BatNonLocalAttn": "a bilinear transform has no weights between queries and keys",
-    "SplitAttn": "split attention weighs channels, not tokens",
-    "SelectiveKernelAttn": "a selective kernel weighs channels, not tokens",
-    "HSMSSD": "a state-space mixer has no weights between tokens",
-    "LambdaLayer": "a lambda layer never forms weights between queries and keys",
-    "DiffAttention": DIFFERENTIAL,
-    "DiffParallelScalingBlock": DIFFERENTIAL,
-}
+# Readouts that are a token of a class.
+CLASS_TOKEN = ("cls", "cls+dist", "class attention")
 
 # How far the tokens of an attention pool may be coarser than what the first convolution makes.
 COARSER = (2, 4, 8, 16, 32)
@@ -73,6 +50,8 @@ class Support:
             where that was not looked at.
         averaged: whether layers do not share their tokens, and the places of the last stage are
             averaged in the end, so that a class can be traced back to these.
+        read: whether layers have no common relevance, and a class token takes what the last
+            attention reads, so that a class can be traced back to that.
     """
 
     roles: tuple[Role, ...]
@@ -85,6 +64,7 @@ class Support:
     notes: tuple[str, ...] = ()
     normalised: bool | None = None
     averaged: bool = False
+    read: bool = False
 
     def defines(self, needs: str) -> bool:
         """Whether a map that needs this is defined.
@@ -94,7 +74,7 @@ class Support:
                 or the places of the last stage.
         """
         if needs == "features":
-            return "relevance" in self.maps or self.averaged
+            return "relevance" in self.maps or self.averaged or self.read
         return needs == "nothing" or needs in self.maps
 
     def calls(self, *roles: Role) -> tuple[int, ...]:
@@ -191,6 +171,9 @@ def classify(
     else:
         layout, notes = readout_by(found, bare, joins=_joins(facts, prefix))
     maps, reason = _maps(roles, layout.readout, calls)
+    # Of a pyramid the token is none of the patches' prefix tokens.
+    first = isinstance(found, Pooling) and found.kind == "first"
+    by_token = first or layout.readout in CLASS_TOKEN
     names, shapes = tuple(call.module for call in calls), tuple(call.shape for call in calls)
     return layout, Support(
         roles,
@@ -203,7 +186,18 @@ def classify(
         notes,
         None if found is None else found.normalised,
         averaged="rollout" not in maps and layout.readout == "average" and "pool" not in roles,
+        read="relevance" not in maps and by_token and _reads_all(calls),
     )
+
+
+def _reads_all(calls: tuple[Seen, ...]) -> bool:
+    """Whether what the last attention reads is all that a class token can take.
+
+    Where queries of a single token read different numbers of tokens there are branches
+    (CrossViT), each with places of its own.
+    """
+    read = {call.read for call in calls if call.shape[2] == 1} | {calls[-1].read}
+    return len(read) == 1 and calls[-1].read > 2 and calls[-1].kind not in NOT_TOKEN_ATTENTION
 
 
 def _roles(calls: tuple[Seen, ...], grid: tuple[int, int], prefix: int) -> tuple[Role, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from attnlib.capture.places import last_places
+from attnlib.capture.places import last_places, read_places
 from attnlib.errors import AttnlibError
 from attnlib.methods.base import Method, patches_of
 from attnlib.methods.subject import Subject
@@ -16,7 +16,8 @@ def gradcam(subject: Subject, target: int | None) -> Tensor:
     x are the patch tokens after the normalisation ahead of the last layer's attention: in the
     last layer's *output* a CLS readout leaves the gradient of every patch zero.  Where layers do
     not share their tokens (windows, a pyramid) x are the features that the model averages in the
-    end, and a patch has the number of the place that it belongs to.
+    end, or, if a class token takes them, those that the last attention reads, and a patch has the
+    number of the place that it belongs to.
 
     Raises:
         AttnlibError: there is no target.
@@ -25,8 +26,9 @@ def gradcam(subject: Subject, target: int | None) -> Tensor:
     if target is None:
         raise AttnlibError("This method explains a class: give a target.")
     vit, layout = subject.vit, subject.layout
-    if vit.support.averaged:
-        places = last_places(vit, subject.pixels, target)
+    if vit.support.averaged or vit.support.read:
+        find = last_places if vit.support.averaged else read_places
+        places = find(vit, subject.pixels, target)
         weights = places.gradient.mean(dim=(0, 1))
         weighted = (places.features @ weights).clamp(min=0)
         return places.spread(weighted, layout.grid).flatten()

@@ -69,7 +69,10 @@ def _method(vit: Vit, name: str) -> Method:
         raise AttnlibError(f"{why} The methods: {known}.")
     entry = METHODS[name]
     if not vit.support.defines(entry.needs):
-        raise CaptureError(f"{entry.title} is not defined for {vit.name}: {vit.support.reason}.")
+        raise CaptureError(
+            f"{entry.title} is not defined for {vit.name}: {vit.support.reason}. Occlusion, RISE "
+            "and integrated gradients ask the model's answer alone."
+        )
     return entry
 
 

@@ -18,7 +18,8 @@ from attnlib.dashboard.state.workspace import Workspace
 from attnlib.data.text import counted
 from attnlib.methods.base import Progress
 
-SAMPLE, SHOWN, SIDE = 20_000, 12, 560
+# Below the plane, so that it is nearly square on a telephone too.
+SAMPLE, SHOWN, SIDE, LEGEND = 20_000, 12, 480, 56
 SHARE, COUNT = "Share of mistakes", "Images"
 
 
@@ -60,8 +61,8 @@ def show(space: Workspace, found: Opened) -> None:
         _cells,
         rows(made, by),
         words=f"{by} in cells of the plane of embeddings",
-        width=SIDE + 120,
-        height=SIDE * (int(made.cells["row"].max()) + 1) // made.along + 20,
+        width=SIDE,
+        height=SIDE * (int(made.cells["row"].max()) + 1) // made.along + LEGEND,
         numbers={"most": float(max(made.cells["images"].max(), 1)), "columns": made.along - 0.5,
                  "lines": float(made.cells["row"].max()) + 0.5},
         selection="cell",
@@ -127,13 +128,14 @@ def _cells(share: bool) -> alt.LayerChart:
             "least:Q",
             title="wrong, at least",
             scale=alt.Scale(domain=[0, 1], scheme="yelloworangered"),
-            legend=alt.Legend(format="%"),
+            legend=alt.Legend(format="%", orient="bottom"),
         )
         if share
         else alt.Color(
             "images:Q",
             title="images",
             scale=alt.Scale(type="log", domain=[1, alt.ExprRef("most")], scheme="viridis"),
+            legend=alt.Legend(orient="bottom"),
         )
     )
     cell = alt.selection_point(name="cell", fields=["cell"])

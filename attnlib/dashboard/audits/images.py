@@ -146,7 +146,12 @@ def _table(found: Opened, frame: pd.DataFrame, said: Mapping[str, Remark]) -> li
             "probability_true": st.column_config.NumberColumn(
                 "of the true class", format="percent"
             ),
-            "loss": st.column_config.NumberColumn("loss (nats)", format="%.3f"),
+            "loss": st.column_config.NumberColumn(
+                "loss (nats)",
+                format="%.3f",
+                help="0 where the true class is given all of the probability; the larger, the "
+                "less it is given: its negative natural logarithm.",
+            ),
         },
     )
     return list(event.selection.rows)

@@ -24,7 +24,7 @@ from attnlib.data.text import counted
 
 Row = Mapping[Any, Any]
 SHOWN, NEAREST = 6, 5
-_SIDE = 84  # pixels
+_SIDE = 72  # pixels: six stand in a row beside the sidebar
 
 
 def show(space: Workspace, found: Opened) -> None:
@@ -120,7 +120,7 @@ def _mistake(
         for one, small in zip(near, thumbnails(training, [n.name for n in near]), strict=True):
             shown = "no label" if one.label is None else str(one.label)
             cards.append(_card(small, one.name, shown, f"likeness {one.similarity:.2f}", False))
-        st.html("<div style='display:flex;flex-wrap:wrap;gap:.75rem'>" + "".join(cards) + "</div>")
+        st.html("<div style='display:flex;flex-wrap:wrap;gap:.5rem'>" + "".join(cards) + "</div>")
         if near:
             _agreement(near, label, said)
 
@@ -147,7 +147,7 @@ def _card(picture: str | None, name: str, label: str, note: str, own: bool) -> s
     )
     words = "margin-top:5px;font-size:.78rem;line-height:1.3;overflow-wrap:anywhere"
     return (
-        f"<div style='width:{_SIDE + 12}px'>{drawn}<div style='{words}'>{html.escape(label)}<br>"
+        f"<div style='width:{_SIDE + 8}px'>{drawn}<div style='{words}'>{html.escape(label)}<br>"
         f"<span style='opacity:.75'>{html.escape(note)}</span></div></div>"
     )
 

@@ -37,8 +37,9 @@ def show(space: Workspace) -> Opened | None:
     """The audit; None before it is asked for or while it runs."""
     st.caption(
         f"{counted(len(space.samples), 'image')} loaded here, {len(space.labels.labels):,} with a "
-        "label, and the model of the sidebar. Nobody else sees this audit; it is gone when you "
-        "close the tab or choose other images."
+        "label, and the model of the sidebar. An audit says which classes and which groups of "
+        "images fail more than chance would have it, and where in the plane mistakes lie. Nobody "
+        "else sees it; it is gone when you close the tab or choose other images."
     )
     names = space.vit.class_names
     images = Held(space.samples, {n: names[i] for n, i in space.labels.labels.items()})
