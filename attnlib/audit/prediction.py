@@ -177,7 +177,10 @@ class Prediction:
 
     def top(self, k: int) -> list[tuple[int, float]]:
         """The k most probable classes (index, probability), by index among equals."""
-        order = np.argsort(-self.probabilities, kind="stable")[: max(k, 0)]
+        p, k = self.probabilities, min(max(k, 0), self.probabilities.size)
+        # Those that can be among them are few, and sorting all takes longer than the rest.
+        may = np.flatnonzero(p >= np.partition(p, -k)[-k]) if k else np.arange(0)
+        order = may[np.argsort(-p[may], kind="stable")][:k]
         return [(int(index), float(self.probabilities[index])) for index in order]
 
     def _label_to_compare(self) -> int | None:

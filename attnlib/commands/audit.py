@@ -11,7 +11,7 @@ from typing import Any
 
 from attnlib.audit import runs
 from attnlib.audit.numbers import wilson
-from attnlib.audit.runs import MAPS, Audit, Count, Engine, ModelWanted, Wanted, begin
+from attnlib.audit.runs import MAPS, Audit, Count, Engine, ModelWanted, Wanted, begin, heap
 from attnlib.capture.passes import PRECISIONS
 from attnlib.commands import models
 from attnlib.data.image import DECODINGS
@@ -98,6 +98,7 @@ def run(given: argparse.Namespace) -> int:
         given.gpus,
         given.address,
     )
+    heap.keep()
     vit = model.load(given.device)
     audit = begin(model, wanted, given.out, vit=vit, resume=given.resume)
     for note in (*vit.notes, *audit.notes):

@@ -11,13 +11,13 @@ from torch import Tensor
 
 from attnlib.capture import passes
 from attnlib.capture.call import AttentionCall
-from attnlib.capture.mixing import rollout_row
+from attnlib.capture.followed import Followed
 from attnlib.capture.record import Record
-from attnlib.capture.trace import Trace, carry
-from attnlib.errors import CaptureError, NotFinite
+from attnlib.errors import NotFinite
 from attnlib.model.arrays import array
 
 if TYPE_CHECKING:
+    from attnlib.model.running import Kept
     from attnlib.model.vit import Vit
 
 
@@ -32,61 +32,47 @@ def records(vit: Vit, pixels: Tensor, *, rollout: bool = True) -> list[Record]:
         NotFinite: the model returned values that are not finite.
     """
     batch = pixels.shape[0]
-    maps = vit.support.maps
-    want_rollout = rollout and "rollout" in maps
-    # The rows of a leading CLS token are free; any other readout needs whole matrices.
-    leading = vit.layout.leading if "rollout" in maps else 0
-    rows: list[Tensor] = []
-    checks: list[Tensor] = []
+    layers = vit.support.calls("layer") if "rollout" in vit.support.maps else ()
+    seen = Followed(vit.layout, len(layers), rollout=rollout)
 
     def note(call: AttentionCall, role: str) -> AttentionCall | None:
-        if role == "layer" and leading:
-            part = call.rows(slice(0, leading))
-            checks.append(call.check(slice(0, leading), part))
-            rows.append(part.mean(dim=2))
-            return call.compact() if want_rollout else None
-        if role == "layer" and "rollout" not in maps:
-            return None
-        if role in ("layer", "pool"):
-            checks.append(call.check(slice(0, 1)))
+        if role == "layer" and layers:
+            seen.layer(call)
+        elif role == "pool":
+            seen.checks.append(call.check(slice(0, 1)))
             return call.compact()
         return None
 
     with passes.admitted(), torch.no_grad():
-        logits, embedding, calls = vit.run(pixels, note)
-        traces = [vit.traced(calls, i) for i in range(batch)] if calls else []
+        logits, embedding, pools = vit.run(pixels, note)
         embedding = logits if embedding is None else embedding
         if embedding.shape[0] != batch or embedding.ndim != 2:
             embedding = logits
-        row_stack = list(torch.stack(rows, dim=1)) if leading else _rows(vit, batch, traces)
-        rollouts = [rollout_row(t) if want_rollout else None for t in traces]
-        deviation = torch.stack(checks).amax(dim=0).tolist() if checks else [math.nan] * batch
+        rows, rolled = _followed(vit, batch, seen, pools) if layers else (None, None)
+        if rows is None and "readout rows" in vit.support.maps:
+            pool = pools[-1][0]
+            rows = pool.rows().mean(dim=2)[None]
+        deviation = (
+            torch.stack(seen.checks).amax(dim=0).tolist() if seen.checks else [math.nan] * batch
+        )
         return [
             _record(
                 vit,
                 logits[i],
                 embedding[i],
-                row_stack[i],
-                rollouts[i] if rollouts else None,
+                None if rows is None else rows[:, i],
+                None if rolled is None else rolled[i],
                 deviation[i],
             )
             for i in range(batch)
         ]
 
 
-def _rows(vit: Vit, batch: int, traces: list[Trace]) -> list[Tensor | None]:
-    """Per image: the readout's rows ``(L, H, T)``."""
-    if not traces or "readout rows" not in vit.support.maps:
-        return [None] * batch
-    result: list[Tensor | None] = []
-    for trace in traces:
-        if "rollout" in vit.support.maps:
-            readout = trace.readout()[None]
-            result.append(_stack([carry(call, readout)[:, 0] for call in trace.layers]))
-        else:
-            assert trace.pool is not None
-            result.append(trace.pool.rows()[0].mean(dim=1)[None])
-    return result
+def _followed(vit: Vit, batch: int, seen: Followed, pools: Kept) -> tuple[Tensor, Tensor | None]:
+    """The readout's rows ``(L, B, H, T)``, and rollout ``(B, T)`` if it is wanted."""
+    if vit.layout.readout_weights() is not None:
+        return seen.ended()
+    return seen.ended(torch.stack([vit.traced(pools, i).readout() for i in range(batch)]))
 
 
 def _record(
@@ -117,10 +103,3 @@ def _record(
         class_names=vit.class_names,
         outputs=vit.outputs,
     )
-
-
-def _stack(rows: list[Tensor]) -> Tensor:
-    """``(L, H, T)`` of per-layer rows; layers with fewer heads are an error of the model kind."""
-    if len({row.shape for row in rows}) > 1:
-        raise CaptureError("The layers of this model have different numbers of heads.")
-    return torch.stack(rows)

@@ -12,13 +12,14 @@ import torch
 from PIL import Image
 from timm.data import create_transform, resolve_data_config
 from torch import Tensor, nn
+from torchvision.transforms import Compose
 
 from attnlib.capture.geometry import input_channels
 from attnlib.data.image import MODES, Transform
 from attnlib.errors import ModelError
 from attnlib.model.inputs import per_channel
 from attnlib.model.settings import settings
-from attnlib.model.transforms import callable_of, told_by
+from attnlib.model.transforms import Normalise, callable_of, told_by
 
 if TYPE_CHECKING:
     from attnlib.model.built import Built
@@ -83,7 +84,9 @@ class Preparation:
             crop_pct=self.crop_pct,
             crop_mode=self.crop_mode,
             is_training=False,
+            normalize=False,
         )
+        made = Compose([made, Normalise(self.mean, self.std)])
         if self.channels == "RGB":
             return made
 

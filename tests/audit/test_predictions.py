@@ -76,6 +76,15 @@ class TestPrediction:
         level = prediction(*[0.0, 0.02] * 50)
         assert [i for i, _ in level.top(100)] == [*range(1, 100, 2), *range(0, 100, 2)]
 
+    @pytest.mark.parametrize("seed", range(20))
+    def test_the_top_is_the_head_of_all_sorted(self, seed: int) -> None:
+        rng = np.random.default_rng(seed)
+        values = rng.integers(0, 6, rng.integers(1, 30)).astype(np.float32) / 8  # many are equal
+        p = prediction(*values.tolist())
+        ordered = sorted(range(len(values)), key=lambda i: (-values[i], i))
+        for k in (0, 1, 2, 5, len(values), 99):
+            assert p.top(k) == [(i, float(values[i])) for i in ordered[:k]]
+
     def test_one_class_has_its_probability_as_margin(self) -> None:
         assert prediction(0.75).margin == 0.75
 

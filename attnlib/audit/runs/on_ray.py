@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from attnlib.audit.runs import heap
 from attnlib.audit.runs.here import Step
 from attnlib.audit.runs.manifest import Folder
 from attnlib.audit.runs.shard import Worker
@@ -54,6 +55,7 @@ def run(
         def shard(self, number: int) -> int:
             """Made here and not at the start, so that a model that fails to load is an answer."""
             if self.worker is None:
+                heap.keep()
                 self.worker = make()
             entries = folder.entries(number)
             if number not in folder.done():

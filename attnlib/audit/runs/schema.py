@@ -37,6 +37,7 @@ map_attention                           sums to 1 over all tokens, attention is 
 from __future__ import annotations
 
 from dataclasses import asdict, fields
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -45,6 +46,7 @@ import pyarrow as pa
 from attnlib.audit.prediction import Prediction
 from attnlib.audit.runs.wanted import Wanted
 from attnlib.capture.record import Record
+from attnlib.capture.tokens import TokenLayout
 from attnlib.data.image import Decoded
 from attnlib.data.sets import Entry
 from attnlib.data.traits import Traits
@@ -98,7 +100,7 @@ def row(
         entry.name, index, record.probabilities, float("nan"), kind=record.outputs.kind
     )
     top = said.top(wanted.top)
-    patches = record.layout.distances() if len(record.rows) else None
+    apart = _apart(record.layout) if len(record.rows) else None
     found: dict[str, Any] = {
         "name": entry.name,
         "label": text,
@@ -114,7 +116,7 @@ def row(
         "top_index": [place for place, _ in top] if said.classifies else None,
         "top_probability": [share for _, share in top] if said.classifies else None,
         "entropy": record.entropy.mean(axis=1) if len(record.rows) else None,
-        "distance": None if patches is None else _distances(record.cls_rows, patches),
+        "distance": None if apart is None else _distances(record.cls_rows, apart),
         "self_check": _number(record.self_check),
         "width": seen.picture.width,
         "height": seen.picture.height,
@@ -134,10 +136,18 @@ def row(
     return found
 
 
+@lru_cache(maxsize=4)
+def _apart(layout: TokenLayout) -> np.ndarray[Any, Any]:
+    """``(N, N)`` float32: the same of every image of a size, and as long to find as its row."""
+    found = layout.distances().astype(np.float32)
+    found.setflags(write=False)
+    return found
+
+
 def _distances(rows: np.ndarray[Any, Any], apart: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """``(L,)`` of rows ``(L, H, N)``: Σ r_i r_j d_ij of each renormalised row, mean over heads."""
     shares = rows / np.maximum(rows.sum(axis=-1, keepdims=True), np.finfo(np.float32).tiny)
-    found = ((shares @ apart.astype(np.float32)) * shares).sum(axis=-1).mean(axis=1)
+    found = ((shares @ apart) * shares).sum(axis=-1).mean(axis=1)
     return np.asarray(found, np.float32)
 
 
