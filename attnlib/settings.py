@@ -78,6 +78,7 @@ Url = Annotated[
     Field(pattern=r"^(https?://[^/\s?#]+(/[^\s?#]*)?)?$"),
     "an address that begins with https:// or http://",
 ]
+Demo = Annotated[Literal["demo", "demo-objects"], "demo or demo-objects"]
 NoRole = Annotated[Literal["none", "viewer", "editor", "admin"], "none, viewer, editor or admin"]
 Level = Annotated[
     Literal["debug", "info", "warning", "error"],
@@ -115,6 +116,11 @@ class Settings(BaseSettings):
         "use) are offered",
     )
 
+    opening_demo: Demo = Field(
+        "demo-objects",
+        description="the demo that a visit begins with: objects with planted causes, or the "
+        "photographs of CIFAR-10 (demo)",
+    )
     audits: Listed = Field(
         (), description="folders of audits that whoever reaches this server may look at"
     )

@@ -22,7 +22,7 @@ from playwright.sync_api import Browser, Locator, Page, Request
 
 from attnlib.model import demo
 from benchmarks.browsing import chromium, repainted, until, visitor
-from tests.dashboard.browsing import serving
+from tests.dashboard.browsing import PHOTOGRAPHS, serving
 
 Times = dict[str, list[float]]
 REACH_MS = {
@@ -275,7 +275,7 @@ def main() -> None:
     for name, part in parts.items():
         if args.only in (None, name):
             print(f"\n## {name}\n")
-            with serving() as url, chromium() as browser:
+            with serving(environment=PHOTOGRAPHS) as url, chromium() as browser:
                 part(browser, url)
 
 

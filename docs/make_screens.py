@@ -19,7 +19,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from attnlib.dashboard.parts.places import Places
 from tests.dashboard import browsing
-from tests.dashboard.scenes import IMAGE, SCENES
+from tests.dashboard.scenes import IMAGE, SCENES, scene
 
 WIDTHS = (1440, 900, 390)
 THEMES = ("light", "dark")
@@ -111,9 +111,10 @@ def every(
 ) -> Iterator[str]:
     """Photograph the views one after the other; what is cut in them."""
     for scheme in themes:
-        for name, (page, start) in SCENES.items():
+        for name in SCENES:
             if not re.search(only, name):
                 continue
+            page, start = scene(name)
             context = browser.new_context(color_scheme=scheme)  # type: ignore[arg-type]
             tab = context.new_page()
             for width in widths:
@@ -136,7 +137,7 @@ def main() -> None:
     args = parser.parse_args()
     args.folder.mkdir(parents=True, exist_ok=True)
     widths, themes = [int(w) for w in args.widths.split(",")], args.themes.split(",")
-    with browsing.serving() as url, sync_playwright() as play:
+    with browsing.serving(environment=browsing.PHOTOGRAPHS) as url, sync_playwright() as play:
         browser = play.chromium.launch(executable_path=browsing.CHROMIUM, args=browsing.FLAGS)
         lines = []
         for line in every(browser, url, args.folder, args.only, widths, themes):

@@ -22,6 +22,8 @@ from attnlib.model import demo
 
 # Tests keep nothing in the folder of whoever runs them; each process has a store of its own.
 os.environ["ATTNLIB_HOME"] = _HOME = tempfile.mkdtemp(prefix="attnlib-home-")
+# Most pages are tested on the photographs; those of what opens unset it.
+os.environ["ATTNLIB_OPENING_DEMO"] = "demo"
 atexit.register(shutil.rmtree, _HOME, ignore_errors=True)
 
 # How long an example takes says nothing on a machine that others use.

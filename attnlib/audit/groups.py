@@ -11,6 +11,8 @@ from itertools import combinations
 from typing import Any
 
 import duckdb
+import numpy as np
+from numpy.typing import NDArray
 
 from attnlib.audit import where
 from attnlib.audit.slices import Tally
@@ -19,6 +21,8 @@ from attnlib.audit.where import CATEGORIES, FIRST, JUDGED, PROPERTIES, Group, Ke
 # A property is cut at these quantiles: below the first two, above the others.
 CUTS = (0.1, 0.25, 0.75, 0.9)
 SIDES = ("at most", "at most", "at least", "at least")
+# A bit for each end.
+CODES = 2 ** len(CUTS)
 MOST_GROUPS = 20_000
 # With more classes too few images are both of one and at an end of a property.
 MOST_PAIRED = 2_000
@@ -90,30 +94,36 @@ def _of_properties(cursor: duckdb.DuckDBPyConnection, *, paired: bool) -> Counts
     if not ends:
         return {}
     bits = ", ".join(
-        f"case when isfinite(p{i}) then "
+        f"(case when isfinite(p{i}) then "
         + " + ".join(f"(p{i} {where.SIGNS[side]} {cut!r})::integer * {2**n}"
                      for n, (side, cut) in enumerate(listed))
-        + f" else 0 end as b{i}"
+        + f" else 0 end)::utinyint as b{i}"
         for i, listed in ends.items()
     )  # fmt: skip
-    cursor.execute(
-        f"create or replace temp table ended as select first, wrong, c0, {bits} from judged"
-    )
+    ended = cursor.sql(
+        f"select c0, (2 * (not first)::utinyint + wrong::utinyint)::utinyint as quarter, {bits} "
+        "from judged"
+    ).to_arrow_table()
+    quarter = ended["quarter"].to_numpy()
+    codes = {i: ended[f"b{i}"].to_numpy() for i in ends}
     by = dict(enumerate(PROPERTIES))
     keys = {
         i: [(by[i], where.end(side, cut)) for side, cut in listed] for i, listed in ends.items()
     }
     found: dict[Group, list[int]] = {}
     for i in ends:
-        for code, *numbers in _counted(cursor, f"b{i}"):
+        for _, code, numbers in _counted(np.zeros_like(quarter), codes[i], quarter):
             for key in _held(keys[i], code):
                 _add(found, (key,), numbers)
-        if paired:
-            for label, code, *numbers in _counted(cursor, f"c0, b{i}"):
+    if paired:
+        listed = ended["c0"].combine_chunks().dictionary_encode()
+        labels, label = listed.dictionary.to_pylist(), listed.indices.to_numpy()
+        for i in ends:
+            for place, code, numbers in _counted(label, codes[i], quarter):
                 for key in _held(keys[i], code):
-                    _add(found, ((where.CLASS, label), key), numbers)
+                    _add(found, ((where.CLASS, labels[place]), key), numbers)
     for i, j in combinations(ends, 2):
-        for one, other, *numbers in _counted(cursor, f"b{i}, b{j}"):
+        for one, other, numbers in _counted(codes[i], codes[j], quarter):
             for first in _held(keys[i], one):
                 for second in _held(keys[j], other):
                     _add(found, (first, second), numbers)
@@ -134,8 +144,24 @@ def _ends(cursor: duckdb.DuckDBPyConnection) -> dict[int, list[tuple[str, float]
     }  # fmt: skip
 
 
-def _counted(cursor: duckdb.DuckDBPyConnection, columns: str) -> list[Any]:
-    return cursor.execute(f"select {columns}, {_COUNTS} from ended group by {columns}").fetchall()
+def _counted(
+    one: NDArray[Any], other: NDArray[Any], quarter: NDArray[np.uint8]
+) -> Iterator[tuple[int, int, list[int]]]:
+    """Of each pair that occurs, of codes ``(n,)`` below 2**31 and below :data:`CODES`: how many
+    images, and how many of them are wrong, in the first half and in the second.
+
+    Args:
+        quarter: twice the half, 0 or 1, and one more if an image is wrong.
+    """
+    both = one.astype(np.int64)
+    both *= 4 * CODES
+    both += 4 * other
+    both += quarter
+    most = 4 * CODES * (int(one.max(initial=0)) + 1)
+    counts = np.bincount(both, minlength=most).reshape(-1, 4)
+    for place in np.flatnonzero(counts.any(axis=1)).tolist():
+        right, wrong, right_then, wrong_then = counts[place].tolist()
+        yield *divmod(place, CODES), [right + wrong, wrong, right_then + wrong_then, wrong_then]
 
 
 def _held(keys: list[Key], code: int) -> Iterator[Key]:

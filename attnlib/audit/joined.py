@@ -230,9 +230,10 @@ def _table(
     here: Here, results: Results, ours: list[int], rows: NDArray[np.intp]
 ) -> tuple[pd.DataFrame, dict[str, int], tuple[int, int]]:
     read = _Reader(here.class_names)
-    said = results.table.iloc[rows]
-    theirs = [read.name(text) for text in said["predicted"]]
-    given = [read.name(text) or "" for text in said["label"]]
+    # As lists: the cells of a column one by one take as long as all else.
+    said = {c: results.table[c].iloc[rows].tolist() for c in ("predicted", "label")}
+    theirs = read.names(said["predicted"])
+    given = [name or "" for name in read.names(said["label"])]
     mine = [here.predicted[i] for i in ours]
     labels = [here.labels[i] for i in ours]
     both = [(a, b) for a, b in zip(labels, given, strict=True) if a and b]
@@ -249,7 +250,7 @@ def _table(
                 name if name is not None else text
                 for text, name in zip(said["predicted"], theirs, strict=True)
             ],
-            "theirs_confidence": said["confidence"].to_numpy(np.float64),
+            "theirs_confidence": results.table["confidence"].to_numpy(np.float64)[rows],
             "ours": mine,
             "ours_confidence": np.asarray(here.confidence, np.float64)[ours],
             "agree": pd.Series(agree, dtype=object),
@@ -265,6 +266,11 @@ class _Reader:
     def __init__(self, class_names: tuple[str, ...]) -> None:
         self._names, self._classes = class_names, Classes(class_names)
         self._known: dict[str, str | None] = {"": ""}
+
+    def names(self, texts: list[str]) -> list[str | None]:
+        """The class of each."""
+        known = {text: self.name(text) for text in set(texts)}
+        return [known[text] for text in texts]
 
     def name(self, text: str) -> str | None:
         """The class; "" for none, None where it is no class or several."""

@@ -106,9 +106,10 @@ def nearest(
     """
     _together(audit, training)
     asked = _embedded(audit, "name in (select unnest(?::varchar[]))", [list(names)])
-    right = _embedded(
-        audit, "label_index = predicted_index order by hash(name) limit ?", [USUAL]
-    )  # fmt: skip
+    condition = "label_index = predicted_index"
+    # Twice as many are read as are taken: to sort them all, all would be held.
+    among = f"{condition} and {audit.share(condition, 2 * USUAL)}"
+    right = _embedded(audit, f"{among} order by hash(name) limit ?", [USUAL])
     if not len(asked) or not training.totals().images:
         return Found({}, Usual(np.zeros(0, np.float32)), True)
     queries = units(vectors(pa.concat_tables([asked, right])["embedding"]))

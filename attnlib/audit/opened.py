@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any, Literal, get_args
+from typing import Any
 
 import duckdb
 import fsspec
@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from attnlib.audit import clusters, groups
+from attnlib.audit import clusters, groups, kept_clusters
 from attnlib.audit.clusters import Cluster, Vectors
 from attnlib.audit.reading import protocols, reading
 from attnlib.audit.runs.manifest import Folder, Manifest
@@ -27,26 +27,25 @@ from attnlib.audit.where import (
     FOLDER,
     JUDGED,
     OUTCOME,
+    PLACE,
     PROPERTIES,
+    SHOWN,
     Group,
     Key,
 )  # fmt: skip
 from attnlib.audit.where import OUTCOMES as OUTCOMES
+from attnlib.audit.where import SORTS as SORTS
 from attnlib.audit.where import Outcome as Outcome
+from attnlib.audit.where import Sort as Sort
 from attnlib.audit.where import Where as Where
 from attnlib.data.sets import Entry, ImageSet, open_set
 from attnlib.errors import AttnlibError, brief
 from attnlib.methods.base import Progress
 
-Sort = Literal["confidence", "loss", "margin", "probability_true", "name"]
-SORTS: tuple[Sort, ...] = get_args(Sort)
-# Rows whose embeddings are held at a time.
+# Rows whose embeddings are held at once.
 BLOCK = 16_384
-# Parts that a sample of embeddings is read from, at most.
-SAMPLED_PARTS = 128
-SHOWN = (
-    "name", "label", "predicted", "confidence", "probability_true", "margin", "loss", "error",
-)  # fmt: skip
+# Of about so many rows embeddings are read for a sample, at most.
+SAMPLED_ROWS = 1_000_000
 
 
 class Opened:
@@ -55,10 +54,11 @@ class Opened:
     Attributes:
         manifest: what it is of.
         done: how many of its shards are there.
+        held: whether its images are held by whoever opened it.
     """
 
-    def __init__(self, url: str) -> None:
-        """Open the audit in a folder.
+    def __init__(self, url: str, images: ImageSet | None = None) -> None:
+        """Open the audit in a folder, of these images or those at its source.
 
         Raises:
             AttnlibError: there is none, or it cannot be read.
@@ -72,7 +72,7 @@ class Opened:
         self._lock = threading.Lock()
         self._clustering = threading.Lock()
         self._clusters: tuple[int, list[Cluster]] | None = None
-        self._set: ImageSet | None = None
+        self._set, self.held = images, images is not None
         system, _ = fsspec.core.url_to_fs(url)
         if "file" not in protocols(system):
             self._connection.register_filesystem(system)
@@ -96,6 +96,11 @@ class Opened:
         self._ask(f"create or replace view rows as select *{lacking} {read}")
 
     @property
+    def stamp(self) -> tuple[str, str, int]:
+        """What its rows are known by: another one for other rows."""
+        return self.folder.url, self.manifest.digest, self.done
+
+    @property
     def whole(self) -> bool:
         """Whether every shard is done."""
         return self.done >= self.manifest.shards
@@ -113,9 +118,8 @@ class Opened:
     def count(self, where: Where) -> int:
         """How many rows are meant."""
         condition, values = self._meant(where)
-        return int(
-            self._ask(f"select count(*) from rows where {condition}", values).fetchall()[0][0]
-        )
+        found = self._ask(f"select count(*) from rows where {condition}", values).fetchall()
+        return int(found[0][0])
 
     def page(
         self, where: Where, sort: Sort, *, descending: bool, first: int, count: int
@@ -167,7 +171,7 @@ class Opened:
             clustered: whether clusters of the embedding are groups too.
         """
         marks = marks or {}
-        found = bool(self.clusters()) if clustered else False
+        found = clustered and bool(self.clusters())
         # What is asked many times is worked out once; the database may keep it on disk.
         cursor = self._ask(*groups.prepare(marks, clusters=found))
         return groups.tallies(cursor, self.manifest.class_names, marks)
@@ -176,44 +180,52 @@ class Opened:
         """Of the labelled images, found once for the parts that are there; none of too few."""
         with self._clustering:
             if self._clusters is None or self._clusters[0] != self.done:
-                self._clusters = self.done, self._clustered(progress)
+                self._clusters = self.done, kept_clusters.of(self, progress)
             return self._clusters[1]
 
-    def _clustered(self, progress: Progress) -> list[Cluster]:
-        sample = self.table(
-            f"select embedding from rows where {JUDGED} and embedding is not null and "
-            f"{FIRST} order by hash(name) limit {clusters.SAMPLE}"
-        )
-        middles = clusters.fit(clusters.units(clusters.vectors(sample["embedding"])))
-        return clusters.kept(
-            middles, self.blocks(), self._ask(clusters.TABLE), lambda n: progress(n, self.done)
-        )
+    def place(self, placed: pa.Table) -> duckdb.DuckDBPyConnection:
+        """Have a table ``clusters`` of each image's cluster, see :data:`clusters.PLACED`."""
+        with self._lock:
+            cursor = self._connection.cursor()
+        cursor.register("placed", placed)
+        cursor.execute("create or replace table clusters as select * from placed")
+        return cursor
 
     def blocks(self, condition: str = JUDGED) -> Iterator[pa.Table]:
-        """Embeddings of rows, some thousands at a time: ``name``, ``embedding``, ``first``."""
+        """Embeddings of rows, some thousands at a time: ``name``, its ``place``, ``label``,
+        ``label_index``, ``embedding`` and whether they are of the ``first`` half."""
         rows = self._sql(
-            f"select name, label, label_index, embedding, {FIRST} as first from rows where "
-            f"{condition} and embedding is not null"
+            f"select name, {PLACE} as place, label, label_index, embedding, {FIRST} as first "
+            f"from rows where {condition} and embedding is not null"
         )
         for batch in rows.to_arrow_reader(BLOCK):
             yield pa.Table.from_batches([batch])
 
     def sample(self, most: int) -> tuple[list[str], Vectors, NDArray[np.bool_], NDArray[np.bool_]]:
         """Images at random, the same ones each time: names, embeddings ``(n, D)``, whether they
-        have a label, whether they are wrong. Of many parts, some at equal distances are read."""
-        parts = list(self.folder.parts())
-        step = max(1, -(-len(parts) // SAMPLED_PARTS))
-        read = reading(parts[::step])
-        usable = "error is null and embedding is not null"
-        ((count,),) = self._ask(f"select count(*) {read} where {usable}").fetchall()
-        # A share by the names: to sort them all for the first so many takes twice as long.
-        share = min(2**64 - 1, int(2**64 * most / max(count, 1)))
+        have a label, whether they are wrong. See :attr:`sampled_of` for which parts are read."""
+        read = reading(list(self.folder.parts())[:: self.sampled_of])
+        share = self.share("error is null", most, read)
         table = self._sql(
             "select name, embedding, label_index is not null as judged, coalesce(label_index <> "
-            f"predicted_index, false) as wrong {read} where {usable} and hash(name) <= {share}"
+            f"predicted_index, false) as wrong {read} where error is null and embedding is not "
+            f"null and {share}"
         ).to_arrow_table()
         judged, wrong = (table[name].to_numpy() for name in ("judged", "wrong"))
         return table["name"].to_pylist(), clusters.vectors(table["embedding"]), judged, wrong
+
+    @property
+    def sampled_of(self) -> int:
+        """Of how many parts one is read for a sample: of all until they are large together."""
+        return max(1, round(self.manifest.images / SAMPLED_ROWS))
+
+    def share(self, condition: str, most: int, read: str = "from rows") -> str:
+        """A condition that about so many rows meet, by their names: to sort them all takes long.
+
+        Rows without an embedding count too, since to know them all embeddings would be read.
+        """
+        ((count,),) = self._ask(f"select count(*) {read} where {condition}").fetchall()
+        return f"{PLACE} <= {min(2**64 - 1, int(2**64 * most / max(count, 1)))}"
 
     def _meant(self, where: Where) -> tuple[str, list[Any]]:
         if any(by == CLUSTER for by, _ in where.group):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,7 +12,7 @@ from scipy import stats
 
 from attnlib.audit.groups import CUTS, SIDES
 from attnlib.audit.opened import Opened
-from attnlib.audit.where import CLASS, FOLDER, PROPERTIES, end
+from attnlib.audit.where import CLASS, FOLDER, PROPERTIES, cut, end
 from attnlib.errors import AttnlibError
 from attnlib.evaluation.paired import mcnemar
 
@@ -168,8 +169,8 @@ def _mask(table: pd.DataFrame, by: str, value: str) -> Mask:
         return np.ones(len(table), bool)
     if by in (CLASS, FOLDER):
         return np.asarray(table["label" if by == CLASS else by] == value, bool)
-    low, number = value.startswith("at most"), float(value.rsplit(" ", 1)[1])
-    return np.asarray(table[by] <= number if low else table[by] >= number, bool)
+    side, number = cut(value) or ("", math.nan)
+    return np.asarray(table[by] <= number if side == "at most" else table[by] >= number, bool)
 
 
 def _adjusted(groups: list[Group]) -> list[Group]:

@@ -19,6 +19,12 @@ OUTCOME: dict[Outcome, str] = {
     "refused": "error is not null",
     "all": "true",
 }
+Sort = Literal["confidence", "loss", "margin", "probability_true", "name"]
+SORTS: tuple[Sort, ...] = get_args(Sort)
+# Columns of a page of rows.
+SHOWN = (
+    "name", "label", "predicted", "confidence", "probability_true", "margin", "loss", "error",
+)  # fmt: skip
 JUDGED = "error is null and label_index is not null"
 
 Key = tuple[str, str]
@@ -122,23 +128,13 @@ def within(key: Key, classes: Sequence[str]) -> tuple[str, Any]:
     by, value = key
     if by in CATEGORIES:
         return f"{CATEGORIES[by]} = ?", value
-    if by in PROPERTIES and (found := _END.fullmatch(value)):
-        return f"{PROPERTIES[by]} {SIGNS[found[1]]} ?", _number(found[2], key)
+    if by in PROPERTIES and (found := cut(value)) is not None:
+        return f"{PROPERTIES[by]} {SIGNS[found[0]]} ?", found[1]
     if by == HESITATES and (pair := two(value, classes)) is not None:
         return f"({PAIR}) = ?", pair
     if by == CLUSTER and value.isascii() and value.isdecimal() and len(value) < 5:
         return f"{PLACE} in (select place from clusters where cluster = ?)", int(value)
     raise _none(key)
-
-
-def _number(text: str, key: Key) -> float:
-    try:
-        found = float(text)
-    except ValueError as error:
-        raise _none(key) from error
-    if not math.isfinite(found):
-        raise _none(key)
-    return found
 
 
 def _none(key: Key) -> AttnlibError:
@@ -148,6 +144,18 @@ def _none(key: Key) -> AttnlibError:
 def end(words: str, cut: float) -> str:
     """One end of a property, of a cut of four digits: "at most 0.21"."""
     return f"{words} {cut:.0f}" if abs(cut) >= 1000 else f"{words} {cut:.4g}"
+
+
+def cut(value: str) -> tuple[str, float] | None:
+    """The side and the number of an end as :func:`end` writes it; None where it is none."""
+    found = _END.fullmatch(value)
+    if found is None:
+        return None
+    try:
+        number = float(found[2])
+    except ValueError:
+        return None
+    return (found[1], number) if math.isfinite(number) else None
 
 
 def between(pair: int, classes: Sequence[str]) -> str:

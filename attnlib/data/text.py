@@ -42,6 +42,11 @@ def loose(name: str) -> str:
     return re.sub(r"[\s_-]+", "", unicodedata.normalize("NFC", name).casefold())
 
 
+def within(title: str) -> str:
+    """A title within a sentence: "occlusion", but "RISE" and "Grad-CAM" as they are."""
+    return title if any(map(str.isupper, title[1:])) else title.lower()
+
+
 def counted(number: int, noun: str, plural: str = "") -> str:
     """The number with its noun: "1 class", "2 classes"."""
     return f"{number} {noun if number == 1 else plural or noun + 's'}"

@@ -131,6 +131,15 @@ def test_a_pair_of_classes_is_named_so_that_it_is_found_again(
         assert said == f"{classes[one]} / {classes[other]}" or " " in "".join(classes)
 
 
+@given(st.sampled_from(groups.SIDES), st.floats(-1e12, 1e12))
+def test_an_end_of_a_property_is_read_as_it_is_written(side: str, number: float) -> None:
+    read = where.cut(where.end(side, number))
+    assert read is not None and read[0] == side
+    assert read[1] == pytest.approx(number, rel=1e-3, abs=1e-300)
+    for none in (where.end(side, number) + " ", f"{side} nan", f"{side} 1.2.3", "dark", ""):
+        assert where.cut(none) is None
+
+
 def test_chance_is_announced_in_at_most_one_of_twenty_sets(opened: Opened) -> None:
     """The errors of one set dealt anew to its images: whatever is announced is false."""
     opened.clusters()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from attnlib.audit.runs.manifest import Folder
-from attnlib.audit.runs.said import Said, merged
+from attnlib.audit.runs.said import HELD_S, Said, merged
 from attnlib.data.remarks import Remark
 
 TAGS = st.lists(st.sampled_from("abcde"), unique=True, max_size=4).map(tuple)
@@ -54,9 +55,30 @@ def test_another_process_sees_it_and_damaged_files_harm_nothing(tmp_path: Path) 
     assert sorted(path.parent.name for path in tmp_path.rglob("*.json")) == ["said"]
     for number, damaged in enumerate([b"", b"[]", b'{"name": 1}', b"\xff", b'{"name": "x"']):
         (tmp_path / "said" / f"{number}.json").write_bytes(damaged)
-    assert set(other.all()) == {name}
+    assert set(other.all(now=True)) == {name}
     one.change(name, one.all()[name], Remark())
-    assert other.all() == {}
+    assert other.all(now=True) == {}
+
+
+def test_the_folder_is_listed_once_in_a_while_and_at_once_for_ones_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds, listed = [0.0], []
+    files = Folder.files
+    monkeypatch.setattr(Folder, "files", lambda *of: listed.append(of) or files(*of))
+    mine = Said(Folder(str(tmp_path)), lambda: seconds[0])
+    theirs = Said(Folder(str(tmp_path)))
+    assert mine.all() == mine.all() == {} and len(listed) == 1
+    theirs.change("a", Remark(), Remark(("x",)))
+    seconds[0] = HELD_S - 0.01
+    assert mine.all() == {} and len(listed) == 1
+    assert mine.all(now=True) == {"a": Remark(("x",))}
+    theirs.change("b", Remark(), Remark(("y",)))
+    seconds[0] += HELD_S
+    assert set(mine.all()) == {"a", "b"} and len(listed) == 3
+    mine.change("a", Remark(("x",)), Remark(("x", "z")))
+    assert mine.all()["a"] == Remark(("x", "z")) and len(listed) == 4
+    assert HELD_S <= 2
 
 
 def test_it_works_on_any_file_system() -> None:

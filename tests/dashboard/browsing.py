@@ -19,6 +19,8 @@ ROOT = Path(__file__).parents[2]
 CHROMIUM = shutil.which("chromium")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 WAIT = 60_000  # ms
+# Which demo opens, as an environment: what a new visitor sees, and the photographs.
+OBJECTS, PHOTOGRAPHS = ({"ATTNLIB_OPENING_DEMO": name} for name in ("demo-objects", "demo"))
 STREAMLIT = (sys.executable, "-m", "streamlit", "run")
 
 if CHROMIUM is None and os.environ.get("CI"):

@@ -56,8 +56,15 @@ def oblong(
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
-    """The address of the app, as the README starts it."""
+    """The address of the app, with the photographs."""
     with browsing.serving() as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def untouched() -> Iterator[str]:
+    """The address of the app as a new visitor finds it, with the demo that opens."""
+    with browsing.serving(environment=browsing.OBJECTS) as url:
         yield url
 
 

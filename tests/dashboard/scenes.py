@@ -15,6 +15,7 @@ from streamlit.testing.v1 import AppTest
 from attnlib.dashboard.parts import address
 from attnlib.dashboard.parts.codecs import Codec
 from attnlib.model import demo
+from tests.dashboard.audit_scenes import AUDIT_SCENES
 from tests.dashboard.driving import idle, made, path, visitor
 
 IMAGE = demo.images()[3].name
@@ -119,9 +120,11 @@ SCENES: dict[str, tuple[str, dict[str, Any]]] = {
     },
     "cost, timm": ("complexity_calculator", {"cost_of": "timm model"}),
     "cost, free": ("complexity_calculator", {"cost_of": "Free"}),
+    **AUDIT_SCENES,
 }
 # How files are picked is nothing to see, and a folder is one of this machine.
 UNLINKED = {"upload_kind", "elsewhere_path", "versus_folder", "workspace_name"}
+UNLINKED |= {"audit_source", "audit_out"}
 WIDGETS = (
     "button_group",
     "multiselect",
@@ -133,6 +136,12 @@ WIDGETS = (
     "text_input",
     "toggle",
 )
+
+
+def scene(name: str) -> tuple[str, dict[str, Any]]:
+    """A page and where it stands; what has to be made for it is made now."""
+    page, start = SCENES[name]
+    return page, {key: value() if callable(value) else value for key, value in start.items()}
 
 
 @dataclass

@@ -254,14 +254,14 @@ def test_what_is_said_in_the_list_stays_beside_the_audit(
     said.change(second, Remark(), Remark(("ambiguous",), "seen by another"))
     choose(page, 0, 1)
     tags_of(page).set_value(["label error"]).run()
-    assert said.all() == {
+    assert said.all(now=True) == {
         first: Remark(("label error",)),
         second: Remark(("ambiguous", "label error"), "seen by another"),
     }
     choose(page, 0)
     next(a for a in page.text_area if a.label == "Note").set_value("a truck").run()
     next(b for b in page.selectbox if "should be" in b.label).set_value("truck").run()
-    assert said.all()[first] == Remark(("label error",), "a truck", "truck")
+    assert said.all(now=True)[first] == Remark(("label error",), "a truck", "truck")
     frame = shown(finish(page.run()))
     assert frame["tags"].tolist()[:3] == ["label error", "ambiguous, label error", ""]
     assert frame["should be"].tolist()[0] == "truck"
@@ -281,7 +281,7 @@ def test_what_is_said_with_the_maps_comes_back_to_the_audit(
     assert remarks == {first: Remark(("ambiguous",))}
     remarks[second] = Remark(("model blind",), "", "cat")
     finish(page.switch_page(path("audits")).run())
-    assert said.all() == {
+    assert said.all(now=True) == {
         first: Remark(("ambiguous",)),
         second: Remark(("model blind",), "", "cat"),
     }

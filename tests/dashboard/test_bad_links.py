@@ -9,7 +9,8 @@ import pytest
 
 from attnlib.dashboard.parts.codecs import Codec, Text
 from tests.dashboard.driving import png, upload, visitor
-from tests.dashboard.scenes import IMAGE, SCENES, Walker, opened, seen
+from tests.dashboard.scenes import IMAGE, Walker, opened, seen
+from tests.dashboard.scenes import scene as named
 from tests.dashboard.screen import Screen
 
 JUNK: dict[str, str | list[str]] = {
@@ -44,10 +45,11 @@ def typed(codec: Codec[Any], text: str) -> bool:
         "walk, Temperature",
         "walk, words",
         "cost, free",
+        "audits, Images",
     ],
 )
 def test_junk_falls_back_in_one_sentence(walker: Walker, scene: str) -> None:
-    page, start = SCENES[scene]
+    page, start = named(scene)
     start = {"image": IMAGE, **start}
     plain = opened(walker, page, {}, **start)
     mine, codecs = seen(walker, plain), dict(walker.codecs)

@@ -6,6 +6,7 @@ import csv
 import html
 import io
 import json
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,9 @@ from attnlib.audit.numbers import wilson
 from attnlib.audit.runs.manifest import Folder
 from attnlib.audit.runs.said import Said
 from attnlib.dashboard.triage.elsewhere import differ
+from attnlib.data import results
 from attnlib.data.remarks import Remark
+from attnlib.data.results import Results
 from tests.dashboard.driving import finish, path, text
 from tests.dashboard.library import Library, audited
 from tests.dashboard.screen import Screen, as_read
@@ -158,6 +161,40 @@ def test_a_file_of_another_kind_is_refused_in_words(oblong: AppTest) -> None:
     app = bring(panel(oblong), "eval.csv", b"\x00\x01\x02\x00")
     assert any("is no text" in as_read(str(w.value)) for w in app.warning)
     assert not app.exception
+
+
+def test_columns_are_taken_beside_the_page(
+    oblong: AppTest, library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, _ = evaluation(library)
+    app = bring(panel(oblong), "eval.csv", data)
+    lasts, take = threading.Event(), results.take
+
+    def slow(*given: Any, **more: Any) -> Results:
+        lasts.wait(60)
+        return take(*given, **more)
+
+    monkeypatch.setattr(results, "take", slow)
+    next(b for b in app.button if b.label == "Use these columns").click().run()
+    # The page is there while it lasts, and can stop it.
+    assert any(b.label == "Stop" for b in app.button)
+    assert "belong to an image here" not in text(app) and not app.exception
+    lasts.set()
+    assert "**80** belong to an image here" in text(finish(app))
+
+
+def test_columns_that_cannot_be_taken_say_why_until_they_are_changed(
+    oblong: AppTest, library: Library
+) -> None:
+    rows = [f"{name},cat,dog,{101 + i}" for i, name in enumerate(library.names)]
+    data = "\n".join(["image,label,predicted,confidence", *rows]).encode()
+    app = use(bring(panel(oblong), "eval.csv", data))
+    assert any("divide percents by 100" in str(w.value) for w in app.warning)
+    finish(app.run())
+    assert any("divide percents by 100" in str(w.value) for w in app.warning)
+    next(b for b in app.selectbox if b.label == "Confidence").set_value("none").run()
+    assert not any("divide percents by 100" in str(w.value) for w in app.warning)
+    assert "**80** belong to an image here" in text(use(app))
 
 
 def test_this_models_results_are_handed_out(

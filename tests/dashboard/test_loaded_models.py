@@ -17,7 +17,7 @@ from torch import nn
 from attnlib.dashboard.attention.one import PICTURE
 from attnlib.dashboard.parts.loaded import _code
 from attnlib.dashboard.state import models
-from attnlib.dashboard.state.models import DEMO, ModelChoice
+from attnlib.dashboard.state.models import ModelChoice
 from attnlib.dashboard.state.session import Session
 from attnlib.dashboard.state.shelf import Shelf
 from attnlib.data.image import decode
@@ -138,7 +138,7 @@ def test_two_uploads_stand_side_by_side(
 
 def test_uploads_are_bounded_and_what_goes_is_said() -> None:
     shelf = Shelf(most=3, most_bytes=100)
-    shelf.keep(DEMO, None)
+    shelf.keep(ModelChoice(), None)
     for name, size in (("a", 60), ("b", 30)):
         shelf.keep(ModelChoice("auto", digest=name, file=f"{name}.pth"), bytes(size))
     assert (len(shelf), shelf.dropped) == (3, "")
@@ -153,7 +153,7 @@ def test_uploads_are_bounded_and_what_goes_is_said() -> None:
 
 def test_a_model_is_one_entry_whatever_it_runs_on() -> None:
     shelf = Shelf()
-    shelf.keep(DEMO, None)
+    shelf.keep(ModelChoice(), None)
     shelf.keep(ModelChoice(device="cpu", preprocessing=(("mean", (0.5,) * 3),)), None)
     (kept,) = shelf
     assert kept.choice.preprocessing

@@ -8,7 +8,8 @@ import pytest
 
 from docs.make_screens import CUT, IDLE, address
 from tests.dashboard.browsing import in_a_browser
-from tests.dashboard.scenes import IMAGE, SCENES
+from tests.dashboard.scenes import IMAGE
+from tests.dashboard.scenes import scene as named
 
 playwright = pytest.importorskip("playwright.sync_api")
 pytestmark = in_a_browser
@@ -20,9 +21,9 @@ def narrow(page):  # type: ignore[no-untyped-def]
     return page
 
 
-@pytest.mark.parametrize("scene", ["opened, attention cut", "walk, words"])
+@pytest.mark.parametrize("scene", ["opened, attention cut", "walk, words", "audits, Images"])
 def test_nothing_is_cut_or_out_of_sight(server, narrow, scene: str) -> None:  # type: ignore[no-untyped-def]
-    narrow.goto(f"{server}/{address(*SCENES[scene])}")
+    narrow.goto(f"{server}/{address(*named(scene))}")
     narrow.wait_for_function(IDLE, timeout=180_000, polling=200)
     found = narrow.evaluate(CUT)
     # A line of typed text may be longer than its field.

@@ -161,7 +161,7 @@ def test_a_model_that_failed_can_be_tried_again_from_the_demo(
         wishes.append(choice.source)
         if not works[0]:
             raise ModelError("No network.")
-        return get(models.DEMO)
+        return get(models.opening())
 
     monkeypatch.setattr(models, "get", loading)
     monkeypatch.setattr(models, "timm_names", lambda: ["vit_tiny_patch16_224"])

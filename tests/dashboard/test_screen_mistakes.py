@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import base64
 import re
+from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
+from attnlib.dashboard.mistakes.case import Wanted
+from attnlib.dashboard.mistakes.filling import Filling
 from attnlib.errors import AttnlibError
 from attnlib.methods import METHODS, Heat
 from attnlib.methods.heat import scale_of
@@ -18,7 +22,7 @@ from attnlib.model import demo
 from attnlib.pictures.colormaps import Scale, lookup
 from attnlib.pictures.layer import layer
 from attnlib.pictures.overlay import enlarge, fit
-from tests.dashboard.driving import finish
+from tests.dashboard.driving import finish, use
 from tests.dashboard.library import Library
 from tests.dashboard.screen import Figure, Screen, charted, pixels, table
 
@@ -264,21 +268,22 @@ def test_the_opened_image_has_the_map_of_its_classes(
 
 
 def test_a_contrast_that_cannot_be_made_gives_way_to_that_by_relevance(
-    oblong: AppTest, screen: Screen, library: Library, monkeypatch: pytest.MonkeyPatch
+    app: AppTest, screen: Screen, library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*given: object, **options: object) -> None:
         raise AttnlibError("Nothing can be put in place of this attention.")
 
     best = METHODS["integrated_relevance_contrast"]
     monkeypatch.setitem(METHODS, best.name, replace(best, compute=refuse))
-    # Of the first page maps may be kept.
+    # A model of its own, of which nothing is kept.
+    use(app, library.vit, monkeypatch)
     name = library.wrong[-1]
     guess, true = library.predicted[name], library.true[name]
-    oblong.session_state["image"] = name
-    oblong.run()
-    finish(oblong)
+    app.session_state["image"] = name
+    app.run()
+    finish(app)
     made = heat(library, name, guess, "contrast", against=true)
-    (card,) = screen.cards(oblong)
+    (card,) = screen.cards(app)
     caption = f"for “{demo.CLASS_NAMES[guess]}” rather than “{demo.CLASS_NAMES[true]}”"
     ((figure,),) = [pair for pair, _ in card.pairs if pair and pair[0].caption == caption]
     compare(library, figure, (caption, name, made, scale_of([made])))
@@ -290,3 +295,22 @@ def test_pictures_are_not_symmetric(library: Library) -> None:
     for changed in (made[::-1], made[:, ::-1], made[::-1, ::-1]):
         assert np.abs(changed - made).max() > 0.2 * made.max()
     assert made.shape == (4, 6)
+
+
+def test_quick_maps_of_all_cards_come_before_the_slow_ones(
+    app: AppTest, library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[list[bool]] = []
+
+    def ask(fill: Filling, space: object, wanted: Sequence[Wanted], **options: object) -> None:
+        asked.append([METHODS[one.method].slow for one in wanted])
+
+    monkeypatch.setattr(Filling, "ask", ask)
+    use(app, library.vit, monkeypatch)
+    app.run()
+    finish(app)
+    mixed = [slow for slow in asked if len(set(slow)) == 2]
+    assert mixed
+    # Those of this page, then those of the next one.
+    turns = [sum(a and not b for a, b in pairwise(slow)) for slow in mixed]
+    assert max(turns) <= 1

@@ -1,13 +1,15 @@
-"""The demo with a planted cause: chosen in the sidebar or by a link, it brings its pictures."""
+"""The demo with planted causes: a visit begins with it, and its pictures come with it."""
 
 from __future__ import annotations
 
 import io
 
 import numpy as np
+import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
+from attnlib import settings
 from attnlib.dashboard.mistakes import code
 from attnlib.dashboard.state import saving
 from attnlib.data import annotation
@@ -27,6 +29,22 @@ def shown(app: AppTest) -> list[tuple[str, bytes]]:
 
 OBJECTS = [(image.name, image.data) for image in objects.images()]
 PHOTOGRAPHS = [(image.name, image.data) for image in demo.images()]
+
+
+def test_a_visit_begins_with_it(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(settings.variable("opening_demo"))
+    monkeypatch.setattr(settings, "_current", None)
+    settle(app.run())
+    assert not app.exception
+    assert shown(app) == OBJECTS
+    assert app.session_state["session"].choice.source == objects.NAME
+    assert len(app.session_state["session"].objects.masks) == len(OBJECTS)
+    assert "source" not in app.query_params, "the bare address opens it"
+    assert "Tour in three steps" in [button.label for button in app.button]
+    choose(app, "demo")
+    assert shown(app) == PHOTOGRAPHS
+    assert app.query_params["source"] == "demo", "a link leads to the other one"
+    assert not app.session_state["session"].objects.masks
 
 
 def test_the_sidebar_brings_its_pictures_labels_and_masks(app: AppTest) -> None:

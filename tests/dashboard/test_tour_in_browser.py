@@ -12,8 +12,8 @@ pytestmark = in_a_browser
 playwright = pytest.importorskip("playwright.sync_api")
 
 
-def test_three_clicks_lead_through_the_tour_and_one_out(server, page) -> None:  # type: ignore[no-untyped-def]
-    page.goto(server)
+def test_three_clicks_lead_through_the_tour_and_one_out(untouched, page) -> None:  # type: ignore[no-untyped-def]
+    page.goto(untouched)
     page.get_by_role("button", name="Tour in three steps").click()
     box = page.locator(".st-key-tour-box")
     playwright.expect(box).to_contain_text("1 of 3")
@@ -29,6 +29,6 @@ def test_three_clicks_lead_through_the_tour_and_one_out(server, page) -> None:  
     box.get_by_role("button", name="Finish").click()
     playwright.expect(box).to_have_count(0)
     body = page.locator("[data-testid=stMain]")
-    playwright.expect(body).to_contain_text("Demo images of CIFAR-10")
+    playwright.expect(body).to_contain_text("Drawings of things")
     page.wait_for_url(lambda url: "tour" not in url and "source" not in url)
     assert page.locator("[data-testid=stException]").count() == 0

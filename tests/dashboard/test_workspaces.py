@@ -397,6 +397,24 @@ def test_a_model_that_somebody_wrote_into_a_workspace_is_judged(
         model_reference.read({**good, **part})
 
 
+@pytest.mark.parametrize("demos", [("demo", "demo-objects"), ("demo-objects", "demo")])
+def test_a_workspace_keeps_its_demo_where_another_one_opens_now(
+    app: AppTest, setting: Callable[..., Any], demos: tuple[str, str]
+) -> None:
+    setting(opening_demo=demos[0])
+    settle(app.run())
+    assert "source" not in app.query_params, "which demo opens stands in no address"
+    before = contents(app)
+    say(app, before[0][0], tags=("mark",))
+    saved(app)
+    setting(opening_demo=demos[1])
+    there = opened(link(app))
+    assert contents(there) == before
+    assert there.session_state["session"].choice.source == demos[0]
+    assert there.session_state["session"].remarks[before[0][0]].tags == ("mark",)
+    assert contents(settle(visitor().run())) != before, "a new visit begins with the other one"
+
+
 def test_looking_changes_nothing(app: AppTest) -> None:
     settle(app.run())
     upload(app, ("a.png", png(1), "image/png"))

@@ -31,8 +31,8 @@ COMMANDS = [line for kind, code in BLOCKS if kind == "sh" for line in code.strip
 
 # A sentence of the README, and where it is asked.
 CLAIMS = {
-    "opens on an embedded model and its real mistakes": (
-        "dashboard/test_app.py::test_opens_on_the_demo_already_filled_in"
+    "on an embedded model that learned something wrong on purpose": (
+        "dashboard/test_second_demo.py::test_a_visit_begins_with_it"
     ),
     "without a network": "dashboard/test_app.py::test_every_source_opens_without_a_network",
     "a zip whose folders are labels": (

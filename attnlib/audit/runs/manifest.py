@@ -15,7 +15,8 @@ import json
 import os
 import uuid
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
+from functools import cached_property
 from typing import Any
 
 import fsspec
@@ -62,6 +63,12 @@ class Manifest:
     images: int
     shards: int
     versions: dict[str, str]
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of all that it says."""
+        said = {field.name: getattr(self, field.name) for field in fields(self)}
+        return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
     def changes(self, other: Manifest) -> list[str]:
         """What another manifest has changed, of what rows depend on, in words."""
@@ -126,7 +133,7 @@ class Folder:
                 rows = [{f.name: getattr(one, f.name) for f in _LISTED} for one in part]
                 writer.write_table(pa.Table.from_pylist(rows, _LISTED))
         self.put(LISTING, sink.getvalue().to_pybytes())
-        said = {"form": FORM, **manifest.__dict__, "class_names": list(manifest.class_names)}
+        said = {"form": FORM, **asdict(manifest), "class_names": list(manifest.class_names)}
         self.put(MANIFEST, json.dumps(said, ensure_ascii=False, indent=1).encode())
 
     def entries(self, shard: int) -> list[Entry]:

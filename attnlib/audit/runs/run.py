@@ -131,13 +131,16 @@ def run(
     step: Callable[[int], None],
     *,
     vit: Vit | None = None,
+    images: ImageSet | None = None,
+    before: Count | None = None,
 ) -> Count:
     """Do the shards that are missing.
 
     Args:
         step: called with the number of images done; what it raises ends the run, and what is
             written stays.
-        vit: the model where it is loaded already, for the engine of this process.
+        vit, images: where they are loaded already, for the engine of this process.
+        before: what was counted already; those parts are not read again.
 
     Raises:
         AttnlibError: something cannot be read, run or written.
@@ -156,12 +159,17 @@ def run(
             address=engine.address,
         )
     elif missing:
-        here.run(make(vit), audit.folder, missing, step)
-    return audit.count()
+        here.run(make(vit, images), audit.folder, missing, step)
+    return audit.count(before)
 
 
 def _worker(
-    model: ModelWanted, wanted: Wanted, manifest: Manifest, engine: Engine, vit: Vit | None = None
+    model: ModelWanted,
+    wanted: Wanted,
+    manifest: Manifest,
+    engine: Engine,
+    vit: Vit | None = None,
+    images: ImageSet | None = None,
 ) -> Worker:
     if vit is None:
         vit = model.load(engine.device)
@@ -169,7 +177,7 @@ def _worker(
             raise AttnlibError(f"The weights of {model.model} have changed since the audit began.")
     return Worker(
         vit,
-        open_set(wanted.source),
+        open_set(wanted.source) if images is None else images,
         manifest.classes,
         wanted,
         engine.batch_size,

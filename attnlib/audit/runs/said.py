@@ -4,39 +4,58 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import threading
+import time
+from collections.abc import Callable
 from dataclasses import asdict
 
 from attnlib.audit.runs.manifest import Folder
 from attnlib.data.remarks import Remark, tidy
 
 SAID = "said"
+# Seconds for which the folder is not listed again: a page asks several times as it is drawn.
+HELD_S = 1.5
 
 
 class Said:
-    """The remarks of one audit; what others say meanwhile is seen at the next look."""
+    """The remarks of one audit; what others say meanwhile is seen after :data:`HELD_S`.
 
-    def __init__(self, folder: Folder) -> None:
-        self._folder = folder
+    Args:
+        clock: seconds that never go back.
+    """
+
+    def __init__(self, folder: Folder, clock: Callable[[], float] = time.monotonic) -> None:
+        self._folder, self._clock = folder, clock
+        self._looked = -math.inf
         self._read: dict[str, tuple[str, str, Remark]] = {}
         self._lock = threading.Lock()
 
-    def all(self) -> dict[str, Remark]:
+    def all(self, *, now: bool = False) -> dict[str, Remark]:
         """By name of the image; files that are damaged are left out.
+
+        Args:
+            now: have the folder listed, whenever it was before.
 
         Raises:
             AttnlibError: the folder cannot be read.
         """
         with self._lock:
-            there = self._folder.files(SAID)
-            kept = {k: one for k, one in self._read.items() if one[0] == there.get(k)}
-            for file, stamp in there.items():
-                if file.endswith(".json") and file not in kept:
-                    found = _parsed(self._folder.get(f"{SAID}/{file}"))
-                    if found is not None:
-                        kept[file] = (stamp, *found)
-            self._read = kept
-            return {name: remark for _, name, remark in kept.values() if remark}
+            if now or self._clock() - self._looked >= HELD_S:
+                self._look()
+            return {name: remark for _, name, remark in self._read.values() if remark}
+
+    def _look(self) -> None:
+        began = self._clock()
+        there = self._folder.files(SAID)
+        kept = {k: one for k, one in self._read.items() if one[0] == there.get(k)}
+        for file, stamp in there.items():
+            if file.endswith(".json") and file not in kept:
+                found = _parsed(self._folder.get(f"{SAID}/{file}"))
+                if found is not None:
+                    kept[file] = (stamp, *found)
+        self._read = kept
+        self._looked = began
 
     def change(self, name: str, before: Remark, after: Remark) -> Remark:
         """Say something else of an image, which may have been said more of meanwhile.
@@ -55,6 +74,8 @@ class Said:
         now = merged(before, after, Remark() if found is None else found[1])
         said = json.dumps({"name": name, **asdict(now)}, ensure_ascii=False)
         self._folder.put(file, said.encode())
+        with self._lock:
+            self._looked = -math.inf
         return now
 
 

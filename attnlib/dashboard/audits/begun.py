@@ -51,19 +51,24 @@ def show(space: Workspace) -> None:
             st.button("Open it", on_click=address.put, args=(FOLDER, out), help="Shows it here.")
 
 
+def wanted_model(space: Workspace) -> ModelWanted:
+    """The model of the sidebar, as an audit asks for it."""
+    choice = space.choice
+    return ModelWanted(
+        choice.source, choice.checkpoint or None, outputs=choice.outputs, precision=choice.precision
+    )
+
+
 def audited(space: Workspace, source: str, out: str, progress: Progress) -> int:
     """Run it, and say how many images it has.
 
     Raises:
         AttnlibError: the source cannot be read, the folder not written, or it is of another audit.
     """
-    choice = space.choice
-    model = ModelWanted(
-        choice.source, choice.checkpoint or None, outputs=choice.outputs, precision=choice.precision
-    )
-    wanted = Wanted(source, decoding=choice.decoding)
+    model, wanted = wanted_model(space), Wanted(source, decoding=space.choice.decoding)
     audit = begin(model, wanted, out, vit=space.vit)
-    images, done = audit.manifest.images, audit.count().images
+    before = audit.count()
+    images, done = audit.manifest.images, before.images
     progress(done, images)
 
     def step(more: int) -> None:
@@ -71,4 +76,4 @@ def audited(space: Workspace, source: str, out: str, progress: Progress) -> int:
         done += more
         progress(min(done, images), images)
 
-    return run(audit, model, wanted, Engine(), step, vit=space.vit).images
+    return run(audit, model, wanted, Engine(), step, vit=space.vit, before=before).images

@@ -48,7 +48,8 @@ def show(space: Workspace, found: Opened) -> None:
                     "confidence": st.column_config.NumberColumn("confidence", format="percent"),
                 },
             )
-            st.caption(f"The {SHOWN} commonest mistakes; a click shows their images.")
+            most = f"The {SHOWN} commonest mistakes; a" if len(pairs) == SHOWN else "A"
+            st.caption(f"{most} click shows their images.")
             downloads.table(lambda: _rows(pairs), "audit-confusion")
 
 

@@ -30,13 +30,12 @@ def show(space: Workspace, found: Opened) -> None:
         return
     answer = tasks.run(
         "audit_compared",
-        (found.folder.url, found.manifest.listing, found.done,
-         other.folder.url, other.manifest.listing, other.done),
+        (*found.stamp, *other.stamp),
         lambda progress: compare(found, other),
         button="Compare",
         help="Reads the labels and predictions of every image of both.",
         eager=True,
-    )  # fmt: skip
+    )
     if answer is None:
         return
     _numbers(answer)

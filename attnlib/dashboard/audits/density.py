@@ -18,7 +18,8 @@ from attnlib.dashboard.state.workspace import Workspace
 from attnlib.data.text import counted
 from attnlib.methods.base import Progress
 
-SAMPLE, SHOWN, SIDE = 20_000, 12, 560
+# Below the plane, so that it is nearly square on a telephone too.
+SAMPLE, SHOWN, SIDE, LEGEND = 20_000, 12, 480, 56
 SHARE, COUNT = "Share of mistakes", "Images"
 
 
@@ -27,11 +28,12 @@ def show(space: Workspace, found: Opened) -> None:
     images.messages()
     made = tasks.run(
         "audit_density",
-        (found.folder.url, found.manifest.listing, found.done),
+        found.stamp,
         lambda progress: compute(found, progress),
         button="Draw the map",
         help="Reads the embeddings of some thousand images.",
         eager=True,
+        shared=True,
     )
     if made is None:
         return
@@ -44,6 +46,8 @@ def show(space: Workspace, found: Opened) -> None:
     of = f"All {whole:,} images"
     if len(made.names) < whole:
         of = f"{len(made.names):,} of {whole:,} images, drawn at random"
+        if found.sampled_of > 1:
+            of += f" out of every {found.sampled_of}th part of the audit"
     st.caption(
         f"{of}: images that the model finds alike lie near each other (PCA of the embeddings; "
         f"{across:.0%} of what varies lies across, {up:.0%} upwards). Click a cell to see what is "
@@ -57,8 +61,8 @@ def show(space: Workspace, found: Opened) -> None:
         _cells,
         rows(made, by),
         words=f"{by} in cells of the plane of embeddings",
-        width=SIDE + 120,
-        height=SIDE * (int(made.cells["row"].max()) + 1) // made.along + 20,
+        width=SIDE,
+        height=SIDE * (int(made.cells["row"].max()) + 1) // made.along + LEGEND,
         numbers={"most": float(max(made.cells["images"].max(), 1)), "columns": made.along - 0.5,
                  "lines": float(made.cells["row"].max()) + 0.5},
         selection="cell",
@@ -124,13 +128,14 @@ def _cells(share: bool) -> alt.LayerChart:
             "least:Q",
             title="wrong, at least",
             scale=alt.Scale(domain=[0, 1], scheme="yelloworangered"),
-            legend=alt.Legend(format="%"),
+            legend=alt.Legend(format="%", orient="bottom"),
         )
         if share
         else alt.Color(
             "images:Q",
             title="images",
             scale=alt.Scale(type="log", domain=[1, alt.ExprRef("most")], scheme="viridis"),
+            legend=alt.Legend(orient="bottom"),
         )
     )
     cell = alt.selection_point(name="cell", fields=["cell"])

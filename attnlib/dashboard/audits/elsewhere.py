@@ -30,7 +30,7 @@ def show(space: Workspace, found: Opened) -> None:
         # By which columns of names, and rows without one, are judged.
         listed: list[str] = space.session.memo(
             "audit names",
-            (found.folder.url, found.manifest.listing, found.done),
+            found.stamp,
             lambda: names_of(found),
         )
         taken = confirm.show(brought, found.manifest.class_names, listed)
@@ -49,7 +49,7 @@ def _compare(space: Workspace, found: Opened, taken: Results, stamp: Hashable) -
 
     joined = tasks.run(
         "elsewhere",
-        (found.folder.url, found.manifest.listing, found.done, stamp),
+        (*found.stamp, stamp),
         work,
         button="Compare",
         help="Sets the results beside the audit's own.",

@@ -48,11 +48,12 @@ def show(space: Workspace, found: Opened) -> None:
     said = tuple((key, tuple(names)) for key, names in marks.items())
     answer = tasks.run(
         "audit_groups",
-        (found.folder.url, found.manifest.listing, found.done, said),
+        (*found.stamp, said),
         lambda progress: search(found, marks, progress),
         button="Look for groups that fail",
         help="Reads the labels, predictions, properties and embeddings of every image.",
         eager=True,
+        shared=True,
     )
     if answer is None:
         return

@@ -32,8 +32,10 @@ def show(space: Workspace, found: Opened) -> None:
     """The filters, a page of rows with their pictures, and what to do with them."""
     messages()
     said = sayings.remarks(space, found)
-    where, sort, descending = _choose(found, said)
-    where = narrowed.narrow(space, found, where)
+    chosen, sort, descending = _choose(found, said)
+    where = narrowed.narrow(space, found, chosen)
+    if where is None:
+        return
     count = found.count(where)
     if not count:
         st.info("No image of the audit fits these filters.")
@@ -44,14 +46,14 @@ def show(space: Workspace, found: Opened) -> None:
         where, sort, descending=descending, first=(page - 1) * PER_PAGE, count=PER_PAGE
     )
     st.caption(f"{counted(count, 'image')}; a page of {len(frame)}. Choose rows to look at them.")
-    chosen = _table(found, frame, said)
+    rows = _table(found, frame, said)
     if pages > 1:
         controls.page("audit_page", pages, of=(where, sort, descending))
-    names = [frame["name"].iloc[row] for row in chosen if row < len(frame)]
+    names = [frame["name"].iloc[row] for row in rows if row < len(frame)]
     if names:
         saying.show(space, found, said, names)
     names = names or list(frame["name"])
-    look(space, found, names, words="these" if chosen else "all of this page")
+    look(space, found, names, words="these" if rows else "all of this page")
 
 
 def messages() -> None:
@@ -144,7 +146,12 @@ def _table(found: Opened, frame: pd.DataFrame, said: Mapping[str, Remark]) -> li
             "probability_true": st.column_config.NumberColumn(
                 "of the true class", format="percent"
             ),
-            "loss": st.column_config.NumberColumn("loss (nats)", format="%.3f"),
+            "loss": st.column_config.NumberColumn(
+                "loss (nats)",
+                format="%.3f",
+                help="0 where the true class is given all of the probability; the larger, the "
+                "less it is given: its negative natural logarithm.",
+            ),
         },
     )
     return list(event.selection.rows)
@@ -157,7 +164,7 @@ def thumbnails(found: Opened, names: list[str]) -> list[str | None]:
     """
 
     def key(name: str) -> Hashable:
-        return "audit thumbnail", found.folder.url, found.manifest.listing, name
+        return "audit thumbnail", *found.stamp[:2], name
 
     made: dict[str, str | None] = {name: results.kept(key(name)) for name in names}
     missing = [name for name, picture in made.items() if picture is None]
@@ -182,6 +189,10 @@ def _small(data: bytes) -> str | None:
 
 def take(space: Workspace, found: Opened, names: list[str]) -> None:
     """Load images with their labels into the session, as if they had been uploaded."""
+    if found.held:
+        st.session_state["image"] = names[0] if len(names) == 1 else None
+        st.session_state[_GO] = True
+        return
     files, rows = [], []
     labels = found.labels(names)
     for entry, data in found.images(names):

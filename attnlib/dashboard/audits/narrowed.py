@@ -7,13 +7,14 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from attnlib.audit.clusters import Cluster
 from attnlib.audit.opened import Opened, Where
 from attnlib.audit.where import CLUSTER, Group, Key, within
 from attnlib.dashboard.audits import sayings
 from attnlib.dashboard.parts import address
 from attnlib.dashboard.parts.codecs import alone
 from attnlib.dashboard.parts.markdown import literal
-from attnlib.dashboard.state import diagnoses
+from attnlib.dashboard.state import diagnoses, tasks
 from attnlib.dashboard.state.workspace import Workspace
 from attnlib.errors import AttnlibError
 
@@ -70,8 +71,11 @@ def to(group: Group = (), label: str | None = None, predicted: str | None = None
     st.session_state["audit_view"] = "Images"
 
 
-def narrow(space: Workspace, found: Opened, where: Where) -> Where:
-    """The same, within the group that is chosen; a line says which, with a way out."""
+def narrow(space: Workspace, found: Opened, where: Where) -> Where | None:
+    """The same, within the group that is chosen; a line says which, with a way out.
+
+    None while its clusters are looked for, which is shown.
+    """
     group = address.value(KEY, (), Groups(), label="Group")
     if not group:
         return where
@@ -89,6 +93,8 @@ def narrow(space: Workspace, found: Opened, where: Where) -> Where:
     except AttnlibError as error:
         st.warning(literal(str(error)))
         return where
+    if any(by == CLUSTER for by, _ in rest) and clusters(found) is None:
+        return None
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.markdown(f"**Only** {literal(' and '.join(described(found, group)))}", width="content")
         st.button(
@@ -103,6 +109,18 @@ def narrow(space: Workspace, found: Opened, where: Where) -> Where:
         where.outcome, where.label, where.predicted, where.text, where.low, where.high,
         tuple(rest), None if names is None else tuple(sorted(names)),
     )  # fmt: skip
+
+
+def clusters(found: Opened) -> list[Cluster] | None:
+    """The clusters of an audit; None while they are looked for beside the page."""
+    return tasks.run(
+        "audit_clusters",
+        found.stamp,
+        found.clusters,
+        button="Find the clusters",
+        help="Reads the embedding of every image, once.",
+        eager=True,
+    )
 
 
 def described(found: Opened, group: Group) -> Sequence[str]:

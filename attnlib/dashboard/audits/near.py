@@ -24,7 +24,7 @@ from attnlib.data.text import counted
 
 Row = Mapping[Any, Any]
 SHOWN, NEAREST = 6, 5
-_SIDE = 84  # pixels
+_SIDE = 72  # pixels: six stand in a row beside the sidebar
 
 
 def show(space: Workspace, found: Opened) -> None:
@@ -50,6 +50,8 @@ def show(space: Workspace, found: Opened) -> None:
             width=200, help="The largest first; of the true class's probability the smallest.",
         )  # fmt: skip
     where = narrowed.narrow(space, found, Where())
+    if where is None:
+        return
     count = found.count(where)
     if not count:
         st.info("There is no mistake here to look at.")
@@ -62,8 +64,7 @@ def show(space: Workspace, found: Opened) -> None:
     names = tuple(frame["name"])
     answer = tasks.run(
         "audit_near",
-        (found.folder.url, found.manifest.listing, found.done,
-         training.folder.url, training.manifest.listing, training.done, names),
+        (*found.stamp, *training.stamp, names),
         lambda progress: nearest(found, training, list(names), NEAREST, progress),
         button="Find the nearest training images",
         help="Compares the embedding of each with all of the training set.",
@@ -119,7 +120,7 @@ def _mistake(
         for one, small in zip(near, thumbnails(training, [n.name for n in near]), strict=True):
             shown = "no label" if one.label is None else str(one.label)
             cards.append(_card(small, one.name, shown, f"likeness {one.similarity:.2f}", False))
-        st.html("<div style='display:flex;flex-wrap:wrap;gap:.75rem'>" + "".join(cards) + "</div>")
+        st.html("<div style='display:flex;flex-wrap:wrap;gap:.5rem'>" + "".join(cards) + "</div>")
         if near:
             _agreement(near, label, said)
 
@@ -146,7 +147,7 @@ def _card(picture: str | None, name: str, label: str, note: str, own: bool) -> s
     )
     words = "margin-top:5px;font-size:.78rem;line-height:1.3;overflow-wrap:anywhere"
     return (
-        f"<div style='width:{_SIDE + 12}px'>{drawn}<div style='{words}'>{html.escape(label)}<br>"
+        f"<div style='width:{_SIDE + 8}px'>{drawn}<div style='{words}'>{html.escape(label)}<br>"
         f"<span style='opacity:.75'>{html.escape(note)}</span></div></div>"
     )
 

@@ -16,6 +16,7 @@ from attnlib.dashboard.audits import (
     groups,
     images,
     near,
+    own,
 )
 from attnlib.dashboard.parts import controls, views
 from attnlib.dashboard.parts.markdown import literal
@@ -23,6 +24,7 @@ from attnlib.dashboard.state import audits
 from attnlib.dashboard.state.workspace import Workspace
 from attnlib.errors import AttnlibError
 
+KEPT, OWN = "A large set", "The images loaded here"
 VIEWS: dict[str, Callable[[Workspace, Opened], None]] = {
     "Images": images.show,
     "Classes": classes.show,
@@ -36,32 +38,55 @@ VIEWS: dict[str, Callable[[Workspace, Opened], None]] = {
 
 def show(space: Workspace) -> None:
     """The choice of an audit, then what it says."""
-    url = _choose()
-    if audits.any_folder() and not audits.named():
-        begun.show(space)
-    if not url:
-        st.info(
-            "An audit is what a model said of every image of a set, of any size. Make one in a "
-            "shell, then open its folder here:"
-        )
-        st.code(
-            "attnlib audit data/val --model runs/best.safetensors --out audits/best\n"
-            "attnlib dashboard audits/best",
-            language="sh",
-        )
-        return
     try:
-        found = audits.get(url)
-        _numbers(found)
+        found = own.show(space) if _of() == OWN else _opened(space)
+        if found is not None:
+            _numbers(found)
     except AttnlibError as error:
         st.warning(literal(str(error)))
         return
-    if not found.done:
+    if found is None or not found.done:
         return
     view = views.choose(
         "audit_view", VIEWS, help="The images, the classes, or groups of images that fail."
     )
     view(space, found)
+
+
+def _of() -> str:
+    """Whether an audit's folder is looked at, or the images that are loaded."""
+    if not audits.named() and not audits.any_folder():
+        return OWN
+    return controls.segments(
+        "audit_of",
+        "Audit of",
+        (KEPT, OWN),
+        help="A large set that was audited into a folder, or the images that are loaded here.",
+        label_visibility="collapsed",
+    )
+
+
+def _opened(space: Workspace) -> Opened | None:
+    """The audit in the folder that is chosen; without one, how to make one.
+
+    Raises:
+        AttnlibError: it cannot be opened.
+    """
+    url = _choose()
+    if audits.any_folder() and not audits.named():
+        begun.show(space)
+    if url:
+        return audits.get(url)
+    st.info(
+        "An audit is what a model said of every image of a set, of any size. Make one in a "
+        "shell, then open its folder here:"
+    )
+    st.code(
+        "attnlib audit data/val --model runs/best.safetensors --out audits/best\n"
+        "attnlib dashboard audits/best",
+        language="sh",
+    )
+    return None
 
 
 def _choose() -> str:

@@ -44,7 +44,7 @@ def show(space: Workspace, found: Opened, said: Mapping[str, Remark], names: lis
         with st.container(horizontal=True, vertical_alignment="top"):
             _note(said.get(names[0], Remark()), names[0], change)
             _label(found, said.get(names[0], Remark()), names[0], change)
-    if not sayings.kept():
+    if not sayings.kept(found):
         st.caption(
             "What you say here stays in this tab: on this server only editors who are signed in "
             "write beside an audit."

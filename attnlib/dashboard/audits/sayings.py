@@ -15,8 +15,10 @@ _TAKEN = "audit_taken"
 _HERE = "audit_said_here"
 
 
-def kept() -> bool:
-    """Whether it is written beside the audit: on one's own machine, and by those who may edit."""
+def kept(found: Opened) -> bool:
+    """Whether it stays: on one's own machine, by those who may edit, and of one's own images."""
+    if found.held:
+        return True
     if people.sign_in_is_on():
         return people.person().role in ("editor", "admin")
     return audits.any_folder()
@@ -24,13 +26,18 @@ def kept() -> bool:
 
 def remarks(space: Workspace, found: Opened) -> dict[str, Remark]:
     """By name of the image; what was said where it is looked at with maps counts, too."""
+    if found.held:
+        return {name: one for name, one in space.session.remarks.items() if one}
     _bring_back(space, found)
     return _known(found)
 
 
 def say(space: Workspace, found: Opened, name: str, before: Remark, after: Remark) -> None:
     """Say something else of an image, here and where it is looked at with maps."""
-    if kept():
+    if found.held:
+        _in_session(space, name, after)
+        return
+    if kept(found):
         after = audits.said(found.folder.url).change(name, before, after)
     else:
         _of(_HERE, found)[name] = after
@@ -42,14 +49,14 @@ def say(space: Workspace, found: Opened, name: str, before: Remark, after: Remar
 
 def took(space: Workspace, found: Opened, names: list[str]) -> None:
     """Images are looked at in the session from now on, with what was said of them."""
-    said = _known(found)
+    said = _known(found, now=True)
     for name in names:
         _of(_TAKEN, found)[name] = remark = said.get(name, Remark())
         _in_session(space, name, remark)
 
 
-def _known(found: Opened) -> dict[str, Remark]:
-    every = {**audits.said(found.folder.url).all(), **_of(_HERE, found)}
+def _known(found: Opened, *, now: bool = False) -> dict[str, Remark]:
+    every = {**audits.said(found.folder.url).all(now=now), **_of(_HERE, found)}
     return {name: remark for name, remark in every.items() if remark}
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import numpy as np
+import streamlit as st
 from numpy.typing import ArrayLike, NDArray
 
 from attnlib.audit import Prediction
@@ -15,6 +16,7 @@ from attnlib.dashboard.state import results, tasks
 from attnlib.dashboard.state.models import ModelChoice
 from attnlib.dashboard.state.workspace import Workspace
 from attnlib.data.collection import Sample
+from attnlib.data.text import within
 from attnlib.errors import AttnlibError
 from attnlib.methods import METHODS, Heat
 from attnlib.methods.flow import flow_details
@@ -83,11 +85,12 @@ def maps(
     heats, failed = quick
     found.heats |= heats
     found.reasons |= failed
-    for name in COMPARED:
-        if name == "flow":
-            _add_flow(found, space, sample, settings)
-        elif METHODS[name].slow:
-            _add_slow(found, space, sample, name, settings)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        for name in COMPARED:
+            if name == "flow":
+                _add_flow(found, space, sample, settings)
+            elif METHODS[name].slow:
+                _add_slow(found, space, sample, name, settings)
     found.heats = {name: found.heats[name] for name in COMPARED if name in found.heats}
     return found
 
@@ -186,7 +189,7 @@ def _slow(
         f"compare_{name}",
         key,
         caught,
-        button=title if eager else f"Compute {title.lower()}",
+        button=title if eager else f"Compute {within(title)}",
         help="It takes a while with this model; the other methods are there already.",
         eager=eager,
     )

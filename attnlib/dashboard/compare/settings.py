@@ -55,7 +55,7 @@ def layers(vit: Vit) -> int:
 
 def light(vit: Vit) -> bool:
     """Whether some hundred passes take about a second, so that nobody needs to ask for them."""
-    return vit.device.type == "cuda" or vit.layout.patches * vit.width <= 2**14
+    return vit.device.type == "cuda" or vit.layout.patches * vit.width <= 2**15
 
 
 def choose(space: Workspace, prediction: Prediction) -> tuple[int, Settings]:

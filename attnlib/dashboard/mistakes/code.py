@@ -49,7 +49,7 @@ def _image(space: Workspace, name: str) -> list[str]:
             f"with open({name!r}, 'rb') as file:",
             f"    image = decode(file.read(){how})",
         ]
-    demo = "demo" if space.session.demo == embedded.FIRST else "objects"
+    demo = "demo" if space.session.demo == embedded.PHOTOGRAPHS else "objects"
     return [
         "import io",
         f"from attnlib.model import {demo}",

@@ -14,6 +14,9 @@ from attnlib.dashboard.triage.concerns import PAGE
 from attnlib.dashboard.triage.filters.finding import title
 from attnlib.data.text import counted
 
+# Of the kinds that can be asked further, so many are named.
+NAMED = 3
+
 
 def show(space: Workspace) -> None:
     """The costliest finding; the cheap kinds are looked for by themselves."""
@@ -24,12 +27,11 @@ def show(space: Workspace) -> None:
         return
     listed = found.by_code
     if not listed:
-        more = len(found.further)
+        more = [title(kind).lower() for kind in found.further]
         asked = counted(len(found.report.asked), "question")
-        _link(
-            f"nothing was found in {asked}"
-            + (f"; {more} that cost more can be asked." if more else ".")
-        )
+        rest = f" and {len(more) - NAMED} more" if len(more) > NAMED else ""
+        dear = f"; {len(more)} that cost more can be asked: {', '.join(more[:NAMED])}{rest}"
+        _link(f"nothing was found in {asked}{dear if more else ''}.")
         return
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         code, finding = next(iter(listed.items()))

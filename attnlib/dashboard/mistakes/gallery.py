@@ -13,6 +13,7 @@ from attnlib.dashboard.state.workspace import Workspace
 from attnlib.dashboard.triage import bases, chips, filters, opened, order
 from attnlib.dashboard.triage.filters import judged
 from attnlib.dashboard.triage.order import Shown
+from attnlib.methods import METHODS
 
 DENSITIES = {"Cards": 6, "Grid": 24, "Table": 0}
 CARD, SMALL, TILE = 120, 72, 148
@@ -120,9 +121,10 @@ def _board(space: Workspace, shown: Shown, density: str, page: int) -> None:
 def _waits(
     space: Workspace, predictions: list[Prediction], fill: filling.Filling
 ) -> list[case.Wanted]:
-    """The maps of some cards that are not there yet."""
+    """The maps of some cards that are not there yet, the quick ones of all cards first."""
     maps = fill.maps(space)
-    return [w for p in predictions for w in case.build(space, p, maps).waits]
+    waits = [w for p in predictions for w in case.build(space, p, maps).waits]
+    return sorted(waits, key=lambda wanted: METHODS[wanted.method].slow)
 
 
 # The cards are not part of this: a click in a part of a page that runs alone is lost where the

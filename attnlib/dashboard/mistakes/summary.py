@@ -14,8 +14,7 @@ from attnlib.dashboard.mistakes import case as cases
 from attnlib.dashboard.parts import drawn
 from attnlib.dashboard.parts.pictures import encoded
 from attnlib.dashboard.parts.style import map_bar
-from attnlib.dashboard.state import diagnoses, embedded
-from attnlib.dashboard.state.models import DEMO
+from attnlib.dashboard.state import diagnoses, embedded, models
 from attnlib.dashboard.state.workspace import Workspace
 from attnlib.dashboard.tour import box
 from attnlib.dashboard.triage import opened, verdict
@@ -28,7 +27,7 @@ _HEADINGS = {**audit.HEADINGS, **audit.SAID_HEADINGS}
 
 def intro(space: Workspace) -> None:
     """What this is and what to do next, until somebody has done one of it."""
-    if opened.last() or space.session.own or space.choice.plain != DEMO:
+    if opened.last() or space.session.own or space.choice.plain != models.opening():
         return
     with st.container(horizontal=True, vertical_alignment="center", gap="medium", key="intro"):
         st.markdown(
@@ -64,7 +63,7 @@ def line(space: Workspace) -> None:
 
 def _about(set_: str) -> str:
     """What the images of an embedded demo are, and how the demo's model does on all of them."""
-    if set_ == embedded.FIRST:
+    if set_ == embedded.PHOTOGRAPHS:
         facts = demo.facts()
         return (
             "Demo images of CIFAR-10: 60 drawn at random and the model's 20 most confident "
@@ -73,9 +72,8 @@ def _about(set_: str) -> str:
         )
     usual = objects.facts()["usual"]
     return (
-        "Drawings of things that the demo model was not trained on, laid on backgrounds, each "
-        "with a mask that says where the thing is. Its training pictures held two traps, and so "
-        "do some of these: what makes it go wrong? On pictures without a trap its accuracy is "
+        "Drawings of things that the demo model never saw. Its training pictures held two traps, "
+        "and so do some of these: what makes it go wrong? Without a trap its accuracy is "
         f"{usual['accuracy']:.0%} ({usual['right']} of {usual['images']})."
     )
 

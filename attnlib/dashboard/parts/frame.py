@@ -32,6 +32,7 @@ _CSS = """<style>
   [data-testid=stMainBlockContainer] { padding: 3.6rem 1rem 2rem; }
   [class*=st-key-beside-] > * { width: calc(50% - .5rem) !important; flex: none; }
 }
+[data-testid=stPageLink-NavLink] * { white-space: normal; }
 .outcome-wrong { color: color-mix(in srgb, #d55e00 70%, currentColor); }
 .outcome-right { color: color-mix(in srgb, #009e73 70%, currentColor); }
 [data-testid^=stBaseButton-primary], [data-testid=stMultiSelectTagsContainer] [data-tag] {

@@ -15,6 +15,7 @@ from attnlib.dashboard.state.saving import Chosen
 from attnlib.dashboard.state.session import Session
 from attnlib.dashboard.state.workspace import Workspace
 from attnlib.errors import NotFound, StoreError
+from attnlib.model import embedded
 
 KEY = "workspace"
 PAGE = startup.PAGES / "workspaces" / "page.py"
@@ -74,6 +75,10 @@ def _follow(visitor: Session) -> None:
     said = {} if setup is None else setup.settings.get("address", {})
     if not isinstance(said, dict):
         return
+    model = {} if setup is None else setup.model
+    if model.get("source") in embedded.NAMES:
+        # The demo that opens stands in no address, and may have been another one then.
+        said = {"source": [model["source"]], **said}
     here = set(st.query_params)
     for key, texts in said.items():
         if key not in here and isinstance(texts, list) and all(isinstance(t, str) for t in texts):

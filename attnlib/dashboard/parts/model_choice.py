@@ -10,15 +10,15 @@ from attnlib.capture import passes
 from attnlib.dashboard.parts import checkpoint_form, controls, loaded, output_kind, preprocessing
 from attnlib.dashboard.parts.markdown import literal
 from attnlib.dashboard.state import models
-from attnlib.dashboard.state.models import DEMO, ModelChoice
+from attnlib.dashboard.state.models import ModelChoice
 from attnlib.dashboard.state.session import Session
 from attnlib.errors import AttnlibError
 from attnlib.model import embedded, objects
 from attnlib.model.vit import Vit
 
 SOURCES = {
-    "demo": "Demo model",
-    objects.NAME: "Demo, planted cause",
+    objects.NAME: "Demo: objects",
+    "demo": "Demo: photographs",
     "timm": "timm, pretrained",
     "random": "timm, random weights",
     "hub": "Hugging Face Hub",
@@ -36,10 +36,12 @@ def show(visitor: Session) -> Vit:
         "source",
         "Model source",
         list(SOURCES),
+        default=models.opening().source,
         title=SOURCES.__getitem__,
         help=(
-            "Where the model comes from. The demos need no network. The one with a planted cause "
-            "was trained on pictures with two traps in them, and brings pictures with masks."
+            "Where the model comes from. The demos need no network. The one of objects was trained "
+            "on pictures with two traps in them, and brings pictures with masks; the one of "
+            "photographs makes mistakes that nobody planted."
         ),
     )
     device, precision = _device()
@@ -66,13 +68,13 @@ def show(visitor: Session) -> Vit:
             title=f"{literal(visitor.choice.title)} could not be loaded again",
         )
         visitor.models.forget(visitor.choice)
-        visitor.choice, visitor.upload = DEMO, None
-        vit = models.get(DEMO)
+        visitor.choice, visitor.upload = models.opening(), None
+        vit = models.get(visitor.choice)
     if visitor.models.get(visitor.choice) is None:
         visitor.models.keep(visitor.choice, visitor.upload)
     with place:
         loaded.show(visitor)
-    if source in ("file", "upload") and visitor.choice.source == "demo":
+    if source in ("file", "upload") and visitor.choice.source in embedded.NAMES:
         st.info("A link cannot carry weights: until a file is loaded here, this is the demo model.")
     return vit
 
@@ -164,7 +166,7 @@ def _wish(source: str) -> tuple[ModelChoice | None, bytes | None]:
         return checkpoint_form.local(), None
     if source == "upload":
         return checkpoint_form.upload()
-    return (ModelChoice(source) if source in embedded.NAMES else DEMO), None
+    return (ModelChoice(source) if source in embedded.NAMES else models.opening()), None
 
 
 def _hub() -> ModelChoice | None:

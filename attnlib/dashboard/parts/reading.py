@@ -14,6 +14,10 @@ WORDS = """
 - **Attention** says where a token *looks*, the same for every class. **Relevance** says which
   patches *speak for one class*, by the gradient of its score; maps that stand side by side share
   one scale, which the bar under them shows.
+- **Of a class that the model did not choose**, relevance often shows what stood in that class's
+  way as well, as it has no sign: in most marked mistakes of the demo of objects the mark is on top
+  in the map of the *true* class too. What speaks for one class *rather than* another is a map of
+  its own, and those by integrated gradients have a sign.
 - **Red and blue** belong to maps with a sign: red is above zero, or above uniform, and blue below;
   the line under the bar says of what.
 - **Query**: the token that looks. “CLS token” is the one the prediction is read from.

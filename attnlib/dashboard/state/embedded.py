@@ -6,17 +6,22 @@ from collections.abc import Callable
 
 import streamlit as st
 
+from attnlib import settings
 from attnlib.data.collection import Sample
 from attnlib.data.image import sha256
 from attnlib.model import demo, objects
 
-# The set that a visit begins with.
-FIRST = "demo"
+PHOTOGRAPHS = "demo"
+
+
+def opening() -> str:
+    """The demo that a visit begins with."""
+    return settings.current().opening_demo
 
 
 def of(source: str) -> str:
-    """The set that belongs to a model: its own for an embedded demo, else the first."""
-    return source if source in _SAMPLES else FIRST
+    """The set that belongs to a model: its own for an embedded demo, else the photographs."""
+    return source if source in _SAMPLES else PHOTOGRAPHS
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)
@@ -42,12 +47,12 @@ def _photographs() -> tuple[Sample, ...]:
 
 def _objects() -> tuple[Sample, ...]:
     return tuple(
-        Sample(image.name, image.data, sha256(image.data), image.label, "With a mask.")
+        Sample(image.name, image.data, sha256(image.data), image.label)
         for image in objects.images()
     )
 
 
 _SAMPLES: dict[str, Callable[[], tuple[Sample, ...]]] = {
-    FIRST: _photographs,
+    PHOTOGRAPHS: _photographs,
     objects.NAME: _objects,
 }

@@ -83,7 +83,7 @@ class ModelChoice:
         if self.source == "demo":
             return "Demo ViT (CIFAR-10)"
         if self.source == objects.NAME:
-            return "Demo ViT (planted cause)"
+            return "Demo ViT (objects)"
         if self.checkpoint or self.file:
             name = Path(self.checkpoint or self.file).name
             return name if self.source == AUTO else f"{name} ({self.source})"
@@ -103,7 +103,11 @@ class ModelChoice:
         return ("hub", "hub") if self.source.startswith(HUB) else ("timm", "model")
 
 
-DEMO = ModelChoice()
+def opening() -> ModelChoice:
+    """The model that a visit begins with."""
+    return ModelChoice(settings.current().opening_demo)
+
+
 # Ways to look at one copy of weights that are remembered: a few numbers each.
 MAX_VIEWS = 16
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from attnlib.dashboard.state import embedded, model_reference, saving, storage
-from attnlib.dashboard.state.session import File, Session, demo_samples
+from attnlib.dashboard.state.session import File, Session, begun
 from attnlib.dashboard.state.stored import Stored
 from attnlib.data.annotation import read_coco
 from attnlib.data.image import sha256
@@ -20,7 +20,7 @@ def load(me: Person, id: str) -> Session:
     """
     store = storage.store()
     contents = store.open(me, id)
-    visitor = Session(demo_samples())
+    visitor = begun()
     visitor.embed(embedded.of(str(contents.setup.model.get("source"))))
     head = contents.head
     visitor.stored = Stored(

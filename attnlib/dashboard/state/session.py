@@ -16,7 +16,7 @@ import streamlit as st
 from attnlib.audit import Prediction
 from attnlib.dashboard.state import embedded
 from attnlib.dashboard.state.inspection import Inspection
-from attnlib.dashboard.state.models import DEMO, ModelChoice
+from attnlib.dashboard.state.models import ModelChoice, opening
 from attnlib.dashboard.state.shelf import Shelf
 from attnlib.dashboard.state.stored import Stored
 from attnlib.dashboard.state.training import Run
@@ -74,7 +74,7 @@ class Session:
 
     samples: tuple[Sample, ...]
     own: bool = False
-    demo: str = embedded.FIRST
+    demo: str = field(default_factory=embedded.opening)
     changes: int = 0
     files: dict[int, File] = field(default_factory=dict)
     refusals: tuple[Refusal, ...] = ()
@@ -83,7 +83,7 @@ class Session:
     manual: dict[str, tuple[str, ...]] = field(default_factory=dict)
     meanings: Mapping[str, str] = field(default_factory=dict)
     rule: Rule | None = None
-    choice: ModelChoice = DEMO
+    choice: ModelChoice = field(default_factory=opening)
     upload: bytes | None = None
     models: Shelf = field(default_factory=Shelf)
     model_problem: str = ""
@@ -219,11 +219,18 @@ def _table(collection: Collection) -> LabelTable | None:
 def current() -> Session:
     """The visitor's session, made with the demo images on the first visit."""
     if "session" not in st.session_state:
-        st.session_state["session"] = Session(demo_samples())
+        st.session_state["session"] = begun()
     session: Session = st.session_state["session"]
     return session
 
 
+def begun() -> Session:
+    """A new visitor's session: the images of the demo that opens, and their masks."""
+    visitor = Session(demo_samples())
+    visitor._use(collect(()))
+    return visitor
+
+
 def demo_samples() -> tuple[Sample, ...]:
     """The images that a visit begins with."""
-    return embedded.samples(embedded.FIRST)
+    return embedded.samples(embedded.opening())

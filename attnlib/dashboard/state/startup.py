@@ -70,7 +70,7 @@ def _warm() -> None:
     health.register("model", _WARM.check)
     health.register("store", storage.ready)
     once()
-    models.get(models.DEMO)
+    models.get(models.opening())
     session.demo_samples()
     _WARM.done = True
     threading.Thread(target=storage.tidy, daemon=True).start()

@@ -53,9 +53,9 @@ def take(
         if role in found.chosen:
             table[role] = _classes(_column(raw, found, role), names, role, problems)
     if "name" in found.chosen:
-        table["name"] = _column(raw, found, "name").map(lambda cell: path(text(cell)))
+        table["name"] = [path(cell) for cell in _column(raw, found, "name").tolist()]
     if "note" in found.chosen:
-        table["note"] = _column(raw, found, "note").map(text)
+        table["note"] = texts(_column(raw, found, "note"))
     numeric: tuple[Role, ...] = ("confidence", "quality")
     for number in numeric:
         if number in found.chosen:
@@ -74,6 +74,8 @@ def take(
 
 def text(cell: Any) -> str:
     """A cell as text: "" for none, whole numbers without a point."""
+    if isinstance(cell, str):
+        return cell.strip()
     if cell is None or cell is pd.NA or (isinstance(cell, float | np.floating) and np.isnan(cell)):
         return ""
     if isinstance(cell, float | np.floating) and float(cell).is_integer():
@@ -81,8 +83,23 @@ def text(cell: Any) -> str:
     return str(cell).strip()
 
 
-def path(name: str) -> str:
+def texts(cells: pd.Series) -> list[str]:
+    """A column as texts, each one that occurs made once."""
+    if cells.dtype == object and pd.api.types.infer_dtype(cells, skipna=True) != "string":
+        # Cells of several kinds may be equal and yet other texts, as 1 and True.
+        return [text(cell) for cell in cells.tolist()]
+    codes, different = pd.factorize(cells, use_na_sentinel=False)
+    made = [text(cell) for cell in different]
+    return [made[code] for code in codes.tolist()]
+
+
+def path(cell: Any) -> str:
     """As images are named here: composed, with ``/``, without empty parts."""
+    name = text(cell)
+    # Nearly all are named so already, and a file may have millions.
+    plain = name.isascii() and "\\" not in name and "//" not in name and "/." not in name
+    if plain and name and name[0] not in "./" and name[-1] != "/":
+        return name
     parts = unicodedata.normalize("NFC", name).replace("\\", "/").split("/")
     return "/".join(part for part in parts if part not in ("", "."))
 
@@ -93,8 +110,8 @@ def _column(raw: Raw, found: Recognised, role: Role) -> pd.Series:
 
 def _classes(cells: pd.Series, names: Sequence[str], role: Role, problems: list[str]) -> list[str]:
     """Class texts; numbers that are no class's name are indices from 0."""
-    texts = cells.map(text).tolist()
-    numbers = {one for one in set(texts) if numbering.number(one) is not None} - set(names)
+    said = texts(cells)
+    numbers = {one for one in set(said) if numbering.number(one) is not None} - set(names)
     known = {
         one: names[place]
         for one in numbers
@@ -106,13 +123,12 @@ def _classes(cells: pd.Series, names: Sequence[str], role: Role, problems: list[
             f"Numbers as {MEANING[role].split(':')[0]} are read as indices of classes from 0: "
             f"{first} is {known[first]}."
         )
-    return [str(known.get(one, one)) for one in texts]
+    return [known.get(one, one) for one in said] if known else said
 
 
 def _shares(cells: pd.Series, role: Role) -> NDArray[np.float64]:
     values = pd.to_numeric(cells, errors="coerce").to_numpy(np.float64)
-    given = cells.map(text) != ""
-    if np.isnan(values[given.to_numpy()]).any():
+    if any(text(cell) for cell in cells[np.isnan(values)]):
         raise LabelError(f"The column for {MEANING[role]} holds something else than numbers.")
     if np.nanmin(values, initial=0) < 0 or np.nanmax(values, initial=0) > 1 + 1e-3:
         raise LabelError(

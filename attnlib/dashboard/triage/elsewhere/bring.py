@@ -9,9 +9,9 @@ import streamlit as st
 
 from attnlib.dashboard.parts import controls
 from attnlib.dashboard.parts.markdown import literal
-from attnlib.dashboard.state import models
+from attnlib.dashboard.state import models, tasks
 from attnlib.data import results
-from attnlib.data.results import Files, Raw, Results
+from attnlib.data.results import Files, Raw, Recognised, Results
 from attnlib.errors import AttnlibError
 
 KEY = "elsewhere"
@@ -25,22 +25,32 @@ class Brought:
     Attributes:
         title: the names of the files.
         stamp: tells these files from others.
+        proposed: what the columns are taken for, by what that was told from.
         decided: role -> title of the option that was chosen, "" for none of them.
         softmax: whether the probabilities are said to be logits.
-        taken: the results, once the columns are confirmed.
+        confirmed: the columns that somebody confirmed; None from when they are changed on.
         times: how often they were.
         classes: of the model at hand when they were.
+        taken: the results, once they are made of the confirmed columns.
+        problem: why they cannot be.
     """
 
     raw: Raw
     title: str
     stamp: str
+    proposed: tuple[int, Recognised] | None = None
     decided: dict[str, str] = field(default_factory=dict)
     softmax: bool = False
     ordered: bool = False
-    taken: Results | None = None
+    confirmed: Recognised | None = None
     times: int = 0
     classes: tuple[str, ...] = ()
+    taken: Results | None = None
+    problem: str = ""
+
+    def unsure(self) -> None:
+        """Have the columns confirmed anew."""
+        self.confirmed, self.taken, self.problem = None, None, ""
 
 
 def held() -> Brought | None:
@@ -100,10 +110,21 @@ def show() -> Brought | None:
 
 
 def _hold(files: Files, names: list[str]) -> Brought | None:
-    raw = results.read(files)
     title = names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
     said = repr((names, sorted(files.sizes.items()), st.session_state.get("elsewhere_count", 0)))
-    st.session_state[KEY] = Brought(raw, title, hashlib.sha256(said.encode()).hexdigest()[:12])
+    stamp = hashlib.sha256(said.encode()).hexdigest()[:12]
+    raw = tasks.run(
+        "elsewhere_read",
+        stamp,
+        lambda progress: results.read(files),
+        button="Read the file",
+        help="Reads its rows.",
+        eager=True,
+    )
+    if raw is None:
+        return None
+    tasks.drop("elsewhere_read")
+    st.session_state[KEY] = Brought(raw, title, stamp)
     st.rerun()
 
 

@@ -9,6 +9,7 @@ import streamlit as st
 
 from attnlib.audit.joined import in_order
 from attnlib.dashboard.parts.markdown import literal
+from attnlib.dashboard.state import tasks
 from attnlib.dashboard.triage.elsewhere.bring import Brought
 from attnlib.data import results
 from attnlib.data.results import MEANING, ROLES, Recognised, Results, Role
@@ -31,10 +32,10 @@ def show(brought: Brought, class_names: Sequence[str], names: Sequence[str]) -> 
     """
     if brought.classes != tuple(class_names):
         # What numbers mean was said by another model's classes.
-        brought.taken = None
-    found = results.recognise(brought.raw, class_names, names)
+        brought.unsure()
+    found = _proposed(brought, class_names, names)
     with st.expander(
-        "What each column is", icon=":material/view_column:", expanded=brought.taken is None
+        "What each column is", icon=":material/view_column:", expanded=brought.confirmed is None
     ):
         _preview(brought)
         with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
@@ -53,12 +54,22 @@ def show(brought: Brought, class_names: Sequence[str], names: Sequence[str]) -> 
             icon=":material/check:",
             disabled=bool(decided.asked),
             on_click=_confirm,
-            args=(brought, decided, tuple(class_names), tuple(names)),
+            args=(brought, decided, tuple(class_names)),
             help="Checks the numbers, then sets the results beside this model's own.",
         )
-        if problem := st.session_state.pop("elsewhere_problem", ""):
-            st.warning(literal(problem))
+        if brought.problem:
+            st.warning(literal(brought.problem))
+    if brought.confirmed is not None and brought.taken is None:
+        _take(brought, brought.confirmed, tuple(class_names), tuple(names))
     return brought.taken
+
+
+def _proposed(brought: Brought, class_names: Sequence[str], names: Sequence[str]) -> Recognised:
+    """The proposal, made once: it looks at every row."""
+    key = hash((tuple(class_names), tuple(names)))
+    if brought.proposed is None or brought.proposed[0] != key:
+        brought.proposed = key, results.recognise(brought.raw, class_names, names)
+    return brought.proposed[1]
 
 
 def _preview(brought: Brought) -> None:
@@ -79,7 +90,7 @@ def _role(brought: Brought, found: Recognised, role: Role) -> None:
 
     def decide() -> None:
         brought.decided[role] = st.session_state[key] or NONE
-        brought.taken = None
+        brought.unsure()
 
     st.selectbox(
         role.replace("_", " ").capitalize(),
@@ -120,7 +131,8 @@ def _switches(brought: Brought, decided: Recognised) -> None:
             help="The numbers before the softmax: a softmax makes probabilities of them.",
         )
         if softmax != brought.softmax:
-            brought.softmax, brought.taken = softmax, None
+            brought.softmax = softmax
+            brought.unsure()
     if "name" not in decided.chosen:
         ordered = st.toggle(
             "The rows are in the order of the folders and file names",
@@ -130,21 +142,48 @@ def _switches(brought: Brought, decided: Recognised) -> None:
             "but you can know it; where both have labels, how many agree is shown.",
         )
         if ordered != brought.ordered:
-            brought.ordered, brought.taken = ordered, None
+            brought.ordered = ordered
+            brought.unsure()
 
 
-def _confirm(
+def _confirm(brought: Brought, decided: Recognised, class_names: tuple[str, ...]) -> None:
+    brought.unsure()
+    brought.confirmed, brought.classes = decided, class_names
+    brought.times += 1
+
+
+def _take(
     brought: Brought, decided: Recognised, class_names: tuple[str, ...], names: tuple[str, ...]
 ) -> None:
-    try:
-        found = results.take(brought.raw, decided, class_names, softmax=brought.softmax)
-        if not found.named:
-            if not brought.ordered:
-                raise AttnlibError(
-                    "No column names the images: choose the one that does, or say that the rows "
-                    "are in the order of the folders and file names."
-                )
-            found = in_order(found, names)
-        brought.taken, brought.times, brought.classes = found, brought.times + 1, class_names
-    except AttnlibError as error:
-        st.session_state["elsewhere_problem"] = str(error)
+    """Make the results, beside the page: there may be a million rows."""
+    raw, softmax, ordered = brought.raw, brought.softmax, brought.ordered
+
+    def work(progress: tasks.Progress) -> Results | AttnlibError:
+        try:
+            found = results.take(raw, decided, class_names, softmax=softmax)
+            if found.named:
+                return found
+            if ordered:
+                return in_order(found, names)
+        except AttnlibError as error:
+            return error
+        return AttnlibError(
+            "No column names the images: choose the one that does, or say that the rows are in "
+            "the order of the folders and file names."
+        )
+
+    made = tasks.run(
+        "elsewhere_take",
+        (brought.stamp, brought.times),
+        work,
+        button="Use these columns",
+        help="Checks the numbers of every row.",
+        eager=True,
+    )
+    if isinstance(made, AttnlibError):
+        brought.unsure()
+        brought.problem = str(made)
+        st.rerun()
+    brought.taken = made
+    if made is not None:
+        tasks.drop("elsewhere_take")
