@@ -100,3 +100,10 @@ def other(audit: Path) -> Path:
     manifest = place / "manifest.json"
     manifest.write_text(manifest.read_text().replace('"model": {', '"model": {"x": 1', 1))
     return place
+
+
+def test_a_link_to_a_page_shows_that_page(audit: Path) -> None:
+    app = opened(visitor(), "Images", audit_page="3")
+    expected = Opened(str(audit)).page(Where(), "confidence", descending=True, first=48, count=24)
+    (frame,) = (one.value for one in app.dataframe if "confidence" in one.value)
+    assert frame["name"].tolist() == expected["name"].tolist()

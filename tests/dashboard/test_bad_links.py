@@ -45,7 +45,7 @@ def typed(codec: Codec[Any], text: str) -> bool:
         "walk, Temperature",
         "walk, words",
         "cost, free",
-        "audits, Images",
+        "audits, Map",
     ],
 )
 def test_junk_falls_back_in_one_sentence(walker: Walker, scene: str) -> None:

@@ -132,13 +132,27 @@ def _images(found: Opened, answer: Compared) -> None:
         st.info("No image of this group.")
         return
     pages = -(-len(table) // PER_PAGE)
-    place = min(st.session_state.get("compared_page", 1), pages)
+    # Which page comes first, and its choice stands below: a link may name one.
+    above = st.container()
+    of = (wanted, category)
+    place = controls.page("compared_page", pages, of=of) if pages > 1 else 1
     part = table.iloc[(place - 1) * PER_PAGE : place * PER_PAGE]
+    with above:
+        st.caption(
+            f"{counted(len(table), 'image')} of **{literal(group.words)}**; a page of {len(part)}."
+        )
+        _rows(found, part)
+    downloads.table(
+        lambda: [{str(k): v for k, v in line.items()} for line in
+                 table[["name", "label", "first", "second", "category"]].to_dict("records")],
+        "audits-compared-images",
+    )  # fmt: skip
+
+
+def _rows(found: Opened, part: pd.DataFrame) -> None:
+    """Images with what both models say of them."""
     shown = part[["name", "label", "first", "second", "category"]].copy()
     shown.insert(0, "image", pd.Series(thumbnails(found, list(part["name"])), part.index, object))
-    st.caption(
-        f"{counted(len(table), 'image')} of **{literal(group.words)}**; a page of {len(part)}."
-    )
     st.dataframe(
         shown,
         hide_index=True,
@@ -153,10 +167,3 @@ def _images(found: Opened, answer: Compared) -> None:
             "category": "what became of it",
         },
     )
-    if pages > 1:
-        controls.page("compared_page", pages, of=(wanted, category))
-    downloads.table(
-        lambda: [{str(k): v for k, v in line.items()} for line in
-                 table[["name", "label", "first", "second", "category"]].to_dict("records")],
-        "audits-compared-images",
-    )  # fmt: skip

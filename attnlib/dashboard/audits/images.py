@@ -41,14 +41,17 @@ def show(space: Workspace, found: Opened) -> None:
         st.info("No image of the audit fits these filters.")
         return
     pages = -(-count // PER_PAGE)
-    page = min(st.session_state.get("audit_page", 1), pages)
+    # Which page comes first, and its choice stands below: a link may name one.
+    above = st.container()
+    page = controls.page("audit_page", pages, of=(where, sort, descending)) if pages > 1 else 1
     frame = found.page(
         where, sort, descending=descending, first=(page - 1) * PER_PAGE, count=PER_PAGE
     )
-    st.caption(f"{counted(count, 'image')}; a page of {len(frame)}. Choose rows to look at them.")
-    rows = _table(found, frame, said)
-    if pages > 1:
-        controls.page("audit_page", pages, of=(where, sort, descending))
+    with above:
+        st.caption(
+            f"{counted(count, 'image')}; a page of {len(frame)}. Choose rows to look at them."
+        )
+        rows = _table(found, frame, said)
     names = [frame["name"].iloc[row] for row in rows if row < len(frame)]
     if names:
         saying.show(space, found, said, names)

@@ -57,10 +57,18 @@ def show(space: Workspace, found: Opened) -> None:
         st.info("There is no mistake here to look at.")
         return
     pages = -(-count // SHOWN)
-    page = min(st.session_state.get("near_page", 1), pages)
+    # Which page comes first, and its choice stands below: a link may name one.
+    above = st.container()
+    page = controls.page("near_page", pages, of=(where, sort)) if pages > 1 else 1
     frame = found.page(
         where, sort, descending=sort != "probability_true", first=(page - 1) * SHOWN, count=SHOWN
     )
+    with above:
+        _page(found, training, frame)
+
+
+def _page(found: Opened, training: Opened, frame: pd.DataFrame) -> None:
+    """Some mistakes, each with its neighbours once they are found."""
     names = tuple(frame["name"])
     answer = tasks.run(
         "audit_near",
@@ -69,16 +77,13 @@ def show(space: Workspace, found: Opened) -> None:
         button="Find the nearest training images",
         help="Compares the embedding of each with all of the training set.",
         eager=True,
-    )  # fmt: skip
-    if answer is not None:
-        _usual(answer)
-        for row, picture in zip(
-            frame.to_dict("records"), thumbnails(found, list(names)), strict=True
-        ):
-            _mistake(row, picture, answer.of.get(row["name"], []), training, answer.usual)
-        downloads.table(lambda: lines(frame, answer), "nearest-training-images")
-    if pages > 1:
-        controls.page("near_page", pages, of=(where, sort))
+    )
+    if answer is None:
+        return
+    _usual(answer)
+    for row, picture in zip(frame.to_dict("records"), thumbnails(found, list(names)), strict=True):
+        _mistake(row, picture, answer.of.get(row["name"], []), training, answer.usual)
+    downloads.table(lambda: lines(frame, answer), "nearest-training-images")
 
 
 def _usual(answer: Found) -> None:

@@ -11,7 +11,7 @@ import pandas as pd
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from attnlib.data.results.taken import path, text, texts
+from attnlib.data.results.cells import path, text, texts
 
 CELLS = st.one_of(
     st.text("ab /\\.é", max_size=6),
