@@ -17,7 +17,7 @@ def integrated_relevance(
     subject: Subject,
     target: int | None,
     *,
-    steps: int = 4,
+    steps: int = 6,
     start_layer: int = 0,
     progress: Progress | None = None,
 ) -> Tensor:
@@ -42,7 +42,7 @@ def integrated_relevance_contrast(
     target: int | None,
     *,
     against: int | None = None,
-    steps: int = 4,
+    steps: int = 6,
     start_layer: int = 0,
     progress: Progress | None = None,
 ) -> Tensor:
@@ -78,7 +78,7 @@ def _on_the_way(
 
 
 OPTIONS = {
-    "steps": Option(4, "Passes on the way, each with its gradient.", low=1, high=1000),
+    "steps": Option(6, "Passes on the way, each with its gradient.", low=1, high=1000),
     "start_layer": Option(0, "First layer that takes part, counted from 0.", low=0),
 }
 SOURCE = (
@@ -101,7 +101,7 @@ INTEGRATED_RELEVANCE = Method(
     needs="relevance",
     options=OPTIONS,
     slow=True,
-    passes="4 + 4 back",
+    passes="6 + 6 back",
 )
 
 INTEGRATED_RELEVANCE_CONTRAST = Method(
@@ -123,5 +123,5 @@ INTEGRATED_RELEVANCE_CONTRAST = Method(
         **OPTIONS,
     },
     slow=True,
-    passes="4 + 4 back",
+    passes="6 + 6 back",
 )
