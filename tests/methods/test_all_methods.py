@@ -476,5 +476,6 @@ def test_undefined_map_says_why(built: Callable[[str], Built]) -> None:
         built("cait").vit.attribute(picture(), "relevance")
     assert str(caught.value) == (
         "Gradient-weighted relevance is not defined for Cait: heads are mixed after the softmax, "
-        "so a gradient does not belong to one head."
+        "so a gradient does not belong to one head. Occlusion, RISE and integrated gradients ask "
+        "the model's answer alone."
     )

@@ -239,7 +239,9 @@ def test_refusals_say_what_is_defined() -> None:
     empty = load(module, hiera.size)
     with pytest.raises(CaptureError, match="may be untrained"):
         last_places(empty, empty.pixels(picture()), 0)
-    tokens = timm.create_model("pit_ti_224", num_classes=3).eval()
-    pit = attnlib.load(tokens, device="cpu")
+    branches = timm.create_model("crossvit_tiny_240", depth=((1, 1, 0),), num_classes=3).eval()
+    crossvit = attnlib.load(branches, device="cpu")
     with pytest.raises(CaptureError, match="reduced keys or on another grid"):
-        pit.attribute(picture(), "gradcam", 0)
+        crossvit.attribute(picture(), "relevance", 0)
+    with pytest.raises(CaptureError, match="Occlusion, RISE and integrated"):
+        crossvit.attribute(picture(), "gradcam", 0)
