@@ -143,7 +143,8 @@ def test_the_default_weight_is_one_half(vit: attnlib.Vit, pictures: list[Image.I
     np.testing.assert_array_equal(plain.values, half.values)
     recorded = vit.inspect(pictures[0]).rollout
     assert recorded is not None
-    np.testing.assert_array_equal(plain.values.ravel(), recorded[-plain.values.size :])
+    # That one is gathered during the pass, and rounded otherwise.
+    np.testing.assert_allclose(plain.values.ravel(), recorded[-plain.values.size :], rtol=1e-6)
     assert plain.options["residual_weight"] == 0.5
     other = vit.explain(subject, "rollout", residual_weight=0.1)
     assert not np.allclose(plain.values, other.values, rtol=0.05)

@@ -47,7 +47,7 @@ def show(space: Workspace, found: Opened) -> None:
     if len(made.names) < whole:
         of = f"{len(made.names):,} of {whole:,} images, drawn at random"
         if found.sampled_of > 1:
-            of += f" out of every {found.sampled_of}th part of the audit"
+            of += f" out of one in {found.sampled_of:,} parts of the audit"
     st.caption(
         f"{of}: images that the model finds alike lie near each other (PCA of the embeddings; "
         f"{across:.0%} of what varies lies across, {up:.0%} upwards). Click a cell to see what is "

@@ -169,8 +169,9 @@ def chosen_pair(values: NDArray[np.float64], shown: NDArray[np.intp]) -> tuple[i
         return int(shown[0]), int(shown[0])
     apart = values[np.ix_(shown, shown)].copy()
     np.fill_diagonal(apart, -np.inf)
-    first, second = np.unravel_index(int(apart.argmax()), apart.shape)
-    return int(shown[first]), int(shown[second])
+    # Two heads are as alike as the other way round but for rounding, which is not to order them.
+    first, second = sorted(int(shown[i]) for i in np.unravel_index(apart.argmax(), apart.shape))
+    return first, second
 
 
 def _diversity(
