@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from attnlib.methods.base import Method, Option
-from attnlib.methods.contrast import two
+from attnlib.methods.base import Method
+from attnlib.methods.contrast import AGAINST, two
 from attnlib.methods.lrp import PATENT, relevances
 from attnlib.methods.subject import Subject
 
@@ -65,7 +65,7 @@ ATTNLRP_CONTRAST = Method(
     class_specific=True,
     signed=True,
     needs="nothing",
-    options={"against": Option(None, "Class index to compare with (the true class, say).", low=0)},
+    options={"against": AGAINST},
     patented=True,
     passes="1 + 1 back",
 )

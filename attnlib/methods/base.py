@@ -142,6 +142,17 @@ def fuse(parts: Tensor, head_fusion: str) -> Tensor:
     return parts.amax(dim=0) if head_fusion == "max" else parts.amin(dim=0)
 
 
+def asked(target: int | None) -> int:
+    """The class that is to be explained.
+
+    Raises:
+        AttnlibError: there is none.
+    """
+    if target is None:
+        raise AttnlibError("This method explains a class: give a target.")
+    return target
+
+
 def patches_of(vector: Tensor, layout: TokenLayout) -> Tensor:
     """The patch part ``(N,)`` of a vector over all tokens ``(T,)``."""
     return vector[vector.shape[0] - layout.patches :]

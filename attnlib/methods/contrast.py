@@ -52,6 +52,9 @@ def two(target: int | None, against: int | None) -> tuple[int, int]:
     return target, against
 
 
+# Of every contrast.
+AGAINST = Option(None, "Class index to compare with (the true class, say).", low=0)
+
 CONTRAST = Method(
     name="contrast",
     title="Contrast of two classes",
@@ -70,7 +73,7 @@ CONTRAST = Method(
     class_specific=True,
     needs="relevance",
     options={
-        "against": Option(None, "Class index to compare with (the true class, say).", low=0),
+        "against": AGAINST,
         "start_layer": Option(0, "First layer that takes part, counted from 0.", low=0),
     },
     passes="1 + 2 back",

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from attnlib.capture.call import AttentionCall
-from attnlib.errors import AttnlibError, CaptureError
-from attnlib.methods.base import Method, Option, patches_of
+from attnlib.errors import CaptureError
+from attnlib.methods.base import Method, Option, asked, patches_of
 from attnlib.methods.subject import Subject
 
 
@@ -21,8 +21,7 @@ def daam(subject: Subject, target: int | None, *, start_layer: int = 0) -> Tenso
         AttnlibError: there is no target, or no such layer.
         CaptureError: the prediction is not read from tokens of the last layer.
     """
-    if target is None:
-        raise AttnlibError("This method explains a class: give a target.")
+    target = asked(target)
     weights = subject.layout.readout_weights()
     if weights is None:
         raise CaptureError(

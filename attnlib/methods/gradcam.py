@@ -5,8 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from attnlib.capture.places import last_places, read_places
-from attnlib.errors import AttnlibError
-from attnlib.methods.base import Method, patches_of
+from attnlib.methods.base import Method, asked, patches_of
 from attnlib.methods.subject import Subject
 
 
@@ -23,8 +22,7 @@ def gradcam(subject: Subject, target: int | None) -> Tensor:
         AttnlibError: there is no target.
         CaptureError: there is no such normalisation, or no such average of more than one place.
     """
-    if target is None:
-        raise AttnlibError("This method explains a class: give a target.")
+    target = asked(target)
     vit, layout = subject.vit, subject.layout
     if vit.support.averaged or vit.support.read:
         find = last_places if vit.support.averaged else read_places

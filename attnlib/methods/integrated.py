@@ -8,10 +8,9 @@ from torch import Tensor
 from attnlib.capture import passes
 from attnlib.capture.call import AttentionCall
 from attnlib.capture.gradients import slopes
-from attnlib.errors import AttnlibError
 from attnlib.methods import perturbation
-from attnlib.methods.base import Method, Option, Progress
-from attnlib.methods.contrast import two
+from attnlib.methods.base import Method, Option, Progress, asked
+from attnlib.methods.contrast import AGAINST, two
 from attnlib.methods.perturbation import REPLACEMENTS, Replacement
 from attnlib.methods.subject import Subject
 from attnlib.methods.way import mean_over
@@ -35,8 +34,7 @@ def integrated(
         AttnlibError: there is no target.
         OutOfMemory: not even one pass fits into memory.
     """
-    if target is None:
-        raise AttnlibError("This method explains a class: give a target.")
+    target = asked(target)
     return _on_the_way(subject, target, None, replacement, steps, progress)
 
 
@@ -140,7 +138,7 @@ INTEGRATED_CONTRAST = Method(
     signed=True,
     needs="nothing",
     options={
-        "against": Option(None, "Class index to compare with (the true class, say).", low=0),
+        "against": AGAINST,
         **OPTIONS,
     },
     slow=True,

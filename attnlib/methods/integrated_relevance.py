@@ -5,9 +5,8 @@ from __future__ import annotations
 from torch import Tensor
 
 from attnlib.capture.evened import Score, evened
-from attnlib.errors import AttnlibError
-from attnlib.methods.base import Method, Option, Progress
-from attnlib.methods.contrast import two
+from attnlib.methods.base import Method, Option, Progress, asked
+from attnlib.methods.contrast import AGAINST, two
 from attnlib.methods.relevance import along
 from attnlib.methods.subject import Subject
 from attnlib.methods.way import mean_over
@@ -32,8 +31,7 @@ def integrated_relevance(
         CaptureError: the model's attention lets nothing be put in its place.
         OutOfMemory: not even one pass fits into memory.
     """
-    if target is None:
-        raise AttnlibError("This method explains a class: give a target.")
+    target = asked(target)
     return _on_the_way(subject, lambda scores: scores[:, target], steps, start_layer, progress)
 
 
@@ -69,10 +67,7 @@ def _on_the_way(
     def at(own: Tensor) -> Tensor:
         found = evened(subject.vit, subject.pixels, own, score)
         maps = [along(trace, gradients, start_layer) for trace, gradients in found]
-        total = maps[0]
-        for one in maps[1:]:
-            total = total + one
-        return total
+        return sum(maps[1:], start=maps[0])
 
     return mean_over(steps, subject.pixels, at, progress)
 
@@ -119,7 +114,7 @@ INTEGRATED_RELEVANCE_CONTRAST = Method(
     class_specific=True,
     needs="relevance",
     options={
-        "against": Option(None, "Class index to compare with (the true class, say).", low=0),
+        "against": AGAINST,
         **OPTIONS,
     },
     slow=True,

@@ -9,7 +9,7 @@ from attnlib.capture.call import AttentionCall
 from attnlib.capture.gradients import slopes
 from attnlib.capture.lens import lens
 from attnlib.errors import AttnlibError, CaptureError
-from attnlib.methods.base import Method, Option, patches_of
+from attnlib.methods.base import Method, Option, asked, patches_of
 from attnlib.methods.subject import Subject
 
 
@@ -24,8 +24,7 @@ def legrad(subject: Subject, target: int | None, *, start_layer: int = 0) -> Ten
         AttnlibError: there is no target, or no such layer.
         CaptureError: the model has no logits after each layer, or no gradient.
     """
-    if target is None:
-        raise AttnlibError("This method explains a class: give a target.")
+    target = asked(target)
     vit = subject.vit
     found = lens(vit, subject.pixels, graph=True)
     count = len(found.layers)

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from attnlib.capture import passes
 from attnlib.capture.gradients import slopes
-from attnlib.errors import AttnlibError
+from attnlib.methods.base import asked
 from attnlib.methods.lrp_rules import Rules
 from attnlib.methods.perturbation import per_patch
 from attnlib.methods.subject import Subject
@@ -35,8 +35,7 @@ def relevances(
         CaptureError: the model makes an operation without a rule, or its logits do not depend
             on the image.
     """
-    if target is None:
-        raise AttnlibError("This method explains a class: give a target.")
+    target = asked(target)
     vit = subject.vit
     pixels = subject.pixels.detach().clone().requires_grad_()
     with torch.enable_grad():

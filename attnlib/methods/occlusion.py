@@ -10,7 +10,7 @@ from torch import Tensor
 
 from attnlib.errors import AttnlibError
 from attnlib.methods import perturbation
-from attnlib.methods.base import Method, Option, Progress
+from attnlib.methods.base import Method, Option, Progress, asked
 from attnlib.methods.perturbation import BATCH_SIZE, REPLACEMENTS, Replacement
 from attnlib.methods.subject import Subject
 
@@ -39,8 +39,7 @@ def occlusion(
     Raises:
         AttnlibError: there is no target, or the square is larger than the grid.
     """
-    if target is None:
-        raise AttnlibError("This method explains a class: give a target.")
+    target = asked(target)
     rows, cols = subject.layout.grid
     side, step = (_side(subject),) * 2 if window is None else (window, 1)
     if not 1 <= side <= min(rows, cols):

@@ -8,15 +8,13 @@ import torch
 from torch import Tensor
 
 from attnlib.capture.trace import Trace, carry
-from attnlib.errors import AttnlibError
-from attnlib.methods.base import Method, Option, patches_of
+from attnlib.methods.base import Method, Option, asked, patches_of
 from attnlib.methods.subject import Subject
 
 
 def relevance(subject: Subject, target: int | None, *, start_layer: int = 0) -> Tensor:
     """The readout's row of relevance to the target's logit, ``(N,)``, not negative."""
-    if target is None:
-        raise AttnlibError("This method explains a class: give a target.")
+    target = asked(target)
     different = subject.differentiable
     return along(different.trace, different.of_attention(target), start_layer)
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from attnlib.capture import passes
 from attnlib.errors import AttnlibError, OutOfMemory
 from attnlib.methods import perturbation
-from attnlib.methods.base import Method, Option, Progress
+from attnlib.methods.base import Method, Option, Progress, asked
 from attnlib.methods.perturbation import BATCH_SIZE, REPLACEMENTS, Replacement
 from attnlib.methods.subject import Subject
 
@@ -44,8 +44,7 @@ def rise(
         AttnlibError: there is no target, or the model's values are not finite.
         OutOfMemory: not even one pass fits into memory.
     """
-    if target is None:
-        raise AttnlibError("This method explains a class: give a target.")
+    target = asked(target)
     pixels, vit = subject.pixels, subject.vit
     other = perturbation.reference(pixels, replacement)
     digest = zlib.crc32(pixels.float().cpu().numpy().tobytes(), seed)

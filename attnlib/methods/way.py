@@ -1,4 +1,4 @@
-"""A sum over the steps of a way, a batch of passes at a time."""
+"""The mean over the steps of a way, a batch of passes at a time."""
 
 from __future__ import annotations
 

@@ -6,17 +6,11 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from attnlib import settings
 from attnlib.data.collection import Sample
 from attnlib.data.image import sha256
 from attnlib.model import demo, objects
 
 PHOTOGRAPHS = "demo"
-
-
-def opening() -> str:
-    """The demo that a visit begins with."""
-    return settings.current().opening_demo
 
 
 def of(source: str) -> str:

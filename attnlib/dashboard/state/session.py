@@ -74,7 +74,7 @@ class Session:
 
     samples: tuple[Sample, ...]
     own: bool = False
-    demo: str = field(default_factory=embedded.opening)
+    demo: str = field(default_factory=lambda: opening().source)
     changes: int = 0
     files: dict[int, File] = field(default_factory=dict)
     refusals: tuple[Refusal, ...] = ()
@@ -233,4 +233,4 @@ def begun() -> Session:
 
 def demo_samples() -> tuple[Sample, ...]:
     """The images that a visit begins with."""
-    return embedded.samples(embedded.opening())
+    return embedded.samples(opening().source)
