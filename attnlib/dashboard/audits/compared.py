@@ -135,7 +135,7 @@ def _images(found: Opened, answer: Compared) -> None:
     # Which page comes first, and its choice stands below: a link may name one.
     above = st.container()
     of = (wanted, category)
-    place = controls.page("compared_page", pages, of=of) if pages > 1 else 1
+    place = controls.page("compared_page", pages, of=of)
     part = table.iloc[(place - 1) * PER_PAGE : place * PER_PAGE]
     with above:
         st.caption(

@@ -43,7 +43,7 @@ def show(space: Workspace, found: Opened) -> None:
     pages = -(-count // PER_PAGE)
     # Which page comes first, and its choice stands below: a link may name one.
     above = st.container()
-    page = controls.page("audit_page", pages, of=(where, sort, descending)) if pages > 1 else 1
+    page = controls.page("audit_page", pages, of=(where, sort, descending))
     frame = found.page(
         where, sort, descending=descending, first=(page - 1) * PER_PAGE, count=PER_PAGE
     )

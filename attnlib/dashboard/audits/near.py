@@ -59,7 +59,7 @@ def show(space: Workspace, found: Opened) -> None:
     pages = -(-count // SHOWN)
     # Which page comes first, and its choice stands below: a link may name one.
     above = st.container()
-    page = controls.page("near_page", pages, of=(where, sort)) if pages > 1 else 1
+    page = controls.page("near_page", pages, of=(where, sort))
     frame = found.page(
         where, sort, descending=sort != "probability_true", first=(page - 1) * SHOWN, count=SHOWN
     )

@@ -52,7 +52,7 @@ def show(space: Workspace, there: Workspace, found: audit.Versus) -> None:
         st.info(f"No image is {category}.")
         return
     pages = -(-len(names) // PER_PAGE)
-    page = controls.page("versus_page", pages, of=(category, pages)) if pages > 1 else 1
+    page = controls.page("versus_page", pages, of=(category, pages))
     visible = names[(page - 1) * PER_PAGE : page * PER_PAGE]
     made = _maps(space, there, visible, method, target)
     if made and method is not None:

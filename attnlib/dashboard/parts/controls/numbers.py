@@ -123,7 +123,9 @@ def number(
 
 
 def page(key: str, pages: int, *, of: Hashable = None) -> int:
-    """Which page of many, counted from 1."""
+    """Which page of many, counted from 1; a single one needs no control."""
+    if pages <= 1:
+        return 1
     codec = Number(1, pages)
     begun = address.settle(key, 1, codec, label="Page", of=of)
     found = st.pagination(pages, default=begun, key=key)

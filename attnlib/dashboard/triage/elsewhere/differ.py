@@ -114,10 +114,8 @@ def _listed(found: Joined, picture: Picture, look: Callable[[list[str]], None]) 
         "probability that it gives; the surest of yours come first."
     )
     pages = -(-len(frame) // PER_PAGE)
-    page = 1
     place = st.container(horizontal=True, gap="small")
-    if pages > 1:
-        page = controls.page("elsewhere_page", pages, of=len(frame))
+    page = controls.page("elsewhere_page", pages, of=len(frame))
     visible = frame.iloc[(page - 1) * PER_PAGE : page * PER_PAGE]
     uris = picture(visible["name"].tolist())
     with place:
